@@ -1,0 +1,42 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""One process a directory: the lock that sees to it."""
+
+import fcntl
+import os
+import pathlib
+
+
+class Held(Exception):
+    """Another process has it."""
+
+
+class Claimer:
+    """The right to deliver one outbox to one directory.
+
+    A lock of the kernel on a file beside the outbox: it ends with the last
+    process that has it, however that ends, and children inherit it.
+    """
+
+    def __init__(self, outbox_path: str, directory: str) -> None:
+        self._path = pathlib.Path(f"{outbox_path}.{directory}.lock")
+        self._directory = directory
+        self._descriptor = -1
+
+    def hold(self) -> None:
+        """Take it, for as long as this process and its children live.
+
+        :raises Held: another has it, or the lock file cannot be made
+        """
+        try:
+            self._descriptor = os.open(
+                self._path, os.O_CREAT | os.O_RDWR, 0o660
+            )
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Held(
+                f"another nova-dirsvc-sync delivers to {self._directory}"
+                f" already ({self._path} is locked)"
+            ) from error
+        except OSError as error:
+            raise Held(f"{self._path}: {error.strerror}") from error

@@ -1,0 +1,81 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-dirsvc-sync``: the daemon between the outbox and the directories."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_service import backend
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import outbox, version
+from nova_dirsvc_plugin.cmd import claimer
+from nova_dirsvc_plugin.directories import base, loading
+
+LOG = logging.getLogger(__name__)
+
+EXIT_WRONG_OPTIONS = 2
+EXIT_NOT_POSSIBLE = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reads mutable options again.
+
+    :returns: the exit status: 0, 2 for wrong options, 1 when another
+        process delivers already or the outbox cannot be used
+    """
+    backend.init_backend(backend.BackendType.THREADING)
+    from nova_dirsvc_plugin.cmd import sync_service
+
+    conf = cfg.ConfigOpts()
+    try:
+        _configure(conf, sys.argv[1:] if argv is None else argv)
+        directories = _load(conf)
+    except (
+        cfg.Error,
+        base.WrongOption,
+        loading.DirectoryNotLoaded,
+    ) as error:
+        return _complain(EXIT_WRONG_OPTIONS, error)
+    path = conf[options.GROUP].outbox
+    try:
+        outbox.Outbox(path).changes()
+        claims = [claimer.Claimer(path, name) for name in directories]
+        for claim in claims:
+            claim.hold()
+    except (outbox.OutboxError, claimer.Held) as error:
+        return _complain(EXIT_NOT_POSSIBLE, error)
+    LOG.info("Delivering %s to %s", path, ", ".join(directories))
+    sync_service.run(conf, directories)
+    return 0
+
+
+def _configure(conf: Any, argv: Sequence[str]) -> None:
+    logging.register_options(conf)
+    conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+    conf.register_opts(options.SYNC_OPTS, group=options.GROUP)
+    conf(
+        list(argv),
+        project="nova-dirsvc",
+        prog="nova-dirsvc-sync",
+        version=version.release(),
+    )
+    logging.setup(conf, "nova_dirsvc")
+
+
+def _load(conf: Any) -> dict[str, base.Directory]:
+    group = conf[options.GROUP]
+    if not group.directories:
+        raise base.WrongOption("[nova_dirsvc] directories names none")
+    return {
+        name: loading.load(conf, name, group.owner)
+        for name in group.directories
+    }
+
+
+def _complain(status: int, error: Exception) -> int:
+    print(f"nova-dirsvc-sync: {error}", file=sys.stderr)  # noqa: T201
+    return status

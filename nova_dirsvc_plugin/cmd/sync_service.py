@@ -1,0 +1,104 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's service: a dispatcher thread for each directory.
+
+oslo.service forks it, starts it again when it dies, and turns signals into
+calls. Its back end must have been chosen before this module is imported.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oslo_service import service
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import dispatcher, outbox
+from nova_dirsvc_plugin.directories import base
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two removals of what is past its retention.
+PURGE_INTERVAL = 3600.0
+
+_DAY = 86400.0
+
+
+def run(conf: Any, directories: Mapping[str, base.Directory]) -> None:
+    """Serve until a signal ends it."""
+    service.launch(
+        conf, SyncService(conf, directories), restart_method="mutate"
+    ).wait()
+
+
+class SyncService(service.ServiceBase):  # type: ignore[misc]
+    """Runs the dispatchers, and removes old entries now and then."""
+
+    def __init__(
+        self, conf: Any, directories: Mapping[str, base.Directory]
+    ) -> None:
+        self._conf = conf
+        self._directories = directories
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        path = self._conf[options.GROUP].outbox
+        settings = self._conf[options.GROUP]
+        for name, directory in self._directories.items():
+            worker = dispatcher.Dispatcher(
+                name, directory, outbox.Outbox(path), settings
+            )
+            self._spawn(name, worker.run)
+        self._spawn("purge", self._purge_now_and_then)
+
+    def stop(self) -> None:
+        """Let each dispatcher finish the batch in hand, and no longer."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=self._conf.graceful_shutdown_timeout)
+
+    def wait(self) -> None:
+        self._stop.wait()
+
+    def reset(self) -> None:
+        """SIGHUP: the options were mutated; nothing else is to be done."""
+
+    def _spawn(self, name: str, target: Callable[..., None]) -> None:
+        # Daemonic: a driver that hangs in a call must not keep us alive.
+        thread = threading.Thread(
+            target=self._or_start_again,
+            args=(target,),
+            name=f"nova-dirsvc-{name}",
+            daemon=True,
+        )
+        thread.start()
+        self._threads.append(thread)
+
+    def _or_start_again(self, target: Callable[..., None]) -> None:
+        """Run a thread's work; if it fails, so does the whole process.
+
+        Its parent starts it afresh: better than a daemon that looks alive
+        and delivers to all directories but one.
+        """
+        try:
+            target(self._stop)
+        except BaseException:
+            LOG.exception("Unexpected; nova-dirsvc-sync starts again")
+            os._exit(1)
+
+    def _purge_now_and_then(self, stop: threading.Event) -> None:
+        entries = outbox.Outbox(self._conf[options.GROUP].outbox)
+        names = list(self._directories)
+        while True:
+            keep = self._conf[options.GROUP].retention_days * _DAY
+            try:
+                gone = entries.purge(names, before=time.time() - keep)
+                LOG.debug("%d old entries removed from the outbox", gone)
+            except outbox.OutboxError as error:
+                LOG.warning("Old entries were not removed: %s", error)
+            if stop.wait(PURGE_INTERVAL):
+                return

@@ -1,0 +1,71 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The options. A directory driver brings its own, in a group of its name."""
+
+from oslo_config import cfg
+
+GROUP = "nova_dirsvc"
+
+#: What a source in a Nova process reads, from nova.conf.
+SOURCE_OPTS = [
+    cfg.StrOpt(
+        "outbox",
+        default="/var/lib/nova-dirsvc/outbox.db",
+        help="""
+The outbox: an SQLite file on a local disk. Nova's services on this host and
+nova-dirsvc-sync all name the same file. Its folder belongs to a group that
+all their users are in, and carries the set-group-id bit.
+""",
+    ),
+]
+
+#: What nova-dirsvc-sync reads, from its own file.
+SYNC_OPTS = [
+    cfg.ListOpt(
+        "directories",
+        default=["ldap"],
+        help="""
+The directory drivers to deliver to, side by side: ``ldap``, ``log``,
+``memory``, or any other that is installed. Each has its own progress; one
+that is down delays no other.
+""",
+    ),
+    cfg.StrOpt(
+        "owner",
+        default="nova",
+        regex=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        help="""
+The owner mark: a name for this cloud, written into every entry. Entries with
+another mark are never changed. Two clouds that share a directory need two
+names.
+""",
+    ),
+    cfg.IntOpt(
+        "batch_size",
+        default=128,
+        min=1,
+        max=4096,
+        mutable=True,
+        help="Entries that are handed to a directory driver at a time.",
+    ),
+    cfg.IntOpt(
+        "max_attempts",
+        default=5,
+        min=1,
+        mutable=True,
+        help="""
+How often an entry that the directory refuses is tried before it is buried.
+While a directory cannot be reached, nothing counts.
+""",
+    ),
+    cfg.FloatOpt(
+        "retention_days",
+        default=7.0,
+        min=0.01,
+        mutable=True,
+        help="""
+Days that a delivered entry is kept in the outbox. A register that comes that
+late after its instance's unregister is still known to be late.
+""",
+    ),
+]

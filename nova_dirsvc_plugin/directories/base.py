@@ -1,0 +1,96 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a directory driver is: one class, its options, two methods.
+
+A driver has never heard of Nova, of the outbox or of other directories. It
+is called by one thread at a time. To write one: subclass
+:class:`Directory`, name it in the entry point group
+``nova_dirsvc.directories``, and run the contract test
+(``tests/functional/directory_contract.py``) on it.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from nova_dirsvc_plugin import events
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to do: register or unregister what the record says."""
+
+    verb: events.Verb
+    record: events.HostRecord
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Done:
+    """The directory is as the change asks, durably."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The directory could not be asked, or not now: try again later."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejected:
+    """The directory answered no, and will answer so again."""
+
+    reason: str
+
+
+Outcome = Done | Unavailable | Rejected
+
+
+class WrongOption(Exception):
+    """An option that makes no sense; the message names it."""
+
+
+class Directory(abc.ABC):
+    """One directory service.
+
+    Both verbs are idempotent. *register* makes the entry equal to the
+    record, whether or not there was one. *unregister* removes it; that there
+    is none is success. An entry that carries another owner mark is never
+    changed: that is Rejected.
+
+    :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
+        group that has the driver's name
+    :param options: that group
+    :param owner: the owner mark
+    :raises WrongOption: an option makes no sense
+    """
+
+    OPTS: ClassVar[Sequence[Any]] = ()
+
+    @abc.abstractmethod
+    def __init__(self, options: Any, owner: str) -> None: ...
+
+    @abc.abstractmethod
+    def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Do changes of distinct instances, in any order or all at once.
+
+        Returns within a bounded time. Trouble is an answer, not an
+        exception: one :data:`Outcome` a change, in the changes' order.
+        """
+
+    @abc.abstractmethod
+    def entries(self) -> Iterator[events.HostRecord]:
+        """Give every entry with this cloud's owner mark, in any order.
+
+        What the directory does not keep is empty in the record.
+
+        :raises DirectoryUnavailable: not all of them could be read
+        """
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of connections; the next call opens them again."""
+
+
+class DirectoryUnavailable(Exception):
+    """The directory cannot be read now."""

@@ -1,0 +1,342 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""389 DS, OpenLDAP, or any LDAP directory that has our schema.
+
+One connection, many requests in flight. An add that finds an entry becomes
+a comparison and, if need be, a modify; so does what a crash left half done.
+"""
+
+import pathlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import ldap
+from ldap.controls import SimplePagedResultsControl
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, ldap_entry, pipeline
+
+#: Requests in flight; more gain nothing (389 DS is at its ceiling by 16).
+_WINDOW = 32
+
+_PAGE_SIZE = 1000
+
+#: After these the connection is of no more use.
+_BROKEN = (
+    ldap.SERVER_DOWN,
+    ldap.CONNECT_ERROR,
+    ldap.TIMEOUT,
+    ldap.UNAVAILABLE,
+    ldap.LOCAL_ERROR,
+    ldap.DECODING_ERROR,
+)
+
+#: The server's state, not the entry, is why: read-only, out of disk, the
+#: container not there yet, an import running.
+_NOT_NOW = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.TIMELIMIT_EXCEEDED,
+    ldap.NO_SUCH_OBJECT,
+    ldap.REFERRAL,
+)
+
+_CERTIFICATE_CHECKS = {
+    "demand": ldap.OPT_X_TLS_DEMAND,
+    "allow": ldap.OPT_X_TLS_ALLOW,
+    "never": ldap.OPT_X_TLS_NEVER,
+}
+
+_Request = tuple[str, tuple[Any, ...]]
+_Conversation = Generator[_Request, Any, base.Outcome]
+
+
+class LdapDirectory(base.Directory):
+    """Keeps an entry an instance below one container."""
+
+    OPTS = (
+        cfg.StrOpt(
+            "url",
+            default="ldap://127.0.0.1:1389",
+            help="""
+Where the directory is: ``ldap://``, ``ldaps://`` or ``ldapi://``; several,
+with commas between, are tried in that order.
+""",
+        ),
+        cfg.StrOpt(
+            "user",
+            default="",
+            help="""
+The DN to bind as. Empty: SASL EXTERNAL, that is, the user id of the process
+over ``ldapi://``.
+""",
+        ),
+        cfg.StrOpt(
+            "password_file",
+            default="",
+            help="""
+A file that holds the password, for the daemon's eyes only. It is read at
+each connection, so that a new password needs no restart.
+""",
+        ),
+        cfg.StrOpt(
+            "hosts_tree_dn",
+            default="ou=hosts,dc=cloud,dc=example",
+            help="The DN of the container of the host entries.",
+        ),
+        cfg.BoolOpt(
+            "use_tls",
+            default=True,
+            help="""
+StartTLS on ``ldap://``; the others need none. Without it, names and the
+password cross the network as they are.
+""",
+        ),
+        cfg.StrOpt(
+            "tls_cacertfile",
+            default="",
+            help="The CA to trust. Empty: those that the system trusts.",
+        ),
+        cfg.StrOpt(
+            "tls_req_cert",
+            default="demand",
+            choices=sorted(_CERTIFICATE_CHECKS),
+            help="What to ask of the server's certificate.",
+        ),
+        cfg.FloatOpt(
+            "connection_timeout",
+            default=5.0,
+            min=0.1,
+            help="Seconds to wait for a connection.",
+        ),
+        cfg.FloatOpt(
+            "operation_timeout",
+            default=10.0,
+            min=0.1,
+            help="""
+Seconds to wait for an answer. Over ``ldaps://`` libldap cannot keep to it
+when the server is frozen: prefer StartTLS.
+""",
+        ),
+    )
+
+    def __init__(self, options: Any, owner: str) -> None:
+        self._options = options
+        self._owner = owner
+        self._tree = options.hosts_tree_dn
+        self._connection: Any = None
+        if not self._tree or not ldap.dn.is_dn(self._tree):
+            raise base.WrongOption(
+                f"[ldap] hosts_tree_dn {self._tree!r} is not a DN"
+            )
+        for url in options.url.split(","):
+            if not url.strip().startswith(("ldap://", "ldaps://", "ldapi://")):
+                raise base.WrongOption(
+                    f"[ldap] url {url!r} is not ldap://, ldaps:// or ldapi://"
+                )
+        if options.user and not options.password_file:
+            raise base.WrongOption("[ldap] user goes with password_file")
+
+    # -- the contract ------------------------------------------------------
+
+    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
+        try:
+            self._connect()
+        except base.DirectoryUnavailable as error:
+            return [base.Unavailable(str(error)) for _ in changes]
+        line: pipeline.Pipeline[_Request, Any, base.Outcome]
+        line = pipeline.Pipeline(self._send, self._receive, _WINDOW)
+        return line.run(
+            [self._conversation(change) for change in changes],
+            base.Unavailable,
+        )
+
+    def entries(self) -> Iterator[events.HostRecord]:
+        self._connect()
+        page = SimplePagedResultsControl(True, _PAGE_SIZE, "")
+        condition = ldap.filter.filter_format(
+            "(&(objectClass=novaInstance)(novaOwnerMark=%s))", [self._owner]
+        )
+        while True:
+            try:
+                _, found, _, controls = self._connection.result3(
+                    self._connection.search_ext(
+                        self._tree,
+                        ldap.SCOPE_ONELEVEL,
+                        condition,
+                        list(ldap_entry.MANAGED),
+                        serverctrls=[page],
+                    ),
+                    timeout=self._options.operation_timeout,
+                )
+            except ldap.LDAPError as error:
+                self.close()
+                raise base.DirectoryUnavailable(_said(error)) from error
+            for _, attributes in found:
+                yield ldap_entry.record(attributes)
+            page.cookie = next(
+                (
+                    control.cookie
+                    for control in controls
+                    if control.controlType == page.controlType
+                ),
+                b"",
+            )
+            if not page.cookie:
+                return
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.unbind_ext()
+
+    # -- one change --------------------------------------------------------
+
+    def _conversation(self, change: base.Change) -> _Conversation:
+        """Do one change; what the server says against it is the outcome."""
+        dn = ldap_entry.dn(change.record.instance_uuid, self._tree)
+        try:
+            if change.verb is events.Verb.REGISTER:
+                return (yield from self._register(dn, change.record))
+            return (yield from self._unregister(dn))
+        except _NOT_NOW as error:
+            return base.Unavailable(f"{_said(error)} ({dn})")
+        except ldap.LDAPError as error:
+            return base.Rejected(f"{_said(error)} ({dn})")
+
+    def _register(self, dn: str, record: events.HostRecord) -> _Conversation:
+        wanted = ldap_entry.attributes(record, self._owner)
+        try:
+            yield "add_ext", (dn, list(wanted.items()))
+        except ldap.ALREADY_EXISTS:
+            return (yield from self._correct(dn, wanted))
+        return base.Done()
+
+    def _correct(
+        self, dn: str, wanted: ldap_entry.Attributes
+    ) -> _Conversation:
+        found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
+        if not self._is_ours(found):
+            return _foreign(dn)
+        replace = ldap_entry.differences(found, wanted)
+        if replace:
+            modifications = [
+                (ldap.MOD_REPLACE, name, values or None)
+                for name, values in replace.items()
+            ]
+            yield "modify_ext", (dn, modifications)
+        return base.Done()
+
+    def _unregister(self, dn: str) -> _Conversation:
+        """Remove the entry if it is ours.
+
+        Looked at first: 389 DS knows no assertion control (RFC 4528), and
+        answers INSUFFICIENT_ACCESS where there is no entry at all.
+        """
+        try:
+            found = yield _read(dn, [ldap_entry.OWNER_MARK])
+            if not self._is_ours(found):
+                return _foreign(dn)
+            yield "delete_ext", (dn,)
+        except ldap.NO_SUCH_OBJECT:
+            pass
+        return base.Done()
+
+    def _is_ours(self, found: ldap_entry.Attributes) -> bool:
+        marks = found.get(ldap_entry.OWNER_MARK, [])
+        return [mark.decode() for mark in marks] == [self._owner]
+
+    # -- the connection ----------------------------------------------------
+
+    def _send(self, request: _Request) -> int:
+        method, arguments = request
+        try:
+            ticket: int = getattr(self._connection, method)(*arguments)
+        except _BROKEN as error:
+            raise self._broken(error) from error
+        return ticket
+
+    def _receive(self, ticket: int) -> dict[str, list[bytes]]:
+        """Wait for an answer; of a search, give the entry that it found."""
+        try:
+            _, found, _, _ = self._connection.result3(
+                ticket, timeout=self._options.operation_timeout
+            )
+        except _BROKEN as error:
+            raise self._broken(error) from error
+        for _, attributes in found or ():
+            return dict(attributes)
+        return {}
+
+    def _broken(self, error: ldap.LDAPError) -> pipeline.Broken:
+        self.close()
+        return pipeline.Broken(_said(error))
+
+    def _connect(self) -> None:
+        if self._connection is not None:
+            return
+        url = " ".join(self._options.url.replace(",", " ").split())
+        connection = ldap.initialize(url)
+        try:
+            self._set_up(connection)
+            if self._options.use_tls and url.startswith("ldap://"):
+                connection.start_tls_s()
+            self._bind(connection)
+        except (ldap.LDAPError, OSError) as error:
+            connection.unbind_ext()
+            raise base.DirectoryUnavailable(self._advice(error)) from error
+        self._connection = connection
+
+    def _set_up(self, connection: Any) -> None:
+        options = self._options
+        connection.set_option(
+            ldap.OPT_NETWORK_TIMEOUT, options.connection_timeout
+        )
+        connection.set_option(ldap.OPT_TIMEOUT, options.operation_timeout)
+        connection.set_option(ldap.OPT_REFERRALS, 0)
+        connection.set_option(
+            ldap.OPT_X_TLS_REQUIRE_CERT,
+            _CERTIFICATE_CHECKS[options.tls_req_cert],
+        )
+        if options.tls_cacertfile:
+            connection.set_option(
+                ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile
+            )
+        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+
+    def _bind(self, connection: Any) -> None:
+        if not self._options.user:
+            connection.sasl_non_interactive_bind_s("EXTERNAL")
+            return
+        password = pathlib.Path(self._options.password_file).read_text()
+        connection.simple_bind_s(self._options.user, password.rstrip("\n"))
+
+    def _advice(self, error: Exception) -> str:
+        if isinstance(error, OSError):
+            return f"[ldap] password_file: {error}"
+        if isinstance(error, ldap.INVALID_CREDENTIALS):
+            return (
+                f"{self._options.url} refused to let {self._options.user!r}"
+                " in: see [ldap] user and password_file"
+            )
+        return f"{self._options.url}: {_said(error)}"
+
+
+def _read(dn: str, names: list[str]) -> _Request:
+    return "search_ext", (dn, ldap.SCOPE_BASE, "(objectClass=*)", names)
+
+
+def _foreign(dn: str) -> base.Rejected:
+    return base.Rejected(f"the entry carries another owner mark ({dn})")
+
+
+def _said(error: Exception) -> str:
+    """Put an LDAP error into words: python-ldap gives a dict, or nothing."""
+    told = error.args[0] if error.args else {}
+    if not isinstance(told, dict):
+        return f"{type(error).__name__}: {told}"
+    parts = (told.get("desc", ""), told.get("info", ""))
+    return ": ".join(filter(None, parts)) or type(error).__name__

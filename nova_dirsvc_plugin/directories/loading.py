@@ -1,0 +1,57 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finds directory drivers by name, as entry points."""
+
+from typing import Any
+
+from oslo_config import cfg
+from stevedore import driver, exception, extension
+
+from nova_dirsvc_plugin.directories import base
+
+NAMESPACE = "nova_dirsvc.directories"
+
+
+class DirectoryNotLoaded(Exception):
+    """A driver that cannot be had; the message says what to do."""
+
+
+def names() -> list[str]:
+    """Give the names of all drivers that are installed."""
+    manager: Any = extension.ExtensionManager(NAMESPACE)
+    return sorted(manager.entry_points_names())
+
+
+def driver_class(name: str) -> type[base.Directory]:
+    """Import the driver of a name.
+
+    :raises DirectoryNotLoaded: no such driver, or a library is missing
+    """
+    try:
+        manager: Any = driver.DriverManager(NAMESPACE, name)
+    except exception.NoMatches as error:
+        raise DirectoryNotLoaded(
+            f"there is no directory driver {name!r};"
+            f" installed are: {', '.join(names())}"
+        ) from error
+    except ImportError as error:
+        raise DirectoryNotLoaded(
+            f"directory driver {name!r} cannot be loaded: {error};"
+            f" pip install 'nova-dirsvc-plugin[{name}]' brings what it needs"
+        ) from error
+    found: type[base.Directory] = manager.driver
+    return found
+
+
+def load(conf: Any, name: str, owner: str) -> base.Directory:
+    """Make the driver of a name, with the options in the group of that name.
+
+    :param conf: a :class:`oslo_config.cfg.ConfigOpts`
+    :param owner: the owner mark of this cloud's entries
+    :raises DirectoryNotLoaded: there is none
+    :raises base.WrongOption: one of its options makes no sense
+    """
+    chosen = driver_class(name)
+    conf.register_group(cfg.OptGroup(name))
+    conf.register_opts(chosen.OPTS, group=name)
+    return chosen(conf[name], owner)

@@ -1,0 +1,131 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The values that travel through the house: host records and events.
+
+A source makes an :class:`Event`, the outbox stores it, a directory driver
+applies what it says about its :class:`HostRecord`. Nothing here does I/O.
+"""
+
+import dataclasses
+import enum
+import json
+import typing
+
+#: Version of the stored JSON form of a record. A reader takes any minor.
+RECORD_VERSION = "1.0"
+
+
+class Verb(enum.StrEnum):
+    """What a directory is asked to do about one instance."""
+
+    REGISTER = "register"
+    UNREGISTER = "unregister"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """One fixed address of an instance.
+
+    :ivar ip: in the canonical form of :mod:`ipaddress`
+    :ivar mac: lower case, colons; empty when unknown
+    :ivar network: the label of the Neutron network
+    """
+
+    ip: str
+    mac: str = ""
+    network: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord:
+    """All that a directory may learn about one instance.
+
+    Only ``instance_uuid`` is sure to be there: what Nova did not say is an
+    empty string. Times are as Nova prints them (``2026-11-22T10:27:53Z``).
+    Texts are the tenant's own, of any characters: who writes them into a
+    DN, a file or a header escapes them there.
+    """
+
+    instance_uuid: str
+    display_name: str = ""
+    host_name: str = ""
+    project_id: str = ""
+    project_name: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    user_remote_address: str = ""
+    image_uuid: str = ""
+    flavor_name: str = ""
+    availability_zone: str = ""
+    compute_host: str = ""
+    created_at: str = ""
+    launched_at: str = ""
+    addresses: tuple[Address, ...] = ()
+
+    @property
+    def mac_addresses(self) -> tuple[str, ...]:
+        """Each MAC once, in Nova's order (dual stack repeats them)."""
+        macs = (address.mac for address in self.addresses)
+        return tuple(dict.fromkeys(mac for mac in macs if mac))
+
+    def essentials(self) -> dict[str, str]:
+        """Give the dict that every directory service is promised.
+
+        :returns: the six keys; a value that is not known is ``""``;
+            ``mac_address`` is the first one.
+        """
+        return {
+            "image_uuid": self.image_uuid,
+            "instance_uuid": self.instance_uuid,
+            "mac_address": next(iter(self.mac_addresses), ""),
+            "project_name": self.project_name,
+            "user_name": self.user_name,
+            "user_remote_address": self.user_remote_address,
+        }
+
+    def to_json(self) -> str:
+        """Give the stored form: ASCII, whatever the tenant wrote."""
+        fields = dataclasses.asdict(self)
+        fields["version"] = RECORD_VERSION
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> typing.Self:
+        """Read the stored form.
+
+        :raises ValueError: the text is not a record of a known version
+        """
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("a host record is not an object")
+        version = str(fields.pop("version", ""))
+        if version.partition(".")[0] != RECORD_VERSION.partition(".")[0]:
+            raise ValueError(f"host record of unknown version {version!r}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        fields = {key: fields[key] for key in fields if key in known}
+        fields["addresses"] = tuple(
+            Address(**address) for address in fields.get("addresses", ())
+        )
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to one instance, as a source understood it.
+
+    :ivar message_id: unique for a notification, the same by every way in
+    :ivar event_type: Nova's, ``instance.create.end``
+    :ivar occurred_at: when Nova said it, seconds since the epoch, UTC
+    :ivar request_id: Nova's ``req-…``, empty when it had none
+    """
+
+    message_id: str
+    event_type: str
+    verb: Verb
+    occurred_at: float
+    request_id: str
+    record: HostRecord
+
+    @property
+    def instance_uuid(self) -> str:
+        return self.record.instance_uuid

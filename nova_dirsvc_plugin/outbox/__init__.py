@@ -1,0 +1,14 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: stored before it is sent (see ``store``)."""
+
+from nova_dirsvc_plugin.outbox.store import Outbox
+from nova_dirsvc_plugin.outbox.values import (
+    Claim,
+    Entry,
+    OutboxError,
+    Settlement,
+    State,
+)
+
+__all__ = ("Claim", "Entry", "Outbox", "OutboxError", "Settlement", "State")
