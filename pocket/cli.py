@@ -1,0 +1,98 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: up, down, status, env, demo."""
+
+import argparse
+import os
+import pathlib
+import signal
+import sys
+
+from pocket.cloud import Cloud, Lock
+from pocket.errors import PocketError
+from pocket.home import CHECKOUT, PORT_BASE, Home
+
+LOG_LINES = 12
+
+
+def main(argv=None):
+    """:returns: the exit code"""
+    args = _parse(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    home = Home(args.home, args.port_base)
+    try:
+        args.command(home, args)
+    except PocketError as error:
+        _tell(error)
+        return 1
+    except KeyboardInterrupt:
+        print("pocket: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def up(home, args):
+    with Lock(home):
+        Cloud(home, _say).up()
+    _say(f"""
+use it:    . {home.openrc}        (alice; admin: {home.adminrc})
+           openstack server create --image blank --flavor tiny --network private one
+take down: python3 -m pocket down --home {home.path}""")
+
+
+def down(home, args):
+    if not home.exists():
+        _say(f"no cloud in {home.path}")
+        return
+    with Lock(home):
+        Cloud(home, _say).down(args.purge)
+    _say("the cloud is down" + (", its home deleted" if args.purge else ""))
+
+
+def status(home, args):
+    """Exit code 0: it runs; 1: it does not."""
+    if not home.exists() or not Cloud(home, _say).is_up():
+        raise PocketError(f"no cloud is running in {home.path}")
+    _say(f"the cloud in {home.path} is running")
+
+
+def env(home, args):
+    if not home.openrc.exists():
+        raise PocketError(f"no cloud in {home.path}; first: pocket up")
+    _say(home.openrc.read_text().rstrip())
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="python3 -m pocket")
+    parser.set_defaults(port_base=PORT_BASE)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command, text in (
+            (up, "start the cloud, installing it first if need be"),
+            (down, "end all of its processes"),
+            (status, "say whether it runs"),
+            (env, "print what to export to use it")):
+        sub = commands.add_parser(command.__name__, help=text)
+        sub.set_defaults(command=command)
+        sub.add_argument(
+            "--home", type=pathlib.Path,
+            default=os.environ.get("POCKET_HOME", CHECKOUT / ".pocket"),
+            help="the state folder (POCKET_HOME, or .pocket)")
+        if command in (up,):
+            sub.add_argument("--port-base", type=int, default=PORT_BASE,
+                             help="first port of a new home (%(default)s)")
+        if command is down:
+            sub.add_argument("--purge", action="store_true",
+                             help="delete the home as well")
+    return parser.parse_args(argv)
+
+
+def _say(text):
+    print(text, flush=True)
+
+
+def _tell(error):
+    print(f"pocket: {error}", file=sys.stderr)
+    if error.log and error.log.exists():
+        lines = error.log.read_text(errors="replace").splitlines()
+        print("\n".join(f"    {line}" for line in lines[-LOG_LINES:]),
+              f"    see {error.log}", sep="\n", file=sys.stderr)

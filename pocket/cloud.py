@@ -1,0 +1,204 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Take the cloud up and down: the order of things."""
+
+import concurrent.futures
+import fcntl
+import json
+import os
+import shutil
+import threading
+import time
+
+from pocket import configuration, install, stores
+from pocket.errors import PocketError
+from pocket.home import CHECKOUT, PORT_NAMES, digest
+from pocket.processes import Processes
+from pocket.services import services
+
+GIB = 1 << 30
+DISK_FIRST, DISK_LATER = 2 * GIB, GIB // 2
+MEMORY = 2 * GIB
+START_SECONDS = 120
+
+
+class Cloud:
+    """One pocket cloud.
+
+    :param say: called with each line of progress
+    """
+
+    def __init__(self, home, say):
+        self.home = home
+        self.processes = Processes(home)
+        self._say = say
+        self._begin = time.monotonic()
+        self._identity = threading.Event()
+
+    def up(self):
+        """Make it run; quick when it does already."""
+        self.home.make()
+        if self.is_up():
+            self.say("the cloud is already running")
+            return
+        self._check()
+        try:
+            if not install.is_installed(self.home):
+                self.say("installing OpenStack into the venv")
+                install.install(self.home, self.processes)
+                self.say("the venv is ready")
+            configuration.write_all(self.home)
+            self._start()
+        except BaseException:
+            self.processes.stop_all()
+            raise
+
+    def is_up(self):
+        return self.home.is_done("cloud", self._schema()) and all(
+            self.processes.is_running(name) for name in self._names())
+
+    def down(self, purge=False):
+        """End every process of this home; *purge*: forget it."""
+        if self.home.exists():
+            self.processes.stop_all()
+            if self.home.sockets != self.home.run:
+                shutil.rmtree(self.home.sockets, ignore_errors=True)
+        if purge and self.home.exists():
+            shutil.rmtree(self.home.path)
+
+    def say(self, text):
+        self._say(f"[{time.monotonic() - self._begin:5.1f} s] {text}")
+
+    def _names(self):
+        return ["mariadb", "epmd", "rabbitmq",
+                *(service.name for chain in services(self.home).values()
+                  for service in chain)]
+
+    def _start(self):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            broker = pool.submit(stores.start_rabbitmq, self.home,
+                                 self.processes)
+            stores.start_mariadb(self.home, self.processes)
+            self.say("MariaDB answers")
+            chains = services(self.home)
+            hosts = chains.pop("hosts")
+            running = {name: pool.submit(self._chain, chain, broker)
+                       for name, chain in chains.items()}
+            identity = pool.submit(self._fill, "identity",
+                                   after=[running["keystone"]])
+            pool_jobs = [broker, *running.values(), identity]
+            pool_jobs.append(pool.submit(
+                self._chain, hosts, broker,
+                after=[identity, running["placement"], running["nova"]]))
+            try:
+                for job in concurrent.futures.as_completed(pool_jobs):
+                    job.result()
+            except BaseException:
+                self.processes.stop_all()  # ends what the others wait for
+                raise
+        self._populate("ready", self._names())
+        self.say("nova answers on the message bus")
+        self._fill("resources")
+        self.home.set_done("cloud", self._schema())
+
+    def _chain(self, chain, broker, after=()):
+        """Prepare and start services one after another."""
+        for job in after:
+            job.result()
+        for service in chain:
+            self._prepare(service)
+        broker.result()
+        for service in chain:
+            self.processes.start(service.name, service.argv,
+                                 service.environment)
+        for service in chain:
+            if service.port:
+                self.processes.wait(service.name, service.answers,
+                                    START_SECONDS)
+            self.say(f"{service.name} "
+                     f"{'answers' if service.port else 'started'}")
+
+    def _prepare(self, service):
+        if self.home.is_done(service.name, self._schema()):
+            return
+        if service.databases:
+            stores.make_databases(self.home, self.processes,
+                                  service.databases)
+        for argv in service.prepare:
+            self.processes.call(service.name, argv, {
+                **service.environment,
+                "OS_BOOTSTRAP_PASSWORD": self.home.passwords.admin})
+        self.home.set_done(service.name, self._schema())
+
+    def _fill(self, stage, after=()):
+        for job in after:
+            job.result()
+        if not self.home.is_done(stage, self._schema()):
+            self._populate(stage)
+            self.home.set_done(stage, self._schema())
+            self.say(f"{stage} made")
+
+    def _populate(self, stage, watch=()):
+        self.processes.call(
+            "populate",
+            [self.home.bin / "python", "-P", "-m", "pocket_inside.populate",
+             stage],
+            {"OS_CLIENT_CONFIG_FILE": str(self.home.etc / "clouds.yaml")},
+            text=json.dumps({"ports": vars(self.home.ports),
+                             "passwords": vars(self.home.passwords),
+                             "nova_conf": str(self.home.etc / "nova.conf")}),
+            watch=watch)
+
+    @staticmethod
+    def _schema():
+        """The databases fit these versions."""
+        return digest(CHECKOUT / "constraints.txt")
+
+    def _check(self):
+        """:raises PocketError: for what would fail later and less clearly"""
+        stores.check_installed()
+        strangers = [
+            str(port) for name in PORT_NAMES
+            if stores.listens(port := getattr(self.home.ports, name))]
+        if strangers and not self.processes.members():
+            raise PocketError(
+                f"port {', '.join(strangers)} of 127.0.0.1 is in use; free "
+                "it, or use another range: --port-base with a new --home")
+        needed = (DISK_LATER if install.is_installed(self.home)
+                  else DISK_FIRST)
+        free = shutil.disk_usage(self.home.path).free
+        if free < needed:
+            raise PocketError(
+                f"{self.home.path} has {free / GIB:.1f} GiB free, "
+                f"{needed / GIB:.1f} are needed; choose another --home")
+        memory = _available_memory()
+        if memory < MEMORY and not self.processes.members():
+            raise PocketError(f"{memory / GIB:.1f} GiB of memory are "
+                              f"available, {MEMORY / GIB:.0f} are needed")
+
+
+class Lock:
+    """One command at a time works on a home."""
+
+    def __init__(self, home):
+        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = open(home.path / "lock", "w")
+
+    def __enter__(self):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PocketError("another pocket command works on this home; "
+                              "wait for it or end it") from None
+
+    def __exit__(self, *exc):
+        self._file.close()
+
+
+def _available_memory():
+    """Bytes that can be had without swapping (proc(5), meminfo)."""
+    with open("/proc/meminfo") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

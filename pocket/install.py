@@ -1,0 +1,80 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one venv that holds OpenStack, this project and pocket/inside."""
+
+import os
+import pathlib
+import shutil
+import sys
+import sysconfig
+
+from pocket.errors import PocketError
+from pocket.home import CHECKOUT, digest
+
+POCKET = CHECKOUT / "pocket"
+SOURCES = tuple(CHECKOUT / name for name in (
+    "constraints.txt", "pocket/requirements.txt", "pocket/inside/pyproject.toml",
+    "pyproject.toml", "requirements.txt", "setup.cfg"))
+# python-ldap is built from source.
+HEADERS = {"libldap2-dev": "ldap.h", "libsasl2-dev": "sasl/sasl.h"}
+
+
+def is_installed(home):
+    return home.is_done("venv", _version())
+
+
+def install(home, processes):
+    """Make or refresh the venv; what it depends on is its stamp."""
+    _check_compiler()
+    uv = _find_uv()
+    python = home.bin / "python"
+    if not python.exists():
+        processes.call("install", [*uv, "venv", "--python", sys.executable,
+                                   home.venv] if uv else
+                       [sys.executable, "-m", "venv", home.venv])
+    installer = ([*uv, "pip", "install", "--python", python,
+                  "--compile-bytecode"] if uv else
+                 [python, "-m", "pip", "install"])
+    # Editable: a change of the project's code is seen after a restart, and
+    # a change of its metadata changes the stamp.
+    processes.call("install", [
+        *installer, "--constraint", CHECKOUT / "constraints.txt",
+        "--requirement", POCKET / "requirements.txt",
+        "--editable", f"{CHECKOUT}[ldap]", "--editable", POCKET / "inside"])
+    home.set_done("venv", _version())
+
+
+def _version():
+    return f"{sys.version_info[:2]} {digest(*SOURCES)}"
+
+
+def _find_uv():
+    """How to call uv, if there is one: beside this Python or on PATH."""
+    beside = pathlib.Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    return [found] if found else []
+
+
+def _check_compiler():
+    include = pathlib.Path("/usr/include")
+    missing = [name for name, header in HEADERS.items()
+               if not (include / header).exists()]
+    if not shutil.which("gcc"):
+        missing.append("gcc")
+    if not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists():
+        missing.append("python3-dev")
+    if sysconfig.get_path("include").startswith(os.fspath(include)) and (
+            not _find_uv() and not _has_venv()):
+        missing.append("python3-venv")
+    if missing:
+        raise PocketError("missing Debian packages; run: apt-get install "
+                          "--no-install-recommends " + " ".join(missing))
+
+
+def _has_venv():
+    """Debian splits ensurepip off: `python3 -m venv` then fails late."""
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        return False
+    return True

@@ -1,0 +1,195 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of one cloud: start, watch, wait for, end.
+
+A process is known in three ways, because each alone can fail: a file with
+its pid and start time (a pid alone may meanwhile be a stranger's), its
+session (children that left the process group), and a word in its environment
+(daemons that left the session, and what a killed controller had not yet
+written down).
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+from pocket.errors import PocketError
+
+MARK = "POCKET_MARK"
+STOP_SECONDS = 10
+
+
+class Processes:
+    """All processes of the cloud in *home*."""
+
+    def __init__(self, home):
+        self._home = home
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def environment(self, **more):
+        """What a process inherits: nothing of ours that could mislead it."""
+        kept = {name: value for name, value in os.environ.items()
+                if not name.startswith(("OS_", "PYTHON", "RABBITMQ_", "LDAP"))}
+        kept["PATH"] = f"{self._home.bin}{os.pathsep}{os.environ['PATH']}"
+        return {**kept, MARK: self._home.mark, **more}
+
+    def log(self, name):
+        return self._home.log / f"{name}.log"
+
+    def start(self, name, argv, environment=None):
+        """Start a process, unless it runs. :returns: whether it was started"""
+        with self._lock:
+            if self._stopping:
+                raise PocketError(f"{name} was not started: stopping")
+            if self.is_running(name):
+                return False
+            with open(self.log(name), "a") as log:
+                child = subprocess.Popen(
+                    [str(word) for word in argv],
+                    env=self.environment(**(environment or {})),
+                    cwd=self._home.path, start_new_session=True,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            threading.Thread(target=child.wait, daemon=True).start()
+            self._home.write(self._file(name), json.dumps(
+                {"pid": child.pid, "started": _started(child.pid)}))
+            return True
+
+    def is_running(self, name):
+        return self._pid(name) is not None
+
+    def wait(self, name, is_ready, seconds=60):
+        """Wait until *is_ready()*.
+
+        :raises PocketError: when the process ended, or the time has
+        """
+        end = time.monotonic() + seconds
+        while not is_ready():
+            if not self.is_running(name):
+                raise PocketError(f"{name} ended while it started",
+                                  log=self.log(name))
+            if time.monotonic() > end:
+                raise PocketError(f"{name} was not ready after {seconds} s",
+                                  log=self.log(name))
+            time.sleep(0.1)
+
+    def call(self, name, argv, environment=None, text="", watch=()):
+        """Run a command to its end, its output in the log of *name*.
+
+        :param text: its standard input
+        :param watch: processes without which it could not succeed
+        :raises PocketError: when it fails, or one of *watch* ends
+        """
+        with open(self.log(name), "a") as log:
+            child = subprocess.Popen(
+                [str(word) for word in argv],
+                env=self.environment(**(environment or {})),
+                cwd=self._home.path, start_new_session=True, text=True,
+                stdin=subprocess.PIPE, stdout=log, stderr=log)
+        with contextlib.suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(text)
+        while child.poll() is None:
+            for other in watch:
+                if not self.is_running(other):
+                    child.kill()
+                    raise PocketError(f"{other} ended while it started",
+                                      log=self.log(other))
+            time.sleep(0.05)
+        if child.returncode:
+            words = " ".join(pathlib.Path(w).name if i == 0 else str(w)
+                             for i, w in enumerate(argv[:4]))
+            raise PocketError(f"`{words}` ended with {child.returncode}",
+                              log=self.log(name))
+
+    def stop(self, *names):
+        """Ask these processes to end, then make them."""
+        pids = [pid for name in names if (pid := self._pid(name))]
+        _end(lambda: [p for p in pids if _started(p) and not _is_zombie(p)])
+        for name in names:
+            self._file(name).unlink(missing_ok=True)
+
+    def stop_all(self):
+        """End everything that belongs to this home, whoever started it."""
+        with self._lock:
+            self._stopping = True
+        _end(self.members)
+        for file in self._home.run.glob("*.pid"):
+            file.unlink()
+
+    def members(self):
+        """Pids of all processes of this cloud, recorded or not."""
+        mark = f"{MARK}={self._home.mark}".encode()
+        leaders = set()
+        for file in self._home.run.glob("*.pid"):
+            known = json.loads(file.read_text())
+            if _started(known["pid"]) in (known["started"], None):
+                leaders.add((known["pid"], known["started"]))
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                stat = _stat(int(entry.name))
+                in_session = any(int(stat[3]) == pid and int(stat[19]) >= start
+                                 for pid, start in leaders)
+                if stat[0] != "Z" and (in_session or mark in (
+                        entry / "environ").read_bytes().split(b"\0")):
+                    found.append(int(entry.name))
+        return found
+
+    def _file(self, name):
+        return self._home.run / f"{name}.pid"
+
+    def _pid(self, name):
+        try:
+            known = json.loads(self._file(name).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        pid = known["pid"]
+        alive = _started(pid) == known["started"] and not _is_zombie(pid)
+        return pid if alive else None
+
+
+def _end(remaining):
+    """SIGTERM to all that *remaining()* names, then SIGKILL to the rest."""
+    for number, seconds in ((signal.SIGTERM, STOP_SECONDS),
+                            (signal.SIGKILL, STOP_SECONDS)):
+        end = time.monotonic() + seconds
+        told = set()
+        while pids := remaining():
+            for pid in set(pids) - told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told.update(pids)
+            if time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        else:
+            return
+    raise PocketError(f"these processes do not end: {remaining()}")
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat that follow the name (proc(5))."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return text.rpartition(")")[2].split()
+
+
+def _started(pid):
+    """When a process started, in clock ticks since boot; None: no process."""
+    try:
+        return int(_stat(pid)[19])
+    except OSError:
+        return None
+
+
+def _is_zombie(pid):
+    try:
+        return _stat(pid)[0] == "Z"
+    except OSError:
+        return True
