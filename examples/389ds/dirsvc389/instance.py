@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One instance of the server: create, start, stop, remove."""
+
+import logging
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib389 import DirSrv
+from lib389.dseldif import DSEldif
+from lib389.instance.options import General2Base, Slapd2Base
+from lib389.instance.remove import remove_ds_instance
+from lib389.instance.setup import SetupDs
+from lib389.paths import Paths
+
+from dirsvc389 import layout
+from dirsvc389.settings import Refused, Settings
+
+LOG = logging.getLogger("dirsvc389")
+CONFIG = "cn=config"
+TEMPLATE = "dirsrv/data/template-dse.ldif"
+KILL_LIMIT = 10.0  # seconds
+
+
+def check_name(settings: Settings) -> None:
+    """:raises Refused: when another user's server has the instance name
+
+    The name also names a semaphore of the whole machine; ns-slapd hangs when
+    it may not open it.
+    """
+    account = pwd.getpwnam(settings.user).pw_uid
+    for path in _semaphores(settings.instance):
+        if account not in (0, path.stat().st_uid):
+            raise Refused(
+                f"{path} belongs to another user's server of that name: "
+                "choose another --instance"
+            )
+
+
+def exists(settings: Settings) -> bool:
+    return _config_dir(settings).joinpath("dse.ldif").exists()
+
+
+def allocate(settings: Settings) -> DirSrv:
+    """Return the existing instance, not connected."""
+    server = DirSrv(external_log=LOG)
+    server.local_simple_allocate(settings.instance)
+    server.setup_ldapi()
+    return server
+
+
+def is_running(settings: Settings) -> bool:
+    return exists(settings) and bool(allocate(settings).status())
+
+
+def create(settings: Settings, manager_password: str) -> None:
+    """Run dscreate; the instance is not started when it returns."""
+    general = General2Base(LOG)
+    general.set("full_machine_name", settings.hostname)
+    general.set("start", False)
+    slapd = Slapd2Base(LOG)
+    with _template(settings) as data_dir:
+        slapd.set("instance_name", settings.instance)
+        slapd.set("root_password", manager_password)
+        slapd.set("port", settings.port)
+        slapd.set("secure_port", settings.secure_port)
+        slapd.set("self_sign_cert", False)  # tls.py issues it
+        slapd.set("data_dir", str(data_dir))
+        backend = {
+            "cn": "userRoot",
+            "nsslapd-suffix": settings.suffix,
+            "create_suffix_entry": True,
+        }
+        general.verify()
+        slapd.verify()
+        mask = os.umask(0o022)  # dscreate sets its own and leaves it
+        try:
+            SetupDs(log=LOG).create_from_args(
+                general.collect(), slapd.collect(), [backend]
+            )
+        finally:
+            os.umask(mask)
+
+
+def configure(settings: Settings) -> bool:
+    """Write what is read at start only; say whether anything changed."""
+    wanted = {
+        "nsslapd-port": settings.port,
+        "nsslapd-securePort": settings.secure_port,
+        "nsslapd-listenhost": settings.listen,
+        "nsslapd-securelistenhost": settings.listen,
+        "nsslapd-localhost": settings.hostname,
+        "nsslapd-security": "on",
+    }
+    server = allocate(settings)
+    now = DSEldif(server)  # its names are case-sensitive
+    changed = {
+        name: str(value)
+        for name, value in wanted.items()
+        if now.get(CONFIG, name, single=True) != str(value)
+    }
+    if changed:
+        server.stop()
+        file = DSEldif(server)
+        for name, value in changed.items():
+            file.replace(CONFIG, name, value)
+    return bool(changed)
+
+
+def start(settings: Settings) -> None:
+    allocate(settings).start(post_open=False)
+
+
+def stop(settings: Settings) -> None:
+    if exists(settings):
+        allocate(settings).stop()
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[DirSrv]:
+    """Yield the running instance, bound over LDAPI as its manager."""
+    server = allocate(settings)
+    server.open()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def remove(settings: Settings) -> None:
+    """Remove the instance, whole or half made; nothing there is fine."""
+    config_dir = _config_dir(settings)
+    if exists(settings):
+        server = allocate(settings)
+        server.stop()
+        remove_ds_instance(server)
+    _kill(config_dir)
+    for path in _remains(settings):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _remains(settings: Settings) -> Iterator[Path]:
+    """Yield what remove_ds_instance leaves, or a killed dscreate left."""
+    name = settings.instance
+    for path in _semaphores(name):
+        # another user's instance may have the same name
+        if os.geteuid() in (0, path.stat().st_uid):
+            yield path
+    if settings.prefix is not None:
+        if layout.is_ours(settings.prefix):
+            yield from (settings.prefix / f for f in layout.FOLDERS)
+        return
+    paths = Paths(name)
+    config_dir = Path(paths.config_dir)
+    yield config_dir
+    yield config_dir.with_name(config_dir.name + ".removed")
+    yield Path(paths.db_dir).parent
+    for folder in (paths.db_home_dir, paths.log_dir, paths.lock_dir,
+                   paths.inst_dir, paths.ldapi, paths.pid_file):  # fmt: skip
+        yield Path(folder)
+    yield Path(paths.tmpfiles_d, f"dirsrv-{name}.conf")
+    yield Path(paths.initconfig_dir, f"dirsrv-{name}")
+
+
+def _config_dir(settings: Settings) -> Path:
+    if settings.prefix is not None:
+        # needs no defaults.inf, which a removed prefix has no longer
+        return settings.prefix / f"etc/dirsrv/slapd-{settings.instance}"
+    return Path(Paths(settings.instance).config_dir)
+
+
+def _semaphores(name: str) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"sem.slapd-{name}.*"))  # noqa: S108
+
+
+@contextmanager
+def _template(settings: Settings) -> Iterator[Path]:
+    """Yield a data_dir whose template listens where we want.
+
+    dscreate starts the server on all interfaces otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Path(folder, TEMPLATE)
+        ours.parent.mkdir(parents=True)
+        text = Path(_distribution_data_dir(), TEMPLATE).read_text()
+        port = "nsslapd-port: %ds_port%\n"
+        if port not in text:
+            raise Refused(f"this version's {TEMPLATE} is not understood")
+        ours.write_text(text.replace(port, (
+            f"{port}nsslapd-listenhost: {settings.listen}\n"
+            f"nsslapd-securelistenhost: {settings.listen}\n"
+        )))  # fmt: skip
+        yield Path(folder)
+
+
+def _distribution_data_dir() -> str:
+    return str(Paths().data_dir)
+
+
+def _kill(config_dir: Path) -> None:
+    """Kill a server that runs on a configuration and wait for its end."""
+    deadline = time.monotonic() + KILL_LIMIT
+    while processes := _processes(config_dir):
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise Refused(f"ns-slapd {processes} do not end")
+        time.sleep(0.05)
+
+
+def _processes(config_dir: Path) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # ended meanwhile
+            continue
+        if words[0].endswith(b"ns-slapd") and (
+            os.fsencode(config_dir) in words
+        ):
+            found.append(int(path.parent.name))
+    return found

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state folder: passwords, the CA, and the daemon's directory.conf."""
+
+import grp
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from dirsvc389.settings import Refused, Settings
+
+DIRECTORY_CONF = "directory.conf"
+CA_CERTIFICATE = "ca.crt"
+MANAGER_PASSWORD = "manager.password"  # noqa: S105
+SERVICE_PASSWORD = "service.password"  # noqa: S105
+READER_PASSWORD = "reader.password"  # noqa: S105
+UNFINISHED = "deploy.unfinished"
+FILES = (
+    DIRECTORY_CONF,
+    CA_CERTIFICATE,
+    MANAGER_PASSWORD,
+    SERVICE_PASSWORD,
+    READER_PASSWORD,
+    UNFINISHED,
+)
+SHORTEST_PASSWORD = 8  # dscreate's own rule
+
+
+class State:
+    """The files that a deployment leaves for its operator and the daemon."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = settings.state_dir
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def password(
+        self, name: str, given: Path | None, group: str | None = None
+    ) -> str:
+        """Return a password that lasts: the given one, ours, or a new one.
+
+        :param given: file of the operator, read anew at each deploy
+        :param group: group that may read the file
+        """
+        path = self.path(name)
+        if given is not None:
+            secret = read_password(given)
+        elif path.exists():
+            secret = read_password(path)
+        else:
+            secret = secrets.token_urlsafe(24)
+        # no newline at the end: ldapsearch -y would send it
+        write_private(path, secret, group)
+        return secret
+
+    def write_conf(self) -> None:
+        settings = self._settings
+        self._write_public(
+            DIRECTORY_CONF,
+            "# written by dirsvc-389ds: nova-dirsvc-sync reads it\n"
+            "[nova_dirsvc]\n"
+            f"owner = {settings.owner}\n"
+            "\n"
+            "[ldap]\n"
+            f"url = {settings.url}\n"
+            f"user = {settings.service_dn}\n"
+            f"password_file = {self.path(SERVICE_PASSWORD)}\n"
+            f"hosts_tree_dn = {settings.hosts_tree_dn}\n"
+            "use_tls = true\n"
+            f"tls_cacertfile = {self.path(CA_CERTIFICATE)}\n",
+        )
+
+    def write_ca(self, certificate: str) -> None:
+        self._write_public(CA_CERTIFICATE, certificate)
+
+    def begin(self) -> None:
+        """Note that a first deploy is under way."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path(UNFINISHED).touch()
+
+    def finish(self) -> None:
+        self.path(UNFINISHED).unlink(missing_ok=True)
+
+    @property
+    def unfinished(self) -> bool:
+        return self.path(UNFINISHED).exists()
+
+    def remove(self) -> None:
+        """Remove our files, and the folder if nothing else is in it."""
+        for name in FILES:
+            self.path(name).unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _write_public(self, name: str, text: str) -> None:
+        path = self.path(name)
+        path.write_text(text)
+        path.chmod(0o644)
+
+
+def read_password(path: Path) -> str:
+    """:raises Refused: when the file holds no usable password"""
+    try:
+        secret = path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"no password can be read: {error}") from error
+    if len(secret) < SHORTEST_PASSWORD or "\n" in secret:
+        raise Refused(
+            f"{path} must hold one line of at least {SHORTEST_PASSWORD} "
+            "characters"
+        )
+    return secret
+
+
+def write_private(path: Path, text: str, group: str | None) -> None:
+    """Replace a file that its owner, and the group if any, may read."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        if group is not None:
+            shutil.chown(new, group=grp.getgrnam(group).gr_gid)
+            os.fchmod(descriptor, 0o640)
+    new.replace(path)
