@@ -16,7 +16,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from oslo_config import cfg
 
@@ -81,9 +81,11 @@ the path of the file itself.
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""
-        with self._path.open("ab") as file:
+        with self._path.open("ab+") as file:
             before = file.tell()
             try:
+                if before and _last_byte(file) != b"\n":
+                    file.write(b"\n")
                 file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
@@ -111,6 +113,12 @@ the path of the file itself.
             raise base.DirectoryUnavailable(
                 f"{self._path}: {error.strerror}"
             ) from error
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    """Give the file's last byte: no newline, where a crash cut a line."""
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
 
 
 def _record(essentials: dict[str, str]) -> events.HostRecord:

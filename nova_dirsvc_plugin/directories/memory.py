@@ -26,7 +26,7 @@ class MemoryDirectory(base.Directory):
         key = change.record.instance_uuid
         owner, _ = self.content.get(key, (self._owner, None))
         if owner != self._owner:
-            return base.Rejected(f"the entry belongs to {owner!r}")
+            return base.Rejected("the entry carries another owner mark")
         if change.verb is events.Verb.REGISTER:
             self.content[key] = self._owner, change.record
         else:

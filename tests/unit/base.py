@@ -1,0 +1,44 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What unit tests share."""
+
+import logging
+import pathlib
+import uuid
+
+import fixtures
+import testtools
+
+from nova_dirsvc_plugin import events
+
+
+class TestCase(testtools.TestCase):
+    """A test with a folder of its own and the log at hand."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.log = self.useFixture(
+            fixtures.FakeLogger(
+                level=logging.DEBUG, format="%(levelname)s %(message)s"
+            )
+        )
+
+
+def event(
+    verb: events.Verb = events.Verb.REGISTER,
+    instance_uuid: str | None = None,
+    message_id: str | None = None,
+    **fields: object,
+) -> events.Event:
+    """Make an event; each call is another instance and message."""
+    return events.Event(
+        message_id=message_id or str(uuid.uuid4()),
+        event_type="instance.create.end",
+        verb=verb,
+        occurred_at=1795343275.5,
+        request_id="req-8217bf15-5838-4524-872f-3592fa99abb3",
+        record=events.HostRecord(
+            instance_uuid=instance_uuid or str(uuid.uuid4()), **fields
+        ),
+    )

@@ -1,0 +1,249 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import sqlite3
+import threading
+
+from nova_dirsvc_plugin import dispatcher, events, outbox
+from nova_dirsvc_plugin.directories import base as directories
+from nova_dirsvc_plugin.directories import memory
+from tests import waiting
+from tests.unit import base
+
+A, B = "a" * 32, "b" * 32
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+
+@dataclasses.dataclass
+class Settings:
+    batch_size: int = 10
+    max_attempts: int = 3
+
+
+class Moody(memory.MemoryDirectory):
+    """A directory in memory that can be out, and refuse or hate some."""
+
+    def __init__(self):
+        super().__init__(None, "nova")
+        self.out = False
+        self.answers = {}
+        self.hated = set()
+        self.asked = 0
+
+    def apply(self, changes):
+        self.asked += 1
+        if self.out:
+            return [directories.Unavailable("out")] * len(changes)
+        if self.hated & {change.record.instance_uuid for change in changes}:
+            raise RuntimeError("hated")
+        return [
+            self.answers.get(change.record.instance_uuid)
+            or super(Moody, self).apply([change])[0]
+            for change in changes
+        ]
+
+
+class DispatcherTestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        self.outbox = outbox.Outbox(
+            self.folder / "outbox.db", clock=lambda: self.now
+        )
+        self.directory = Moody()
+        self.settings = Settings()
+        self.dispatcher = dispatcher.Dispatcher(
+            "d",
+            self.directory,
+            self.outbox,
+            self.settings,
+            clock=lambda: self.now,
+            uniform=lambda low, high: high,
+        )
+
+    def put(self, verb, instance):
+        self.outbox.put(base.event(verb, instance))
+
+    def steps(self, count):
+        """Take steps; let a minute pass between them."""
+        for _ in range(count):
+            self.dispatcher.step()
+            self.now += 60
+
+    def held(self):
+        return sorted(self.directory.content)
+
+
+class StepTest(DispatcherTestCase):
+    def test_what_is_put_is_delivered_in_order_of_each_instance(self):
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.put(UNREGISTER, A)
+        self.steps(2)
+        self.assertEqual([B], self.held())
+        self.assertFalse(self.dispatcher.step())
+
+    def test_each_delivery_is_said_once_with_number_verb_and_uuid(self):
+        self.put(REGISTER, A)
+        self.steps(2)
+        self.assertEqual(
+            f"INFO Outbox entry 1: register instance {A}: delivered:"
+            " directory d\n",
+            self.log.output,
+        )
+
+    def test_an_outage_counts_nothing_and_buries_nothing(self):
+        self.put(REGISTER, A)
+        self.directory.out = True
+        self.steps(100)
+        self.assertEqual([], self.outbox.buried("d"))
+        self.directory.out = False
+        (entry,) = self.outbox.claim("d", 10).entries
+        self.assertEqual((0, 0), (entry.attempts, entry.deferrals))
+        self.steps(1)
+        self.assertEqual([A], self.held())
+
+    def test_an_outage_is_reported_at_once_and_then_once_a_minute(self):
+        self.put(REGISTER, A)
+        self.directory.out = True
+        for _ in range(100):
+            self.dispatcher.step()
+            self.now += 1
+        self.assertEqual(2, self.log.output.count("unavailable"))
+        self.assertIn("1 entries wait", self.log.output)
+
+    def test_one_change_that_is_unavailable_delays_no_other(self):
+        self.directory.answers[A] = directories.Unavailable("busy")
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.steps(50)
+        self.assertEqual([B], self.held())
+        self.assertEqual([], self.outbox.buried("d"))
+        del self.directory.answers[A]
+        self.steps(1)
+        self.assertEqual([A, B], self.held())
+
+    def test_a_rejected_change_is_buried_after_so_many_attempts(self):
+        self.directory.answers[A] = directories.Rejected("no such class")
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.steps(2)
+        self.assertEqual([], self.outbox.buried("d"))
+        self.steps(1)
+        ((entry, reason),) = self.outbox.buried("d")
+        self.assertEqual((A, 3), (entry.event.instance_uuid, entry.attempts))
+        self.assertEqual("no such class", reason)
+        self.assertEqual([B], self.held())
+        self.assertIn(
+            f"ERROR Outbox entry 1: register instance {A}: buried: directory"
+            " d: no such class",
+            self.log.output,
+        )
+
+    def test_attempts_are_apart_by_the_back_off(self):
+        self.directory.answers[A] = directories.Rejected("no")
+        self.put(REGISTER, A)
+        self.dispatcher.step()
+        self.assertFalse(self.dispatcher.step())
+        self.now += 0.3
+        self.assertTrue(self.dispatcher.step())
+
+    def test_an_unregister_waits_for_the_register_before_it(self):
+        self.directory.answers[A] = directories.Unavailable("busy")
+        self.put(REGISTER, A)
+        self.put(UNREGISTER, A)
+        self.steps(3)
+        del self.directory.answers[A]
+        self.steps(2)
+        self.assertEqual([], self.held())
+        self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_a_driver_that_raises_on_one_loses_none_of_the_others(self):
+        self.directory.hated.add(A)
+        for instance in (A, B, "c" * 32):
+            self.put(REGISTER, instance)
+        self.steps(3)
+        self.assertEqual([B, "c" * 32], self.held())
+        ((_, reason),) = self.outbox.buried("d")
+        self.assertEqual("RuntimeError: hated", reason)
+
+    def test_a_late_register_is_dropped_and_said(self):
+        self.put(UNREGISTER, A)
+        self.put(REGISTER, A)
+        self.steps(2)
+        self.assertEqual([], self.held())
+        self.assertIn(
+            f"INFO Outbox entry 2: register instance {A}: dropped: directory"
+            " d: unregistered before",
+            self.log.output,
+        )
+
+    def test_a_record_that_cannot_be_read_is_buried_at_once(self):
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        with sqlite3.connect(self.outbox.path) as database:
+            database.execute("UPDATE entry SET record = '[]' WHERE number = 1")
+        self.steps(1)
+        ((_, reason),) = self.outbox.buried("d")
+        self.assertEqual("a host record is not an object", reason)
+        self.assertEqual([B], self.held())
+
+    def test_settings_are_read_again_at_each_step(self):
+        self.settings.batch_size = 1
+        for instance in (A, B, "c" * 32):
+            self.put(REGISTER, instance)
+        self.steps(1)
+        self.settings.batch_size = 2
+        self.steps(1)
+        self.assertEqual(3, len(self.held()))
+
+
+class RunTest(DispatcherTestCase):
+    """The loop around the step, in a thread, with a real clock."""
+
+    def start(self):
+        self.stop = threading.Event()
+        thread = threading.Thread(
+            target=self.dispatcher.run, args=(self.stop,), daemon=True
+        )
+        thread.start()
+        self.addCleanup(thread.join, 10)
+        self.addCleanup(self.stop.set)
+        return thread
+
+    def other_process(self):
+        return outbox.Outbox(self.outbox.path)
+
+    def test_an_event_put_by_another_is_delivered_without_being_told(self):
+        self.start()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(self.held, "the entry", 5)
+
+    def test_it_delivers_again_when_the_directory_has_come_back(self):
+        self.directory.out = True
+        self.start()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(lambda: self.directory.asked > 1, "a second try", 5)
+        self.directory.out = False
+        waiting.until(self.held, "the entry", 10)
+        self.assertIn("available again", self.log.output)
+
+    def test_an_outbox_that_cannot_be_used_is_waited_for(self):
+        self.outbox.close()
+        path = self.outbox.path
+        for file in path.parent.iterdir():
+            file.unlink()
+        path.mkdir()
+        self.start()
+        waiting.until(
+            lambda: "unavailable" in self.log.output, "the warning", 5
+        )
+        path.rmdir()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(self.held, "the entry", 10)
+
+    def test_it_ends_when_told_to(self):
+        thread = self.start()
+        self.stop.set()
+        thread.join(5)
+        self.assertFalse(thread.is_alive())

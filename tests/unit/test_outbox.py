@@ -1,0 +1,285 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+
+from nova_dirsvc_plugin import events, outbox
+from tests.unit import base
+
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+A, B = "a" * 8 + "-0000-4000-8000-000000000000", "b" * 32
+
+
+class OutboxTestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        self.path = self.folder / "outbox" / "outbox.db"
+        self.outbox = outbox.Outbox(self.path, clock=lambda: self.now)
+        self.addCleanup(self.outbox.close)
+
+    def put(self, *pairs):
+        for verb, instance in pairs:
+            self.outbox.put(base.event(verb, instance))
+
+    def claim(self, limit=100, directory="d"):
+        return self.outbox.claim(directory, limit)
+
+    def settle(self, claim, state=outbox.State.DONE, directory="d", **fields):
+        self.outbox.settle(
+            directory,
+            claim,
+            [
+                outbox.Settlement(entry, state, **fields)
+                for entry in claim.entries
+            ],
+        )
+
+    def drain(self, directory="d"):
+        """Settle all as done; give (verb, instance) in that order."""
+        seen = []
+        while claim := self.claim(directory=directory):
+            seen += told(claim.entries)
+            self.settle(claim, directory=directory)
+        return seen
+
+
+def told(entries):
+    return [(entry.event.verb, entry.event.instance_uuid) for entry in entries]
+
+
+class PutTest(OutboxTestCase):
+    def test_an_event_comes_back_as_it_was_put(self):
+        event = base.event(display_name="\ud800 \x00 é")
+        self.assertEqual(1, self.outbox.put(event))
+        (entry,) = self.claim().entries
+        self.assertEqual(
+            (1, event, 1000.0), (entry.number, entry.event, entry.stored_at)
+        )
+
+    def test_a_message_that_comes_twice_is_stored_once(self):
+        event = base.event()
+        self.outbox.put(event)
+        self.assertIsNone(self.outbox.put(event))
+        self.assertEqual(1, len(self.claim().entries))
+
+    def test_folder_and_file_are_for_owner_and_group(self):
+        old = os.umask(0o077)
+        self.addCleanup(os.umask, old)
+        self.outbox.put(base.event())
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode)
+            for path in (self.path.parent, *self.path.parent.iterdir())
+        }
+        self.assertEqual(
+            {
+                "outbox": 0o2770,
+                "outbox.db": 0o660,
+                "outbox.db-wal": 0o660,
+                "outbox.db-shm": 0o660,
+            },
+            modes,
+        )
+
+    def test_a_forked_child_and_its_parent_both_write(self):
+        self.outbox.put(base.event())
+        context = multiprocessing.get_context("fork")
+        child = context.Process(target=self.outbox.put, args=(base.event(),))
+        child.start()
+        child.join()
+        self.outbox.put(base.event())
+        self.assertEqual(0, child.exitcode)
+        self.assertEqual(3, self.outbox.pending("d"))
+
+    def test_four_processes_at_once_lose_nothing(self):
+        context = multiprocessing.get_context("fork")
+        writers = [
+            context.Process(target=put_many, args=(self.path, 100))
+            for _ in range(4)
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        self.assertEqual([0] * 4, [writer.exitcode for writer in writers])
+        self.assertEqual(400, self.outbox.pending("d"))
+
+    def test_a_writer_killed_at_any_moment_loses_nothing_it_was_told(self):
+        reader, writer = os.pipe()
+        context = multiprocessing.get_context("fork")
+        child = context.Process(target=put_and_say, args=(self.path, writer))
+        child.start()
+        os.close(writer)
+        said = b""
+        while len(said) < 50:
+            said += os.read(reader, 1)
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        while more := os.read(reader, 4096):
+            said += more
+        self.assertGreaterEqual(self.outbox.pending("d"), len(said))
+        self.outbox.put(base.event())
+
+    def test_a_removed_file_is_made_again_not_written_into_the_void(self):
+        self.outbox.put(base.event())
+        for path in self.path.parent.iterdir():
+            path.unlink()
+        self.outbox.put(base.event())
+        self.assertEqual(1, outbox.Outbox(self.path).pending("d"))
+
+    def test_what_cannot_be_understood_is_parked_once_with_its_reason(self):
+        notification = {
+            "message_id": "m",
+            "event_type": "t",
+            "payload": {1, 2},
+        }
+        self.assertEqual(1, self.outbox.park(notification, A, "why"))
+        self.assertIsNone(self.outbox.park(notification, A, "why"))
+        self.assertEqual([(1, A, "why")], self.outbox.parked())
+        self.assertFalse(self.claim())
+
+
+class OpenTest(OutboxTestCase):
+    def refused(self):
+        error = self.assertRaises(
+            outbox.OutboxError, self.outbox.put, base.event()
+        )
+        self.assertIn(str(self.path), str(error))
+        return str(error)
+
+    def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(self):
+        self.path.parent.write_text("a file in the way")
+        self.assertIn("Not a directory", self.refused())
+
+    def test_a_file_that_is_no_database_is_left_alone(self):
+        self.path.parent.mkdir()
+        self.path.write_text("not a database, and long enough to be one " * 9)
+        self.assertIn("not a database", self.refused())
+
+    def test_a_database_of_somebody_else_is_left_alone(self):
+        self.path.parent.mkdir()
+        with sqlite3.connect(self.path) as database:
+            database.execute("CREATE TABLE theirs (a)")
+        self.assertIn("not an outbox", self.refused())
+
+    def test_an_outbox_of_a_newer_release_asks_for_an_upgrade(self):
+        self.outbox.put(base.event())
+        with sqlite3.connect(self.path) as database:
+            database.execute("PRAGMA user_version = 99")
+        self.outbox.close()
+        self.assertIn("upgrade", self.refused())
+
+
+class ClaimTest(OutboxTestCase):
+    def test_a_claim_has_one_entry_an_instance_and_the_rest_follows(self):
+        self.put((REGISTER, A), (REGISTER, B), (UNREGISTER, A))
+        claim = self.claim()
+        self.assertEqual([(REGISTER, A), (REGISTER, B)], told(claim.entries))
+        self.settle(claim)
+        self.assertEqual([(UNREGISTER, A)], told(self.claim().entries))
+
+    def test_a_claim_that_is_not_settled_comes_again(self):
+        self.put((REGISTER, A))
+        self.assertEqual(self.claim(), self.claim())
+
+    def test_each_directory_has_its_own_progress(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        self.settle(self.claim(), directory="d")
+        self.assertEqual(2, len(self.claim(directory="other").entries))
+        self.assertFalse(self.claim(directory="d"))
+
+    def test_a_claim_is_no_larger_than_asked_for(self):
+        self.put(*[(REGISTER, str(number)) for number in range(10)])
+        self.assertEqual(4, len(self.claim(limit=4).entries))
+        self.assertEqual(10, len(self.drain()))
+
+    def test_a_deferred_entry_holds_back_its_instance_and_no_other(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.DEFERRED, not_before=1010.0)
+        self.put((UNREGISTER, A), (REGISTER, B))
+        self.assertEqual([(REGISTER, B)], self.drain())
+        self.now = 1011.0
+        self.assertEqual([(REGISTER, A), (UNREGISTER, A)], self.drain())
+
+    def test_counts_of_a_deferred_entry_come_back_with_it(self):
+        self.put((REGISTER, A))
+        self.settle(
+            self.claim(), outbox.State.DEFERRED, attempts=2, deferrals=3
+        )
+        (entry,) = self.claim().entries
+        self.assertEqual((2, 3), (entry.attempts, entry.deferrals))
+
+    def test_a_buried_entry_holds_back_nothing_and_is_listed(self):
+        self.put((REGISTER, A), (UNREGISTER, A))
+        self.settle(self.claim(), outbox.State.BURIED, reason="no")
+        self.assertEqual([(UNREGISTER, A)], self.drain())
+        ((entry, reason),) = self.outbox.buried("d")
+        self.assertEqual((REGISTER, "no"), (entry.event.verb, reason))
+        self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_a_register_that_came_after_the_unregister_is_late(self):
+        self.put((UNREGISTER, A), (REGISTER, A), (REGISTER, B))
+        claim = self.claim()
+        self.assertEqual([(UNREGISTER, A), (REGISTER, B)], told(claim.entries))
+        self.assertEqual([(REGISTER, A)], told(claim.late))
+        self.settle(claim)
+        self.assertEqual([], self.drain())
+
+    def test_a_late_register_is_late_long_after_the_unregister(self):
+        self.put((UNREGISTER, A))
+        self.drain()
+        self.put((REGISTER, A))
+        self.assertEqual([], self.drain())
+
+    def test_a_record_that_cannot_be_read_does_not_stop_the_others(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        with sqlite3.connect(self.path) as database:
+            database.execute("UPDATE entry SET record = '{' WHERE number = 1")
+        first, second = self.claim().entries
+        self.assertTrue(first.unreadable)
+        self.assertEqual(A, first.event.instance_uuid)
+        self.assertFalse(second.unreadable)
+
+    def test_changes_move_when_another_writes(self):
+        before = self.outbox.changes()
+        outbox.Outbox(self.path).put(base.event())
+        self.assertNotEqual(before, self.outbox.changes())
+
+
+class PurgeTest(OutboxTestCase):
+    def test_only_what_is_old_and_done_everywhere_goes(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        self.drain("d")
+        self.now = 2000.0
+        self.put((REGISTER, "young"))
+        self.assertEqual(0, self.outbox.purge(["d", "e"], before=1500.0))
+        self.drain("e")
+        self.assertEqual(2, self.outbox.purge(["d", "e"], before=1500.0))
+
+    def test_what_is_buried_stays(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.BURIED, reason="no")
+        self.assertEqual(0, self.outbox.purge(["d"], before=9e9))
+        self.assertEqual(1, len(self.outbox.buried("d")))
+
+    def test_numbers_are_never_used_again(self):
+        self.put((REGISTER, A))
+        self.drain()
+        self.outbox.purge(["d"], before=9e9)
+        self.assertEqual(2, self.outbox.put(base.event()))
+
+
+def put_many(path, count):
+    box = outbox.Outbox(path, busy_timeout=60)
+    for _ in range(count):
+        box.put(base.event())
+
+
+def put_and_say(path, descriptor):
+    box = outbox.Outbox(path)
+    while True:
+        box.put(base.event())
+        os.write(descriptor, b".")
