@@ -8,7 +8,9 @@ import pathlib
 import signal
 import sys
 
+from pocket import demo as story
 from pocket.cloud import Cloud, Lock
+from pocket.directory import search_command
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, PORT_BASE, Home
 
@@ -37,6 +39,7 @@ def up(home, args):
     _say(f"""
 use it:    . {home.openrc}        (alice; admin: {home.adminrc})
            openstack server create --image blank --flavor tiny --network private one
+           {search_command(home)}
 take down: python3 -m pocket down --home {home.path}""")
 
 
@@ -47,6 +50,18 @@ def down(home, args):
     with Lock(home):
         Cloud(home, _say).down(args.purge)
     _say("the cloud is down" + (", its home deleted" if args.purge else ""))
+
+
+def demo(home, args):
+    """Take the cloud up, show an instance's life, take the cloud down."""
+    with Lock(home):
+        cloud = Cloud(home, _say)
+        cloud.up()
+        try:
+            story.run(home, cloud.processes, _say)
+        finally:
+            cloud.down()
+    cloud.say("done; the cloud is down")
 
 
 def status(home, args):
@@ -67,6 +82,7 @@ def _parse(argv):
     parser.set_defaults(port_base=PORT_BASE)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command, text in (
+            (demo, "up, an instance's life seen in the directory, down"),
             (up, "start the cloud, installing it first if need be"),
             (down, "end all of its processes"),
             (status, "say whether it runs"),
@@ -77,7 +93,10 @@ def _parse(argv):
             "--home", type=pathlib.Path,
             default=os.environ.get("POCKET_HOME", CHECKOUT / ".pocket"),
             help="the state folder (POCKET_HOME, or .pocket)")
-        if command in (up,):
+        if command is demo:
+            sub.add_argument("--directory", choices=["ldap"], default="ldap",
+                             help="the directory to show (%(default)s)")
+        if command in (up, demo):
             sub.add_argument("--port-base", type=int, default=PORT_BASE,
                              help="first port of a new home (%(default)s)")
         if command is down:

@@ -7,10 +7,9 @@ import fcntl
 import json
 import os
 import shutil
-import threading
 import time
 
-from pocket import configuration, install, stores
+from pocket import configuration, directory, install, stores
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, PORT_NAMES, digest
 from pocket.processes import Processes
@@ -33,7 +32,6 @@ class Cloud:
         self.processes = Processes(home)
         self._say = say
         self._begin = time.monotonic()
-        self._identity = threading.Event()
 
     def up(self):
         """Make it run; quick when it does already."""
@@ -54,13 +52,16 @@ class Cloud:
             raise
 
     def is_up(self):
-        return self.home.is_done("cloud", self._schema()) and all(
-            self.processes.is_running(name) for name in self._names())
+        return (
+            self.home.is_done("cloud", self._schema())
+            and all(map(self.processes.is_running, self._names()))
+            and stores.listens(self.home.ports.ldap))
 
     def down(self, purge=False):
         """End every process of this home; *purge*: forget it."""
         if self.home.exists():
             self.processes.stop_all()
+            directory.forget(self.home)
             if self.home.sockets != self.home.run:
                 shutil.rmtree(self.home.sockets, ignore_errors=True)
         if purge and self.home.exists():
@@ -70,12 +71,12 @@ class Cloud:
         self._say(f"[{time.monotonic() - self._begin:5.1f} s] {text}")
 
     def _names(self):
-        return ["mariadb", "epmd", "rabbitmq",
+        return ["mariadb", "epmd", "rabbitmq", directory.SYNC,
                 *(service.name for chain in services(self.home).values()
                   for service in chain)]
 
     def _start(self):
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
             broker = pool.submit(stores.start_rabbitmq, self.home,
                                  self.processes)
             stores.start_mariadb(self.home, self.processes)
@@ -85,20 +86,24 @@ class Cloud:
             running = {name: pool.submit(self._chain, chain, broker)
                        for name, chain in chains.items()}
             identity = pool.submit(self._fill, "identity",
-                                   after=[running["keystone"]])
-            pool_jobs = [broker, *running.values(), identity]
-            pool_jobs.append(pool.submit(
+                                   [running["keystone"]])
+            resources = pool.submit(
+                self._fill, "resources",
+                [identity, *(running[name]
+                             for name in ("glance", "neutron", "nova"))])
+            nova = pool.submit(
                 self._chain, hosts, broker,
-                after=[identity, running["placement"], running["nova"]]))
+                [identity, running["placement"], running["nova"]])
+            jobs = [broker, *running.values(), identity, resources, nova,
+                    pool.submit(self._directory)]
             try:
-                for job in concurrent.futures.as_completed(pool_jobs):
+                for job in concurrent.futures.as_completed(jobs):
                     job.result()
             except BaseException:
                 self.processes.stop_all()  # ends what the others wait for
                 raise
         self._populate("ready", self._names())
         self.say("nova answers on the message bus")
-        self._fill("resources")
         self.home.set_done("cloud", self._schema())
 
     def _chain(self, chain, broker, after=()):
@@ -118,6 +123,11 @@ class Cloud:
             self.say(f"{service.name} "
                      f"{'answers' if service.port else 'started'}")
 
+    def _directory(self):
+        directory.start(self.home, self.processes)
+        self.say("389 Directory Server answers")
+        directory.start_sync(self.home, self.processes)
+
     def _prepare(self, service):
         if self.home.is_done(service.name, self._schema()):
             return
@@ -130,7 +140,7 @@ class Cloud:
                 "OS_BOOTSTRAP_PASSWORD": self.home.passwords.admin})
         self.home.set_done(service.name, self._schema())
 
-    def _fill(self, stage, after=()):
+    def _fill(self, stage, after):
         for job in after:
             job.result()
         if not self.home.is_done(stage, self._schema()):

@@ -1,0 +1,69 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance's life, seen in Nova and in the directory: real output only."""
+
+import re
+import subprocess
+import time
+
+from pocket.directory import search_command
+from pocket.errors import PocketError
+
+LIMIT_SECONDS = 30
+
+
+def run(home, processes, say):
+    """Boot, look, delete, look.
+
+    :raises PocketError: the entry is missing, or stays
+    """
+    def show(command):
+        say(f"\n$ {command}")
+        done = _shell(home, processes, command)
+        say(done.stdout.rstrip())
+        if done.returncode:
+            raise PocketError(f"`{command}` ended with {done.returncode}: "
+                              f"{done.stderr.strip()}")
+        return done.stdout
+
+    say(f"\n$ . {home.openrc}")
+    made = show("openstack server create --wait --image blank --flavor tiny "
+                "--network private demo -c id -c name -c status -c addresses")
+    uuid = re.search(r"\| id +\| (\S+)", made)[1]
+    search = search_command(home, f"(novaInstanceUuid={uuid})")
+
+    def appears():
+        return bool(_search(home, processes, search))
+
+    _wait(appears, f"the entry of instance {uuid} is not in the directory")
+    show(search)
+    show(f"openstack server delete --wait {uuid}")
+    _wait(lambda: not appears(),
+          f"the entry of instance {uuid} is still in the directory")
+    show(search)
+    say("(no entry)")
+    show(f"grep {uuid} {home.log}/directory.log")
+
+
+def _search(home, processes, command):
+    done = _shell(home, processes, command)
+    if done.returncode:
+        raise PocketError(f"ldapsearch ended with {done.returncode}: "
+                          f"{done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _shell(home, processes, command):
+    """Run a command as alice would in her shell."""
+    return subprocess.run(
+        ["sh", "-c", f'. "$0"; {command}', home.openrc], text=True,
+        stdin=subprocess.DEVNULL, capture_output=True,
+        env=processes.environment())
+
+
+def _wait(is_so, complaint):
+    end = time.monotonic() + LIMIT_SECONDS
+    while not is_so():
+        if time.monotonic() > end:
+            raise PocketError(f"{complaint} after {LIMIT_SECONDS} s")
+        time.sleep(0.1)
