@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import ldap
+import ldap.dn
+import ldap.filter
 from ldap.controls import SimplePagedResultsControl
 from oslo_config import cfg
 
