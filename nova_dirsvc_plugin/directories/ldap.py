@@ -324,6 +324,11 @@ when the server is frozen: prefer StartTLS.
                 f"{self._options.url} refused to let {self._options.user!r}"
                 " in: see [ldap] user and password_file"
             )
+        if isinstance(error, ldap.CONNECT_ERROR):
+            return (
+                f"{self._options.url}: no TLS, {_said(error)}: is its"
+                " certificate from [ldap] tls_cacertfile, for this name?"
+            )
         return f"{self._options.url}: {_said(error)}"
 
 

@@ -112,4 +112,4 @@ class ImportsTest(base.TestCase):
         )
         subprocess.run(
             [sys.executable, "-W", "ignore", "-c", script], check=True
-        )  # noqa: S603
+        )

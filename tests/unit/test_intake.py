@@ -42,7 +42,7 @@ class IntakeTest(base.TestCase):
 
     def test_what_cannot_be_understood_is_parked_and_named(self):
         ctxt, message = recordings.create_end()
-        ctxt["auth_token"] = "gAAAAA-secret"  # noqa: S105
+        ctxt["auth_token"] = "gAAAAA-secret"
         message["payload"]["nova_object.version"] = "2.0"
         self.intake.take(ctxt, message)
         ((_, instance, reason),) = self.outbox.parked()
@@ -88,7 +88,7 @@ class IntakeTest(base.TestCase):
         self.fill(self.outbox)
         held = 0
         while not self.intake.held:
-            self.intake.take(*recordings.create_end("%032x" % held))
+            self.intake.take(*recordings.create_end(f"{held:032x}"))
             held += 1
             self.assertLess(held, 1000)
         self.assertIn("full", self.log.output)
@@ -118,7 +118,7 @@ class IntakeTest(base.TestCase):
         )
         self.path.parent.write_text("a file in the way")
         for number in range(3):
-            self.intake.take(*recordings.create_end("%032x" % number))
+            self.intake.take(*recordings.create_end(f"{number:032x}"))
         self.assertEqual(2, self.intake.held)
         self.assertIn(
             "CRITICAL register instance 00000000-0000-0000-0000-000000000000"

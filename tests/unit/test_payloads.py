@@ -191,5 +191,5 @@ class PayloadsTest(base.TestCase):
 
     def test_no_token_and_no_context_comes_into_the_event(self):
         ctxt, message = recordings.create_end()
-        ctxt["auth_token"] = "gAAAAA-secret"  # noqa: S105
+        ctxt["auth_token"] = "gAAAAA-secret"
         self.assertNotIn("secret", repr(self.parse(ctxt, message)))

@@ -1,0 +1,225 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import pathlib
+
+import ldap
+import testtools
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, ldap_entry, loading
+from tests.functional import directory389, directory_contract
+
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+
+class LdapDirectoryTestCase(testtools.TestCase):
+    """A test with a real 389 DS of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.useFixture(directory389.Directory389())
+
+    def driver(self, owner="nova", **options):
+        """Make a driver from the file that the example writes.
+
+        Another owner has no account of its own here: the manager acts.
+        """
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[str(self.server.conf_file)])
+        loading.load(conf, "ldap", owner).close()
+        options.setdefault("operation_timeout", 2.0)
+        if owner != "nova":
+            options["user"] = "cn=Directory Manager"
+            options["password_file"] = str(self.manager_password_file())
+        for name, value in options.items():
+            conf.set_override(name, value, group="ldap")
+        driver = loading.load(conf, "ldap", owner)
+        self.addCleanup(driver.close)
+        return driver
+
+    def manager_password_file(self):
+        path = pathlib.Path(self.server.folder) / "manager.test-password"
+        path.write_text(self.server.manager_password)
+        return path
+
+    def ask(self, driver, verb, *records):
+        return driver.apply([base.Change(verb, item) for item in records])
+
+    def entry(self, record):
+        """Give the entry as the server has it, or None."""
+        connection = self.server.connect_as_manager()
+        self.addCleanup(connection.unbind_ext)
+        dn = ldap_entry.dn(record.instance_uuid, self.server.hosts_tree_dn)
+        try:
+            ((_, attributes),) = connection.search_s(dn, ldap.SCOPE_BASE)
+        except ldap.NO_SUCH_OBJECT:
+            return None
+        return attributes
+
+
+class LdapDirectoryContractTest(
+    LdapDirectoryTestCase,
+    directory_contract.OwnerContract,
+    directory_contract.OutageContract,
+):
+    def break_directory(self):
+        self.server.stop()
+        return self.server.start
+
+
+class LdapEntryTest(LdapDirectoryTestCase):
+    def test_the_entry_has_the_promised_classes_and_values(self):
+        one = directory_contract.record()
+        self.ask(self.driver(), REGISTER, one)
+        entry = self.entry(one)
+        self.assertEqual(
+            {b"top", b"device", b"novaInstance", b"ipHost", b"ieee802Device"},
+            set(entry["objectClass"]),
+        )
+        self.assertEqual([b"10.0.0.54"], entry["ipHostNumber"])
+        self.assertEqual([b"nova"], entry["novaOwnerMark"])
+        self.assertEqual([b"20261122102753Z"], entry["novaCreatedAt"])
+
+    def test_an_instance_without_an_address_has_no_class_for_one(self):
+        one = directory_contract.record(addresses=())
+        self.ask(self.driver(), REGISTER, one)
+        self.assertEqual(
+            {b"top", b"device", b"novaInstance"},
+            set(self.entry(one)["objectClass"]),
+        )
+
+    def test_an_equal_entry_is_not_written_again(self):
+        one = directory_contract.record()
+        driver = self.driver()
+        self.ask(driver, REGISTER, one)
+        before = self.modified(one)
+        self.ask(driver, REGISTER, one)
+        self.assertEqual(before, self.modified(one))
+
+    def modified(self, one):
+        connection = self.server.connect_as_manager()
+        self.addCleanup(connection.unbind_ext)
+        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
+        ((_, attributes),) = connection.search_s(
+            dn, ldap.SCOPE_BASE, attrlist=["entryusn", "modifyTimestamp"]
+        )
+        self.assertTrue(attributes)
+        return attributes
+
+    def test_what_an_operator_added_to_an_entry_stays(self):
+        one = directory_contract.record()
+        driver = self.driver()
+        self.ask(driver, REGISTER, one)
+        connection = self.server.connect_as_manager()
+        self.addCleanup(connection.unbind_ext)
+        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
+        connection.modify_s(dn, [(ldap.MOD_ADD, "description", [b"rack 7"])])
+        newer = directory_contract.record(one.instance_uuid, addresses=())
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, newer))
+        self.assertEqual([b"rack 7"], self.entry(one)["description"])
+        self.assertNotIn("ipHostNumber", self.entry(one))
+
+    def test_an_entry_that_somebody_else_made_is_left_alone(self):
+        one = directory_contract.record()
+        connection = self.server.connect_as_manager()
+        self.addCleanup(connection.unbind_ext)
+        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
+        foreign = ldap_entry.attributes(one, "somebody")
+        connection.add_s(dn, list(foreign.items()))
+        driver = self.driver()
+        for verb in (REGISTER, UNREGISTER):
+            (outcome,) = self.ask(driver, verb, one)
+            self.assertIsInstance(outcome, base.Rejected)
+            self.assertIn(one.instance_uuid, outcome.reason)
+        self.assertEqual([b"somebody"], self.entry(one)["novaOwnerMark"])
+
+
+class LdapTroubleTest(LdapDirectoryTestCase):
+    def unavailable(self, driver):
+        (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
+        self.assertIsInstance(outcome, base.Unavailable)
+        return outcome.reason
+
+    def test_a_frozen_server_is_unavailable_after_the_time_out(self):
+        driver = self.driver(operation_timeout=0.5)
+        self.ask(driver, REGISTER, directory_contract.record())
+        self.server.freeze()
+        self.unavailable(driver)
+        self.server.thaw()
+        self.assertEqual(
+            [base.Done()],
+            self.ask(driver, REGISTER, directory_contract.record()),
+        )
+
+    def test_a_killed_server_loses_nothing_that_it_acknowledged(self):
+        driver = self.driver()
+        records = [directory_contract.record() for _ in range(200)]
+        outcomes = self.ask(driver, REGISTER, *records)
+        self.assertEqual([base.Done()] * 200, outcomes)
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(
+            {item.instance_uuid for item in records},
+            {item.instance_uuid for item in self.driver().entries()},
+        )
+
+    def test_a_refused_bind_says_which_options_to_look_at(self):
+        wrong = self.server.password_file.with_name("wrong")
+        wrong.write_text("wrong")
+        reason = self.unavailable(self.driver(password_file=str(wrong)))
+        self.assertIn("user and password_file", reason)
+        self.assertIn(self.server.url, reason)
+        self.assertNotIn(self.server.password, reason)
+
+    def test_a_corrected_password_needs_no_restart(self):
+        file = self.server.password_file.with_name("changing")
+        file.write_text("wrong")
+        driver = self.driver(password_file=str(file))
+        self.unavailable(driver)
+        file.write_text(self.server.password + "\n")
+        (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
+        self.assertEqual(base.Done(), outcome)
+
+    def test_a_missing_password_file_is_named(self):
+        reason = self.unavailable(self.driver(password_file="/nowhere"))
+        self.assertIn("/nowhere", reason)
+
+    def test_a_server_of_another_ca_is_not_trusted(self):
+        reason = self.unavailable(self.driver(tls_cacertfile=""))
+        self.assertIn("tls_cacertfile", reason)
+
+    def test_a_missing_container_waits_and_is_not_buried(self):
+        driver = self.driver(hosts_tree_dn=f"ou=no,{self.server.suffix}")
+        (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
+        self.assertNotIsInstance(outcome, base.Done)
+        self.assertIn("ou=no", outcome.reason)
+
+    def test_wrong_options_are_named(self):
+        for name, value in (
+            ("hosts_tree_dn", "no dn"),
+            ("url", "http://example.org"),
+            ("password_file", ""),
+        ):
+            error = self.assertRaises(
+                base.WrongOption, self.driver, **{name: value}
+            )
+            self.assertIn(name, str(error))
+
+
+class LdapsTest(LdapDirectoryTestCase):
+    def test_ldaps_and_the_kernels_word_over_ldapi_work_too(self):
+        for options in (
+            {"url": self.server.secure_url},
+            {"url": self.server.ldapi_url, "user": ""},
+        ):
+            driver = self.driver(**options)
+            one = directory_contract.record()
+            self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
+            self.assertIsNotNone(self.entry(one))
+
+    def test_the_first_server_that_answers_is_taken(self):
+        dead = f"ldap://127.0.0.1:{directory389.free_port()}"
+        driver = self.driver(url=f"{dead},{self.server.url}")
+        (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
+        self.assertEqual(base.Done(), outcome)
