@@ -1,0 +1,9 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Sphinx configuration."""
+
+extensions = ["openstackdocstheme", "oslo_config.sphinxext"]
+project = "nova-dirsvc-plugin"
+copyright = "the nova-dirsvc-plugin authors"  # noqa: A001 - Sphinx's name
+html_theme = "openstackdocs"
+openstackdocs_auto_name = False

@@ -1,0 +1,263 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon as an operator runs it: a process, a file of options, signals."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import fixtures
+import testtools
+
+from nova_dirsvc_plugin import events, outbox
+from tests import waiting
+from tests.functional import directory389
+from tests.unit import base
+
+PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
+UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
+
+
+class SyncTestCase(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.outbox = outbox.Outbox(self.folder / "outbox.db")
+        self.log_file = self.folder / "directory.log"
+        self.output = self.folder / "output"
+        self.options = {
+            "outbox": str(self.outbox.path),
+            "directories": "log",
+        }
+
+    def write_options(self, **groups):
+        groups = {
+            "nova_dirsvc": self.options,
+            "log": {"path": str(self.log_file)},
+        } | groups
+        path = self.folder / "sync.conf"
+        path.write_text(
+            "".join(
+                f"[{group}]\n"
+                + "".join(f"{key} = {value}\n" for key, value in pairs.items())
+                for group, pairs in groups.items()
+            )
+        )
+        return path
+
+    def start(self, *files):
+        """Start the daemon and wait until it says that it delivers."""
+        arguments = [PROGRAM]
+        for file in files or (self.write_options(),):
+            arguments += ["--config-file", str(file)]
+        with self.output.open("ab") as output:
+            daemon = subprocess.Popen(
+                arguments, stdout=output, stderr=output, process_group=0
+            )
+        self.addCleanup(self.end, daemon)
+        waiting.until(
+            lambda: "Delivering" in self.said() or daemon.poll() is not None,
+            "the daemon to start",
+        )
+        return daemon
+
+    def end(self, daemon):
+        if daemon.poll() is None:
+            os.killpg(daemon.pid, signal.SIGKILL)
+            daemon.wait()
+        self.addDetail("output", testtools.content.text_content(self.said()))
+
+    def said(self):
+        return self.output.read_text()
+
+    def refused(self, **groups):
+        """Run the daemon with options that it should refuse."""
+        result = subprocess.run(
+            [PROGRAM, "--config-file", str(self.write_options(**groups))],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertNotIn("Traceback", result.stderr)
+        return result.returncode, result.stderr.splitlines()[-1]
+
+    def logged(self):
+        return self.log_file.read_text() if self.log_file.exists() else ""
+
+    def wait_for_line(self, instance_uuid, verb="Registering"):
+        return waiting.until(
+            lambda: any(
+                verb in line and instance_uuid in line
+                for line in self.logged().splitlines()
+            ),
+            f"a line {verb} {instance_uuid}",
+        )
+
+
+class SyncTest(SyncTestCase):
+    def test_it_delivers_what_was_stored_before_and_after_its_start(self):
+        early, late = base.event(), base.event()
+        self.outbox.put(early)
+        self.start()
+        self.wait_for_line(early.instance_uuid)
+        self.outbox.put(late)
+        self.wait_for_line(late.instance_uuid)
+
+    def test_two_directories_are_served_side_by_side(self):
+        self.options["directories"] = "memory,log"
+        self.start()
+        one = base.event()
+        self.outbox.put(one)
+        self.wait_for_line(one.instance_uuid)
+        waiting.until(
+            lambda: (
+                not self.outbox.pending("memory")
+                and not self.outbox.pending("log")
+            ),
+            "both to have nothing left",
+        )
+
+    def test_a_directory_that_is_down_delays_no_other(self):
+        self.options["directories"] = "ldap,log"
+        port = directory389.free_port()
+        self.start(
+            self.write_options(
+                ldap={"url": f"ldap://127.0.0.1:{port}", "use_tls": "false"}
+            )
+        )
+        one = base.event()
+        self.outbox.put(one)
+        self.wait_for_line(one.instance_uuid)
+        waiting.until(
+            lambda: "Directory ldap: unavailable" in self.said(),
+            "the outage to be said",
+        )
+        self.assertEqual(1, self.outbox.pending("ldap"))
+
+    def test_sigterm_ends_it_with_status_0_and_nothing_stays(self):
+        daemon = self.start()
+        daemon.terminate()
+        self.assertEqual(0, daemon.wait(30))
+        self.assertRaises(ProcessLookupError, os.killpg, daemon.pid, 0)
+
+    def test_killed_it_goes_on_where_it_was(self):
+        daemon = self.start()
+        events_ = [base.event() for _ in range(300)]
+        for event in events_[:150]:
+            self.outbox.put(event)
+        os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+        for event in events_[150:]:
+            self.outbox.put(event)
+        self.start()
+        waiting.until(
+            lambda: not self.outbox.pending("log"), "all to be delivered"
+        )
+        for event in events_:
+            self.assertIn(event.instance_uuid, self.logged())
+
+    def test_a_worker_that_dies_is_started_again(self):
+        daemon = self.start()
+        first = base.event()
+        self.outbox.put(first)
+        self.wait_for_line(first.instance_uuid)
+        os.kill(self.children(daemon)[0], signal.SIGKILL)
+        second = base.event()
+        self.outbox.put(second)
+        self.wait_for_line(second.instance_uuid)
+        self.assertIsNone(daemon.poll())
+
+    def children(self, daemon):
+        found = subprocess.run(
+            ["pgrep", "--parent", str(daemon.pid)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return [int(pid) for pid in found.stdout.split()]
+
+    def test_sighup_reads_the_mutable_options_again(self):
+        self.options["max_attempts"] = "9"
+        daemon = self.start()
+        self.options["max_attempts"] = "4"
+        self.write_options(DEFAULT={"debug": "true"})
+        daemon.send_signal(signal.SIGHUP)
+        waiting.until(
+            lambda: "max_attempts changed from [9] to [4]" in self.said(),
+            "the new value to be said",
+        )
+        one = base.event()
+        self.outbox.put(one)
+        self.wait_for_line(one.instance_uuid)
+
+
+class RefusalTest(SyncTestCase):
+    def test_a_directory_that_does_not_exist_is_named_with_those_that_do(self):
+        self.options["directories"] = "ldpa"
+        status, line = self.refused()
+        self.assertEqual(2, status)
+        self.assertIn("'ldpa'", line)
+        self.assertIn("ldap, log, memory", line)
+
+    def test_no_directory_at_all_is_a_wrong_option(self):
+        self.options["directories"] = ""
+        status, line = self.refused()
+        self.assertEqual(2, status)
+        self.assertIn("directories", line)
+
+    def test_an_owner_mark_that_would_need_escaping_is_refused(self):
+        self.options["owner"] = "a*)(cn=*"
+        status, line = self.refused()
+        self.assertEqual(2, status)
+        self.assertIn("owner", line)
+
+    def test_a_driver_option_that_makes_no_sense_is_named(self):
+        self.options["directories"] = "ldap"
+        status, line = self.refused(ldap={"hosts_tree_dn": "nonsense"})
+        self.assertEqual(2, status)
+        self.assertIn("hosts_tree_dn", line)
+
+    def test_a_file_that_is_not_there_is_named(self):
+        result = subprocess.run(
+            [PROGRAM, "--config-file", "/nowhere.conf"],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(2, result.returncode)
+        self.assertIn("/nowhere.conf", result.stderr)
+
+    def test_an_outbox_that_cannot_be_made_is_named(self):
+        (self.folder / "file").write_text("in the way")
+        self.options["outbox"] = str(self.folder / "file" / "outbox.db")
+        status, line = self.refused()
+        self.assertEqual(1, status)
+        self.assertIn("file/outbox.db", line)
+
+    def test_a_second_daemon_on_the_same_directory_is_refused(self):
+        self.start()
+        status, line = self.refused()
+        self.assertEqual(1, status)
+        self.assertIn("another nova-dirsvc-sync delivers to log", line)
+
+
+class SyncWithLdapTest(SyncTestCase):
+    def test_an_instance_comes_and_goes_in_a_real_directory(self):
+        server = self.useFixture(directory389.Directory389())
+        self.options["directories"] = "ldap"
+        self.start(server.conf_file, self.write_options())
+        connection = server.connect()
+        self.addCleanup(connection.unbind_ext)
+
+        def found():
+            return connection.search_s(
+                server.hosts_tree_dn,
+                1,
+                f"(novaInstanceUuid={UUID})",
+            )
+
+        self.outbox.put(base.event(instance_uuid=UUID, host_name="plain"))
+        waiting.until(found, "the entry")
+        self.outbox.put(base.event(events.Verb.UNREGISTER, UUID))
+        waiting.until(lambda: not found(), "the entry to be gone")
