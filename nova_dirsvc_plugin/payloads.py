@@ -4,7 +4,7 @@
 
 Pure: a notification in, an event out. The payload classes are Nova's
 ``nova/notifications/objects/instance.py``; a new minor version adds fields
-only, so any minor is read (``doc/source/reference/notifications.rst``).
+only, so any minor is read (``doc/source/notifications.rst``).
 """
 
 import datetime

@@ -1,0 +1,57 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure this project beside a reference, in one run on one machine.
+
+Machines are noisy: quote the ratios and medians, not the single figures.
+"""
+
+import argparse
+import os
+import platform
+import sys
+
+from benchmarks import hook, latency, path
+
+ROWS = {"hook": hook.run, "path": path.run, "latency": latency.run}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__
+    )
+    parser.add_argument(
+        "row",
+        nargs="*",
+        help="hook: what notify() costs; path: from the outbox into the"
+        " directory; latency: from Nova to ldapsearch, which needs the demo"
+        " cloud up (make demo-up). Default: hook path",
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=10_000,
+        help="events of hook and path (%(default)s)",
+    )
+    parser.add_argument(
+        "--boots",
+        type=int,
+        default=50,
+        help="boots of latency (%(default)s)",
+    )
+    arguments = parser.parse_args()
+    chosen = arguments.row or ["hook", "path"]
+    for unknown in set(chosen) - set(ROWS):
+        parser.error(f"no row {unknown!r}; there are {', '.join(ROWS)}")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} processors,"
+        f" load before: {load}"
+    )
+    for name in chosen:
+        print(f"\n== {name}", flush=True)
+        ROWS[name](arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of a series of measurements."""
+
+import pathlib
+import statistics
+from collections.abc import Sequence
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Put durations into words, in milliseconds."""
+    ordered = sorted(seconds)
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return (
+        f"median {statistics.median(ordered) * 1e3:.3f} ms,"
+        f" p99 {p99 * 1e3:.3f} ms, max {ordered[-1] * 1e3:.1f} ms"
+    )
+
+
+def peak_memory(pid: int | str = "self") -> str:
+    """Give the largest resident size that a process has had."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return f"{int(line.split()[1]) / 1024:.0f} MiB"
+    return "unknown"

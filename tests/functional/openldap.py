@@ -1,0 +1,141 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real OpenLDAP for one test: slapd as a child process, own folder."""
+
+import pathlib
+import re
+import subprocess
+from typing import Any
+
+import fixtures
+import ldap
+from testtools.content import content_from_file
+
+from tests import waiting
+from tests.functional import directory389
+
+SUFFIX = "dc=cloud,dc=example"
+SCHEMAS = pathlib.Path("/etc/ldap/schema")
+OURS = pathlib.Path(__file__).parents[2] / "examples/389ds/schema.ldif"
+
+CONFIGURATION = """
+{includes}
+include {folder}/nova.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+sizelimit unlimited
+database mdb
+suffix "{suffix}"
+rootdn "{user}"
+rootpw {password}
+directory {folder}/data
+maxsize 104857600
+"""
+
+
+class OpenLdap(fixtures.Fixture):
+    """One running slapd with our schema and an empty container.
+
+    :ivar url: ldap:// on 127.0.0.1
+    """
+
+    user = f"cn=admin,{SUFFIX}"
+    password = "not a secret"
+    hosts_tree_dn = f"ou=hosts,{SUFFIX}"
+
+    def _setUp(self) -> None:
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.password_file = self.folder / "password"
+        self.password_file.write_text(self.password)
+        self.url = f"ldap://127.0.0.1:{directory389.free_port()}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._configure()
+        self.addCleanup(self.stop)
+        self.start()
+        self._add_container()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        output = self.folder / "output"
+        with output.open("ab") as file:
+            self._process = subprocess.Popen(
+                [
+                    "/usr/sbin/slapd",
+                    *("-d", "0", "-h", self.url),
+                    *("-f", str(self.folder / "slapd.conf")),
+                ],
+                stdout=file,
+                stderr=file,
+            )
+        self.addDetail("slapd", content_from_file(str(output)))
+        waiting.until(self._answers, "slapd to answer")
+
+    def stop(self) -> None:
+        """Stop the server, if it runs."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            self._process = None
+
+    def connect(self) -> Any:
+        """Give a connection as the administrator."""
+        connection = ldap.initialize(self.url)
+        connection.simple_bind_s(self.user, self.password)
+        return connection
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(
+                f"slapd ended: {(self.folder / 'output').read_text()}"
+            )
+        try:
+            self.connect().unbind_ext()
+        except ldap.SERVER_DOWN:
+            return False
+        return True
+
+    def _configure(self) -> None:
+        (self.folder / "data").mkdir()
+        (self.folder / "nova.schema").write_text(_schema())
+        includes = "\n".join(
+            f"include {SCHEMAS}/{name}.schema"
+            for name in ("core", "cosine", "nis")
+        )
+        (self.folder / "slapd.conf").write_text(
+            CONFIGURATION.format(
+                includes=includes,
+                folder=self.folder,
+                suffix=SUFFIX,
+                user=self.user,
+                password=f'"{self.password}"',
+            )
+        )
+
+    def _add_container(self) -> None:
+        connection = self.connect()
+        connection.add_s(
+            SUFFIX,
+            [
+                ("objectClass", [b"dcObject", b"organization"]),
+                ("dc", [b"cloud"]),
+                ("o", [b"cloud"]),
+            ],
+        )
+        connection.add_s(
+            self.hosts_tree_dn,
+            [("objectClass", [b"organizationalUnit"]), ("ou", [b"hosts"])],
+        )
+        connection.unbind_ext()
+
+
+def _schema() -> str:
+    """Put our schema, which is LDIF of cn=schema, into slapd's words."""
+    unfolded = OURS.read_text().replace("\n ", "")
+    words = {"attributeTypes": "attributetype", "objectClasses": "objectclass"}
+    return "\n".join(
+        f"{words[kind]} {definition}"
+        for kind, definition in re.findall(
+            r"^(attributeTypes|objectClasses): (.*)$", unfolded, re.M | re.I
+        )
+    )
