@@ -27,6 +27,9 @@ def main(argv=None):
     except PocketError as error:
         _tell(error)
         return 1
+    except OSError as error:
+        _tell(PocketError(str(error)))
+        return 1
     except KeyboardInterrupt:
         print("pocket: interrupted", file=sys.stderr)
         return 130

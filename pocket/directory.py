@@ -81,5 +81,5 @@ def search_command(home, search_filter="(objectClass=novaInstance)"):
 
 
 def _instance(home):
-    """389 DS names shared memory by it: unique on this machine."""
-    return f"pocket{home.mark[:8]}"
+    """It ends with the mark, by which the process is found again."""
+    return f"pocket{home.mark}"

@@ -43,7 +43,7 @@ PASSWORD_NAMES = (
     "placement",
     "dirsvc",
 )
-SOCKET_PATH_MAX = 90  # 107 bytes, less the file's own name
+HOME_PATH_MAX = 60  # a socket's 107 bytes, less the longest path below it
 
 
 class Home:
@@ -80,7 +80,7 @@ class Home:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.exists():
             self.write(self._state_file, json.dumps({
-                "mark": secrets.token_hex(16),
+                "mark": secrets.token_hex(6),
                 "port_base": self._port_base,
                 "passwords": {name: secrets.token_urlsafe(18)
                               for name in PASSWORD_NAMES},
@@ -88,7 +88,7 @@ class Home:
 
     @property
     def sockets(self):
-        if len(os.fsencode(self.run)) <= SOCKET_PATH_MAX:
+        if len(os.fsencode(self.path)) <= HOME_PATH_MAX:
             return self.run
         name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         return pathlib.Path(tempfile.gettempdir(),
@@ -100,7 +100,7 @@ class Home:
 
     @property
     def mark(self):
-        """The word that every process of this cloud has in its environment."""
+        """The word by which every process of this cloud is known."""
         return self._state["mark"]
 
     @property

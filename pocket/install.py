@@ -20,7 +20,8 @@ HEADERS = {"libldap2-dev": "ldap.h", "libsasl2-dev": "sasl/sasl.h"}
 
 
 def is_installed(home):
-    return home.is_done("venv", _version())
+    return ((home.bin / "python").exists()
+            and home.is_done("venv", digest(*SOURCES)))
 
 
 def install(home, processes):
@@ -41,11 +42,7 @@ def install(home, processes):
         *installer, "--constraint", CHECKOUT / "constraints.txt",
         "--requirement", POCKET / "requirements.txt",
         "--editable", f"{CHECKOUT}[ldap]", "--editable", POCKET / "inside"])
-    home.set_done("venv", _version())
-
-
-def _version():
-    return f"{sys.version_info[:2]} {digest(*SOURCES)}"
+    home.set_done("venv", digest(*SOURCES))
 
 
 def _find_uv():

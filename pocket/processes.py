@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of one cloud: start, watch, wait for, end.
 
-A process is known in three ways, because each alone can fail: a file with
-its pid and start time (a pid alone may meanwhile be a stranger's), its
-session (children that left the process group), and a word in its environment
-(daemons that left the session, and what a killed controller had not yet
-written down).
+A process is known in more than one way, because each alone can fail: a file
+with its pid and start time (a pid alone may meanwhile be a stranger's), its
+session (the children of what the file names; Nova's own lose their
+environment to setproctitle), and the home's mark in its environment (what a
+killed controller had not yet written down) or at the end of an argument
+(ns-slapd, which leaves the session and empties its environment).
 """
 
 import contextlib
@@ -123,24 +124,33 @@ class Processes:
 
     def members(self):
         """Pids of all processes of this cloud, recorded or not."""
-        mark = f"{MARK}={self._home.mark}".encode()
-        leaders = set()
+        leaders = []
         for file in self._home.run.glob("*.pid"):
             known = json.loads(file.read_text())
             if _started(known["pid"]) in (known["started"], None):
-                leaders.add((known["pid"], known["started"]))
+                leaders.append((known["pid"], known["started"]))
         found = []
         for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            with contextlib.suppress(OSError):
-                stat = _stat(int(entry.name))
-                in_session = any(int(stat[3]) == pid and int(stat[19]) >= start
-                                 for pid, start in leaders)
-                if stat[0] != "Z" and (in_session or mark in (
-                        entry / "environ").read_bytes().split(b"\0")):
-                    found.append(int(entry.name))
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    if self._is_member(entry, leaders):
+                        found.append(int(entry.name))
         return found
+
+    def _is_member(self, entry, leaders):
+        stat = _stat(int(entry.name))
+        if stat[0] == "Z":
+            return False
+        if any(int(stat[3]) == pid and int(stat[19]) >= started
+               for pid, started in leaders):
+            return True
+        mark = self._home.mark.encode()
+        variables = (entry / "environ").read_bytes().split(b"\0")
+        if MARK.encode() + b"=" + mark in variables:
+            return True
+        words = (entry / "cmdline").read_bytes().split(b"\0")
+        return words[0].endswith(b"ns-slapd") and any(
+            word.endswith(mark) for word in words)
 
     def _file(self, name):
         return self._home.run / f"{name}.pid"

@@ -40,7 +40,7 @@ def identity(cloud, given):
                     region_id="RegionOne", url=url)
     roles = {role.name: role for role in identity.roles()}
     members = {
-        "service": {**{name: ("admin", "service") for name in CATALOG},
+        "service": {**dict.fromkeys(CATALOG, ("admin", "service")),
                     "dirsvc": ("admin",)},
         "demo": {"alice": ("member",), "bob": ("member",)},
     }

@@ -1,0 +1,112 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pocket cloud as a test sees it: Nova as a user, 389 DS as a reader."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import ldap
+import openstack
+
+from pocket import directory
+from pocket.home import CHECKOUT, Home
+from tests import waiting
+
+
+class PocketCloud:
+    """A running pocket cloud.
+
+    :param home: its state folder
+    """
+
+    def __init__(self, home: pathlib.Path) -> None:
+        self._home = Home(home)
+
+    @classmethod
+    def ensure(cls, home: str | None = None) -> "PocketCloud":
+        """Start the cloud, unless it runs; it stays when the tests end.
+
+        :param home: by default what POCKET_HOME says, or the checkout's
+        :raises RuntimeError: with what `pocket up` says
+        """
+        path = pathlib.Path(home) if home else CHECKOUT / ".pocket"
+        done = subprocess.run(
+            [sys.executable, "-m", "pocket", "up", "--home", str(path)],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return cls(path)
+
+    def connection(self, user: str) -> openstack.connection.Connection:
+        """Connect as ``alice``, ``bob`` (both project demo) or ``admin``."""
+        return openstack.connection.Connection(
+            config=openstack.config.OpenStackConfig(
+                config_files=[str(self._home.etc / "clouds.yaml")],
+                load_envvars=False,
+            ).get_one(cloud=user)
+        )
+
+    def entry(self, instance_uuid: str) -> dict[str, list[str]] | None:
+        """Read an instance's entry from the directory.
+
+        :returns: its attributes; None when there is no entry
+        """
+        found = directory.settings(self._home)
+        password = pathlib.Path(found["password_file"]).read_text().strip()
+        reader = ldap.initialize(found["url"])
+        reader.set_option(ldap.OPT_X_TLS_CACERTFILE, found["cacertfile"])
+        reader.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+        reader.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
+        reader.start_tls_s()
+        reader.simple_bind_s(found["user"], password)
+        try:
+            entries = reader.search_s(
+                f"novaInstanceUuid={ldap.dn.escape_dn_chars(instance_uuid)},"
+                + found["tree"],
+                ldap.SCOPE_BASE,
+            )
+        except ldap.NO_SUCH_OBJECT:
+            return None
+        finally:
+            reader.unbind_s()
+        return {
+            name: [value.decode() for value in values]
+            for name, values in entries[0][1].items()
+        }
+
+    def wait_for_entry(self, instance_uuid: str) -> dict[str, list[str]]:
+        found = waiting.until(
+            lambda: self.entry(instance_uuid),
+            f"the entry of instance {instance_uuid}",
+        )
+        assert found is not None
+        return found
+
+    def wait_for_no_entry(self, instance_uuid: str) -> None:
+        waiting.until(
+            lambda: self.entry(instance_uuid) is None,
+            f"the removal of the entry of instance {instance_uuid}",
+        )
+
+    def logged(self, instance_uuid: str) -> list[tuple[str, dict[str, str]]]:
+        """Read the log directory: (first word, dict) of each line."""
+        lines = (self._home.log / "directory.log").read_text().splitlines()
+        return [
+            (line.split()[1], json.loads(line[line.index("{") :]))
+            for line in lines
+            if instance_uuid in line
+        ]
+
+    def wait_for_lines(
+        self, instance_uuid: str, number: int
+    ) -> list[tuple[str, dict[str, str]]]:
+        waiting.until(
+            lambda: len(self.logged(instance_uuid)) >= number,
+            f"{number} lines of instance {instance_uuid} in the log",
+        )
+        return self.logged(instance_uuid)

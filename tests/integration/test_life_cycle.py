@@ -1,0 +1,116 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""An instance's life through the real APIs, seen in a real 389 DS."""
+
+import os
+import unittest
+import uuid
+
+from tests.integration import pocket_cloud
+
+BOOT_SECONDS = 60
+
+
+class TestLifeCycle(unittest.TestCase):
+    cloud: pocket_cloud.PocketCloud
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.cloud = pocket_cloud.PocketCloud.ensure(
+            os.environ.get("POCKET_HOME")
+        )
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice = self.cloud.connection("alice")
+        self.admin = self.cloud.connection("admin")
+        self.addCleanup(self.alice.close)
+        self.addCleanup(self.admin.close)
+
+    def boot(self, name: str):
+        compute = self.alice.compute
+        server = compute.create_server(
+            name=name,
+            image_id=self.alice.image.find_image("blank").id,
+            flavor_id=compute.find_flavor("tiny").id,
+            networks=[{"uuid": self.alice.network.find_network("private").id}],
+        )
+        self.addCleanup(self.delete, server)
+        return server
+
+    def boot_to_active(self):
+        return self.alice.compute.wait_for_server(
+            self.boot(f"life-{uuid.uuid4().hex[:8]}"), wait=BOOT_SECONDS
+        )
+
+    def delete(self, server) -> None:
+        compute = self.alice.compute
+        compute.delete_server(server.id, ignore_missing=True)
+        compute.wait_for_delete(server, wait=BOOT_SECONDS)
+
+    def test_entry_of_a_new_instance_equals_what_nova_says(self) -> None:
+        server = self.boot_to_active()
+        entry = self.cloud.wait_for_entry(server.id)
+        [address] = server.addresses["private"]
+        project = self.admin.identity.get_project(server.project_id)
+        user = self.admin.identity.get_user(server.user_id)
+        expected = {
+            "cn": [server.name],
+            "novaDisplayName": [server.name],
+            "ipHostNumber": [address["addr"]],
+            "macAddress": [address["OS-EXT-IPS-MAC:mac_addr"]],
+            "novaImageUuid": [server.image.id],
+            "novaProjectId": [project.id],
+            "novaProjectName": [project.name],
+            "novaUserId": [user.id],
+            "novaUserName": [user.name],
+        }
+        self.assertEqual(
+            expected, {name: entry.get(name) for name in expected}
+        )
+
+    def test_entry_is_gone_after_delete(self) -> None:
+        server = self.boot_to_active()
+        self.cloud.wait_for_entry(server.id)
+        self.delete(server)
+        self.cloud.wait_for_no_entry(server.id)
+
+    def test_delete_by_an_admin_removes_the_users_entry(self) -> None:
+        server = self.boot_to_active()
+        self.cloud.wait_for_entry(server.id)
+        self.admin.compute.delete_server(server.id)
+        self.cloud.wait_for_no_entry(server.id)
+
+    def test_log_has_one_line_for_each_end_of_a_life(self) -> None:
+        server = self.boot_to_active()
+        self.cloud.wait_for_lines(server.id, 1)
+        self.delete(server)
+        (first, registered), (last, unregistered) = self.cloud.wait_for_lines(
+            server.id, 2
+        )
+        self.assertEqual(("Registering", "Unregistering"), (first, last))
+        [address] = server.addresses["private"]
+        self.assertEqual(
+            {
+                "instance_uuid": server.id,
+                "image_uuid": server.image.id,
+                "mac_address": address["OS-EXT-IPS-MAC:mac_addr"],
+                "project_name": "demo",
+                "user_name": "alice",
+            },
+            {k: registered[k] for k in registered if k in (
+                "instance_uuid", "image_uuid", "mac_address",
+                "project_name", "user_name")},
+        )
+        self.assertEqual(server.id, unregistered["instance_uuid"])
+
+    def test_instance_that_fails_to_build_leaves_no_entry(self) -> None:
+        server = self.boot(f"fail-build-{uuid.uuid4().hex[:8]}")
+        self.alice.compute.wait_for_server(
+            server, status="ERROR", failures=[], wait=BOOT_SECONDS
+        )
+        # A later instance has its entry: what came before was dealt with.
+        later = self.boot_to_active()
+        self.cloud.wait_for_entry(later.id)
+        self.assertIsNone(self.cloud.entry(server.id))
