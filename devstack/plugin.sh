@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# plugin.sh: called by stack.sh, unstack.sh and clean.sh in each phase; sends
+# it on to lib/nova_dirsvc.
+
+source "$NOVA_DIRSVC_DIR/devstack/lib/nova_dirsvc"
+
+if is_service_enabled nova-dirsvc; then
+    case "$1 ${2:-}" in
+        "stack pre-install")
+            nova_dirsvc_check
+            ;;
+        "stack install")
+            echo_summary "Installing nova-dirsvc"
+            nova_dirsvc_install
+            ;;
+        "stack post-config")
+            echo_summary "Configuring nova-dirsvc"
+            nova_dirsvc_configure
+            nova_dirsvc_init
+            ;;
+        "stack extra")
+            echo_summary "Starting nova-dirsvc"
+            nova_dirsvc_start
+            ;;
+        "stack test-config")
+            nova_dirsvc_tell
+            ;;
+        "unstack ")
+            nova_dirsvc_stop
+            ;;
+        "clean ")
+            nova_dirsvc_cleanup
+            ;;
+    esac
+fi

@@ -1,0 +1,421 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The devstack plugin, phase by phase, in a stand-in for stack.sh. With
+# DEVSTACK_DIR set, on devstack's own functions.
+
+bats_require_minimum_version 1.5.0
+
+STACK="stack:pre-install stack:install stack:post-config stack:extra
+stack:test-config"
+
+setup() {
+    export FOLDER=$BATS_TEST_TMPDIR
+    CHECKOUT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    CONF=$FOLDER/etc/nova-dirsvc
+    UNIT=$FOLDER/systemd/devstack@nova-dirsvc.service
+    mkdir -p "$FOLDER"/{bin,devstack,etc,systemd,plugin/examples/389ds} \
+        "$FOLDER/stack/data/venv"
+    ln -s "$CHECKOUT/devstack" "$FOLDER/plugin/devstack"
+    touch "$FOLDER/calls"
+    cat >"$FOLDER/nova.conf" <<EOF
+[oslo_messaging_notifications]
+driver = messagingv2
+EOF
+    make_systemctl
+    make_389ds
+}
+
+# Notes its calls; a unit is enabled from enable to disable.
+make_systemctl() {
+    cat >"$FOLDER/bin/systemctl" <<'EOF'
+#!/bin/bash
+mark=$FOLDER/systemd/$2.enabled
+case $1 in
+    is-enabled)
+        [[ -e $mark ]]
+        exit
+        ;;
+    enable)
+        touch "$mark"
+        ;;
+    disable)
+        rm "$mark"
+        ;;
+esac
+echo "systemctl $*" >>"$FOLDER/calls"
+EOF
+    chmod +x "$FOLDER/bin/systemctl"
+}
+
+# Leaves what the real one leaves in its state folder, and the content of the
+# password files that it was given.
+make_389ds() {
+    cat >"$FOLDER/plugin/examples/389ds/dirsvc-389ds" <<'EOF'
+#!/bin/bash
+state=$FOLDER/etc/nova-dirsvc
+case $1 in
+    deploy)
+        while (($#)); do
+            if [[ $1 == --*-password-file ]]; then
+                cp "$2" "$FOLDER/given.${2##*/}"
+            fi
+            shift
+        done
+        cat >"$state/directory.conf" <<EOC
+[nova_dirsvc]
+owner = devstack
+[ldap]
+url = ldap://192.0.2.1:1389
+user = cn=nova-dirsvc,ou=services,dc=cloud,dc=example
+password_file = $state/service.password
+hosts_tree_dn = ou=hosts,dc=cloud,dc=example
+use_tls = true
+tls_cacertfile = $state/ca.crt
+EOC
+        touch "$state/ca.crt" "$state/service.password"
+        ;;
+    remove)
+        rm -f "$state"/{directory.conf,ca.crt,service.password}
+        ;;
+esac
+EOF
+    chmod +x "$FOLDER/plugin/examples/389ds/dirsvc-389ds"
+}
+
+# play PHASE ...: what the stand-in says is in $output, its trace in $stderr
+play() {
+    # shellcheck disable=SC2086  # phases are words
+    run --separate-stderr bash "$BATS_TEST_DIRNAME/stand-in" $*
+}
+
+plays() {
+    play "$@"
+    if ((status)); then
+        echo "$output"
+        tail -n 30 <<<"$stderr"
+        return 1
+    fi
+}
+
+called() {
+    grep -qF -- "$1" "$FOLDER/calls"
+}
+
+never_called() {
+    if called "$1"; then
+        return 1
+    fi
+}
+
+# All files, but those that this test itself keeps
+ends_as() {
+    diff -r -x calls -x 'names.*' -x 'separate-stderr*' "$FOLDER" "$1"
+}
+
+drivers() {
+    sed -n 's/^driver = //p' "$FOLDER/nova.conf" | tr '\n' ' '
+}
+
+use_given_directory() {
+    touch "$FOLDER/password" "$FOLDER/ca.pem"
+    export NOVA_DIRSVC_DIRECTORIES=ldap
+    export NOVA_DIRSVC_LDAP_URL=ldap://ldap.example.org
+    export NOVA_DIRSVC_LDAP_HOSTS_TREE_DN=ou=hosts,dc=example,dc=org
+    export NOVA_DIRSVC_LDAP_USER=cn=nova,dc=example,dc=org
+    export NOVA_DIRSVC_LDAP_PASSWORD_FILE=$FOLDER/password
+    export NOVA_DIRSVC_LDAP_CACERT=$FOLDER/ca.pem
+}
+
+# -- phases, enabled ---------------------------------------------------------
+
+@test "pre-install changes nothing" {
+    plays stack:pre-install
+    [[ ! -s $FOLDER/calls ]]
+}
+
+@test "install puts the package with its ldap extra into devstack's Python" {
+    plays stack:install
+    called "setup_develop $FOLDER/plugin ldap"
+    called "install_package 389-ds-base python3-lib389"
+}
+
+@test "post-config adds the notifier to nova.conf and keeps messagingv2" {
+    plays stack:post-config
+    [[ $(drivers) == "messagingv2 nova_dirsvc " ]]
+    grep -qx "outbox = $FOLDER/stack/data/nova-dirsvc/outbox.db" \
+        "$FOLDER/nova.conf"
+}
+
+@test "post-config keeps a driver that somebody else has added" {
+    echo "driver = log" >>"$FOLDER/nova.conf"
+    plays stack:post-config
+    [[ $(drivers) == "messagingv2 log nova_dirsvc " ]]
+}
+
+@test "post-config makes an outbox folder that a group shares" {
+    plays stack:post-config
+    [[ $(stat -c '%A' "$FOLDER/stack/data/nova-dirsvc") == drwxrws--- ]]
+}
+
+@test "post-config empties the outbox of an earlier cloud" {
+    mkdir "$FOLDER/stack/data/nova-dirsvc"
+    touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"{,-wal,-shm,.ldap.lock}
+    plays stack:post-config
+    [[ -z $(ls -A "$FOLDER/stack/data/nova-dirsvc") ]]
+}
+
+@test "post-config replaces the directory of an earlier cloud" {
+    plays stack:post-config
+    grep -o 'dirsvc-389ds [a-z]*' "$FOLDER/calls" >"$FOLDER/commands"
+    diff "$FOLDER/commands" - <<EOF
+dirsvc-389ds remove
+dirsvc-389ds deploy
+EOF
+}
+
+@test "extra starts the daemon with its configuration and the directory's" {
+    plays stack:post-config stack:extra
+    grep -q "^ExecStart = $FOLDER/stack/data/venv/bin/nova-dirsvc-sync\
+ --config-file $CONF/nova-dirsvc.conf --config-file $CONF/directory.conf$" \
+        "$UNIT"
+    called "systemctl start devstack@nova-dirsvc.service"
+}
+
+@test "extra starts a daemon anew that an interrupted stack.sh has left" {
+    plays stack:post-config stack:extra stack:extra
+    grep 'systemctl st' "$FOLDER/calls" | tail -n 2 >"$FOLDER/commands"
+    diff "$FOLDER/commands" - <<EOF
+systemctl stop devstack@nova-dirsvc.service
+systemctl start devstack@nova-dirsvc.service
+EOF
+}
+
+@test "test-config prints an ldapsearch line that names no password" {
+    plays "$STACK"
+    called "echo_summary LDAPTLS_CACERT=$CONF/ca.crt ldapsearch -LLL -x\
+ -D 'cn=nova-dirsvc,ou=services,dc=cloud,dc=example'\
+ -y $CONF/service.password -ZZ -H ldap://192.0.2.1:1389\
+ -b 'ou=hosts,dc=cloud,dc=example' '(objectClass=novaInstance)'"
+}
+
+@test "unstack stops the daemon and the directory and keeps their data" {
+    plays "$STACK"
+    touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"
+    plays unstack
+    called "systemctl stop devstack@nova-dirsvc.service"
+    grep 'dirsvc-389ds' "$FOLDER/calls" | tail -n 1 | grep -q ' stop '
+    [[ -e $FOLDER/stack/data/nova-dirsvc/outbox.db && -d $CONF ]]
+}
+
+@test "clean removes everything and uninstalls the package" {
+    plays "$STACK" unstack
+    touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"
+    plays clean
+    [[ ! -e $FOLDER/stack/data/nova-dirsvc && ! -e $CONF ]]
+    grep 'dirsvc-389ds' "$FOLDER/calls" | tail -n 1 | grep -q ' remove '
+    called "pip_uninstall nova-dirsvc-plugin from $FOLDER/stack/data/venv"
+}
+
+@test "clean leaves what somebody else has put beside our files" {
+    plays "$STACK" unstack
+    touch "$CONF/theirs" "$FOLDER/stack/data/nova-dirsvc/theirs"
+    plays clean
+    [[ -e $CONF/theirs && -e $FOLDER/stack/data/nova-dirsvc/theirs ]]
+}
+
+@test "unstack and clean succeed where nothing was ever stacked" {
+    export NOTHING_INSTALLED=1
+    plays unstack clean
+    never_called dirsvc-389ds
+}
+
+@test "a phase of a later devstack is none of ours" {
+    plays stack:something-new
+    [[ ! -s $FOLDER/calls ]]
+}
+
+# -- disabled ----------------------------------------------------------------
+
+@test "no phase does anything when nova-dirsvc is disabled" {
+    export DISABLED_SERVICES=nova-dirsvc
+    cp "$FOLDER/nova.conf" "$FOLDER/nova.conf.before"
+    for phase in $STACK unstack clean; do
+        plays "$phase"
+        [[ ! -s $FOLDER/calls && ! -e $CONF ]]
+    done
+    cmp "$FOLDER/nova.conf" "$FOLDER/nova.conf.before"
+}
+
+@test "a disabled 389 DS is a mistake unless another directory is named" {
+    export DISABLED_SERVICES=nova-dirsvc-389ds
+    play stack:pre-install
+    ((status == 1))
+    [[ $stderr == *"NOVA_DIRSVC_DIRECTORIES=ldap"* ]]
+    use_given_directory
+    plays stack:pre-install
+}
+
+# -- twice is once -----------------------------------------------------------
+
+@test "two stacks end as one does" {
+    plays "$STACK"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/once"
+    plays "$STACK"
+    ends_as "$BATS_FILE_TMPDIR/once"
+}
+
+@test "stack, unstack and stack end as one stack does" {
+    plays "$STACK"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/again"
+    plays unstack "$STACK"
+    ends_as "$BATS_FILE_TMPDIR/again"
+}
+
+@test "unstack and clean can be run twice" {
+    plays "$STACK" unstack unstack clean clean
+}
+
+# -- directories -------------------------------------------------------------
+
+@test "an unknown directory dies with its name before anything is installed" {
+    export NOVA_DIRSVC_DIRECTORIES=389ds,phonebook
+    play "$STACK"
+    ((status))
+    [[ $stderr == *"[ERROR]"*"there is no directory phonebook"* ]]
+    [[ ! -s $FOLDER/calls ]]
+}
+
+@test "a given directory is configured and none is deployed" {
+    use_given_directory
+    plays "$STACK"
+    grep -qx "url = ldap://ldap.example.org" "$CONF/directory.conf"
+    grep -qx "hosts_tree_dn = ou=hosts,dc=example,dc=org" \
+        "$CONF/directory.conf"
+    grep -qx "user = cn=nova,dc=example,dc=org" "$CONF/directory.conf"
+    grep -qx "password_file = $FOLDER/password" "$CONF/directory.conf"
+    grep -qx "tls_cacertfile = $FOLDER/ca.pem" "$CONF/directory.conf"
+    grep -qx "use_tls = True" "$CONF/directory.conf"
+    grep -qx "directories = ldap" "$CONF/nova-dirsvc.conf"
+    never_called dirsvc-389ds
+    never_called 389-ds-base
+}
+
+@test "the ldapsearch line of a given directory is printed" {
+    use_given_directory
+    plays "$STACK"
+    called "echo_summary LDAPTLS_CACERT=$FOLDER/ca.pem ldapsearch -LLL -x\
+ -D 'cn=nova,dc=example,dc=org' -y $FOLDER/password -ZZ\
+ -H ldap://ldap.example.org -b 'ou=hosts,dc=example,dc=org'\
+ '(objectClass=novaInstance)'"
+}
+
+@test "a given directory without its address or its tree dies" {
+    for missing in URL HOSTS_TREE_DN PASSWORD_FILE; do
+        use_given_directory
+        unset "NOVA_DIRSVC_LDAP_$missing"
+        play stack:pre-install
+        ((status))
+        [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LDAP_$missing"* ]]
+    done
+}
+
+@test "a password file that is not there dies with its name" {
+    use_given_directory
+    rm "$FOLDER/password"
+    play stack:pre-install
+    ((status))
+    [[ $stderr == *"[ERROR]"*"$FOLDER/password cannot be read"* ]]
+}
+
+# -- options -----------------------------------------------------------------
+
+@test "every option that is set beforehand is respected" {
+    # names of the assignments X=${X:-...}
+    options=$(sed -nE 's/^([A-Z0-9_]+)=\$\{\1:-.*/\1/p' \
+        "$CHECKOUT/devstack/settings" "$CHECKOUT/devstack/override-defaults")
+    ((${#options}))
+    for option in $options; do
+        case $option in
+            NOVA_DIRSVC_DIR) value=$FOLDER/plugin ;;
+            NOVA_DIRSVC_CONF_DIR) value=$CONF ;;
+            *) value=preset ;;
+        esac
+        export "$option=$value"
+        plays "show:$option"
+        [[ $output == *"$option=\"$value\""* ]]
+    done
+}
+
+@test "every option of the settings can be set beforehand" {
+    run grep -nE '^[A-Za-z_]+=' "$CHECKOUT/devstack/settings" \
+        "$CHECKOUT/devstack/override-defaults"
+    for line in "${lines[@]}"; do
+        [[ $line =~ :([A-Z0-9_]+)=\$\{([A-Z0-9_]+):- ]]
+        [[ ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]
+    done
+}
+
+@test "every option has its line in the README" {
+    for option in $(grep -ohE '\bNOVA_DIRSVC_[A-Z0-9_]+=' \
+        "$CHECKOUT/devstack/settings") \
+        NOVA_DIRSVC_389DS_{SERVICE,MANAGER}_PASSWORD=; do
+        grep -qF "\`\`${option%=}\`\`" "$CHECKOUT/devstack/README.rst"
+    done
+}
+
+@test "the deployed directory gets its options" {
+    export NOVA_DIRSVC_389DS_SUFFIX=dc=a,dc=b NOVA_DIRSVC_389DS_PORT=3890
+    export NOVA_DIRSVC_389DS_SECURE_PORT=3891 NOVA_DIRSVC_OWNER=mine
+    export NOVA_DIRSVC_389DS_INSTANCE=second
+    plays stack:post-config
+    called "dirsvc-389ds deploy --systemd --instance second\
+ --state-dir $CONF --suffix dc=a,dc=b --owner mine --listen 192.0.2.1\
+ --port 3890 --secure-port 3891 --group $(id -gn)"
+}
+
+# -- manners -----------------------------------------------------------------
+
+@test "versioned notifications are switched on, the others stay" {
+    plays show:NOVA_NOTIFICATION_FORMAT
+    [[ $output == *'NOVA_NOTIFICATION_FORMAT="both"'* ]]
+}
+
+@test "no function and no variable is outside our prefix" {
+    plays "$STACK" unstack clean
+    # of the stand-in, of override-defaults, and of devstack's functions
+    others=(phase NOVA_NOTIFICATION_FORMAT)
+    if [[ -n ${DEVSTACK_DIR:-} ]]; then
+        others+=(SERVICE_DIR USE_JOURNAL _TIME_START _TIME_TOTAL v)
+    fi
+    run comm -13 "$FOLDER/names.before" "$FOLDER/names.after"
+    for name in "${lines[@]}"; do
+        [[ $name =~ ^_?(nova_dirsvc|NOVA_DIRSVC)_ ||
+            " ${others[*]} " == *" $name "* ]]
+    done
+}
+
+@test "given passwords are handed over and are in no trace, call or file" {
+    export NOVA_DIRSVC_389DS_SERVICE_PASSWORD=wR1teMe
+    export NOVA_DIRSVC_389DS_MANAGER_PASSWORD=m4nageMe
+    plays "$STACK" unstack
+    [[ $(<"$FOLDER/given.service") == wR1teMe ]]
+    [[ $(<"$FOLDER/given.manager") == m4nageMe ]]
+    rm "$FOLDER"/given.*
+    [[ $output$stderr != *wR1teMe* && $output$stderr != *m4nageMe* ]]
+    ! grep -rE 'wR1teMe|m4nageMe' "$FOLDER"
+}
+
+@test "a trace that is off stays off" {
+    sed 's/-o errexit -o xtrace/-o errexit/' "$BATS_TEST_DIRNAME/stand-in" \
+        >"$FOLDER/stand-in"
+    cp "$BATS_TEST_DIRNAME"/{stubs,spies} "$FOLDER"
+    # shellcheck disable=SC2086  # phases are words
+    run --separate-stderr bash "$FOLDER/stand-in" $STACK
+    ((status == 0))
+    [[ -z $stderr ]]
+}
+
+@test "the plugin's name is a literal word at the start of a line" {
+    grep -qx 'define_plugin nova_dirsvc_plugin' "$CHECKOUT/devstack/settings"
+}

@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# phases.sh: what ``run`` runs, a function a phase. Sourced by it. A line that
+# begins with "= " ends up on the phase's progress line.
+
+PHASE_TABLE="\
+root       make the container's root folder, put devstack into it
+boot       boot it: systemd as its process 1
+before     note files, processes, units and accounts
+stack      stack.sh
+check      boot an instance: its host entry comes; delete it: it goes
+scenarios  tempest with this project's scenarios, if there are any
+unstack    unstack.sh
+restack    stack.sh once more
+recheck    check once more
+clean      clean.sh (which runs unstack.sh)
+compare    compare with before: nothing of ours may be left
+halt       stop the container"
+
+DEVSTACK=/opt/stack/devstack
+IMAGE=/opt/stack/cirros-0.6.3-x86_64-disk.img
+
+function phase_root {
+    halt_container
+    publish_plugin
+    make_root
+    git clone --branch "$DEVSTACK_BRANCH" "$DEVSTACK_REPO" "$ROOT$DEVSTACK"
+    # The fake driver boots no image; glance wants one all the same.
+    truncate --size=1M "$ROOT$IMAGE"
+    write_local_conf
+    install "$TOOL_DIR/check" "$ROOT/opt/stack/check"
+    chroot "$ROOT" chown -R stack: /opt/stack
+    echo "= devstack $(git -C "$ROOT$DEVSTACK" rev-parse --short HEAD)," \
+        "plugin $(git -C "$PLUGIN" log -1 --format=%s "$PLUGIN_BRANCH")"
+}
+
+# Put the checkout as it is, with what is not committed, into a bare
+# repository of the container's.
+function publish_plugin {
+    local head tree commit
+    rm -rf "$PLUGIN"
+    git clone --quiet --bare "$CHECKOUT" "$PLUGIN"
+    head=$(git -C "$CHECKOUT" rev-parse HEAD)
+    git -C "$PLUGIN" --work-tree="$CHECKOUT" read-tree "$head"
+    git -C "$PLUGIN" --work-tree="$CHECKOUT" add --all "$CHECKOUT"
+    tree=$(git -C "$PLUGIN" write-tree)
+    commit=$head
+    if [[ $tree != $(git -C "$CHECKOUT" rev-parse 'HEAD^{tree}') ]]; then
+        commit=$(git -C "$PLUGIN" -c user.name=run -c user.email=run \
+            commit-tree -p "$head" -m "${head:0:9} and what is not committed" \
+            "$tree")
+    fi
+    git -C "$PLUGIN" branch --force "$PLUGIN_BRANCH" "$commit"
+}
+
+function write_local_conf {
+    sed -e "s|@GIT_BASE@|$GIT_BASE|" -e "s|@PLUGIN@|file://$PLUGIN|" \
+        -e "s|@PLUGIN_BRANCH@|$PLUGIN_BRANCH|" \
+        -e "s|@IMAGE_URL@|file://$IMAGE|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
+        -e "s|@LDAPS_PORT@|$LDAPS_PORT|" \
+        "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
+}
+
+function phase_boot {
+    boot_container
+    echo "= $(enter systemctl is-system-running || [[ $? == 1 ]])"
+}
+
+function phase_before {
+    take_snapshot before
+}
+
+function phase_stack {
+    # devstack makes br-ex without saying that it is one in user space
+    enter ovs-vsctl --may-exist add-br br-ex -- \
+        set bridge br-ex datapath_type=netdev
+    as_stack "$DEVSTACK/stack.sh"
+    echo "= $(grep -h 'stack.sh completed' "$ROOT/opt/stack/logs/stack.sh.log")"
+}
+
+function phase_check {
+    as_stack /opt/stack/check
+}
+
+function phase_scenarios {
+    if [[ ! -d $ROOT/opt/stack/nova_dirsvc_plugin/${TEMPEST_REGEX%%.*} ]]; then
+        echo "= there are none"
+        return
+    fi
+    as_stack bash -c "cd /opt/stack/tempest &&
+        .tox/tempest/bin/tempest run --concurrency 1 --regex '$TEMPEST_REGEX'"
+}
+
+function phase_unstack {
+    # nova-compute would wait for a conductor that is stopped before it
+    enter systemctl kill --signal KILL 'devstack@n-cpu*'
+    as_stack "$DEVSTACK/unstack.sh"
+}
+
+function phase_restack {
+    phase_stack
+}
+
+function phase_recheck {
+    phase_check
+}
+
+function phase_clean {
+    enter systemctl kill --signal KILL 'devstack@n-cpu*'
+    as_stack "$DEVSTACK/clean.sh"
+}
+
+function phase_halt {
+    halt_container
+}
+
+# take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
+function take_snapshot {
+    enter find / /run /tmp /dev/shm -xdev -printf '%y %M %u:%g %p\n' |
+        sort >"$LOGS/$1.files"
+    enter ps -eo user:20,args --no-headers | sort -u >"$LOGS/$1.processes"
+    enter systemctl list-unit-files --no-legend --no-pager |
+        sort >"$LOGS/$1.units"
+    enter getent passwd >"$LOGS/$1.accounts"
+    enter getent group >>"$LOGS/$1.accounts"
+}
+
+function phase_compare {
+    local kind
+    take_snapshot after
+    for kind in files processes units accounts; do
+        diff "$LOGS/before.$kind" "$LOGS/after.$kind" \
+            >"$LOGS/difference.$kind" || [[ $? == 1 ]]
+        echo "$kind: $(grep -c '^>' "$LOGS/difference.$kind") new in all"
+    done
+}
