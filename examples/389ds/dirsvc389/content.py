@@ -8,6 +8,7 @@ import ldap.schema
 import ldapurl
 import ldif
 from lib389 import DirSrv
+from lib389._mapped_object import DSLdapObject, DSLdapObjects
 from lib389.backend import Backend, Backends
 from lib389.config import Config
 from lib389.idm.organizationalunit import OrganizationalUnits
@@ -77,12 +78,12 @@ def add_entries(
     :param passwords: password of each account, by DN
     """
     units = OrganizationalUnits(server, settings.suffix)
-    units.ensure_state(properties={"ou": "hosts"})
-    units.ensure_state(properties={"ou": "services"})
+    _ensure(units, {"ou": "hosts"})
+    _ensure(units, {"ou": "services"})
     accounts = ServiceAccounts(server, settings.suffix, rdn="ou=services")
     for dn, password in passwords.items():
         name = ldap.dn.explode_dn(dn, notypes=True)[0]
-        account = accounts.ensure_state(properties={"cn": name, **UNLIMITED})
+        account = _ensure(accounts, {"cn": name, **UNLIMITED})
         if not can_bind(server, dn, password):
             account.replace("userPassword", password)
 
@@ -100,10 +101,10 @@ def set_access(server: DirSrv, settings: Settings) -> None:
     added, outdated = access.changes(
         hosts.get_attr_vals_utf8("aci"), access.rules(settings)
     )
-    for rule in added:
-        hosts.add("aci", rule)
-    for rule in outdated:
-        hosts.remove("aci", rule)
+    mods = [(ldap.MOD_ADD, "aci", rule) for rule in added]
+    mods += [(ldap.MOD_DELETE, "aci", rule) for rule in outdated]
+    if mods:
+        hosts.apply_mods(mods)  # all of them or none
 
 
 def add_indexes(backend: Backend) -> None:
@@ -138,6 +139,24 @@ def can_bind(server: DirSrv, dn: str, password: str) -> bool:
     finally:
         connection.unbind_s()
     return True
+
+
+def _ensure(entries: DSLdapObjects, wanted: dict[str, str]) -> DSLdapObject:
+    """Return the entry, made or brought up to date.
+
+    lib389's own ensure_state writes even when nothing differs.
+
+    :param wanted: values by attribute; the first names the entry
+    """
+    name = next(iter(wanted.values()))
+    try:
+        entry = entries.get(name)
+    except ldap.NO_SUCH_OBJECT:
+        return entries.create(properties=wanted)
+    for attribute, value in wanted.items():
+        if entry.get_attr_val_utf8(attribute) != value:
+            entry.replace(attribute, value)
+    return entry
 
 
 def _oid(definition: str) -> str:

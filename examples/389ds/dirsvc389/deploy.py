@@ -168,7 +168,7 @@ def _port_message(option: str, port: int, error: OSError) -> str:
 def _check_service(
     settings: Settings, files: state.State, password: str
 ) -> None:
-    """Read ou=hosts as the daemon will: StartTLS, verified, service account."""
+    """Read ou=hosts as the daemon will, by verified StartTLS."""
     connection = ldap.initialize(settings.url)
     connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
     connection.set_option(ldap.OPT_TIMEOUT, 10)

@@ -60,7 +60,7 @@ def prepare(settings: Settings) -> None:
     defaults = prefix / DEFAULTS_INF
     defaults.parent.mkdir(parents=True, exist_ok=True)
     with defaults.open("w") as file:
-        _defaults(settings).write(file)
+        _defaults(settings.user, prefix).write(file)
     for folder in PARENTS:
         (prefix / folder).mkdir(parents=True, exist_ok=True)
     for name, text in TEMPLATES.items():
@@ -88,12 +88,11 @@ def check(settings: Settings) -> None:
     prefix = settings.prefix
     if prefix is None:
         return
-    if prefix.exists() and not is_ours(prefix):
-        if not prefix.is_dir() or any(prefix.iterdir()):
-            raise Refused(
-                f"{prefix} is not an empty folder and not made by this "
-                "program: choose another --prefix"
-            )
+    if _is_foreign(prefix):
+        raise Refused(
+            f"{prefix} is not an empty folder and not made by this program: "
+            "choose another --prefix"
+        )
     account = pwd.getpwnam(settings.user)
     for folder in (prefix, *prefix.parents):
         if folder.exists() and not _may_enter(folder, account):
@@ -113,6 +112,12 @@ def _socket(prefix: Path) -> str:
     return f"{prefix}/run/slapd-{{instance_name}}.socket"
 
 
+def _is_foreign(prefix: Path) -> bool:
+    if is_ours(prefix) or not prefix.exists():
+        return False
+    return not prefix.is_dir() or any(prefix.iterdir())
+
+
 def _may_enter(folder: Path, account: pwd.struct_passwd) -> bool:
     if account.pw_uid == 0:
         return True
@@ -124,16 +129,14 @@ def _may_enter(folder: Path, account: pwd.struct_passwd) -> bool:
     return bool(status.st_mode & 0o001)
 
 
-def _defaults(settings: Settings) -> configparser.ConfigParser:
+def _defaults(user: str, prefix: Path) -> configparser.ConfigParser:
     """Return the distribution's defaults.inf, moved into the prefix."""
     inf = configparser.ConfigParser(interpolation=None)
     if not inf.read(DEFAULTS_PATH):
         raise Refused(
             "no defaults.inf of 389 DS found: install the package 389-ds-base"
         )
-    account = pwd.getpwnam(settings.user)
-    prefix = settings.prefix
-    assert prefix is not None
+    account = pwd.getpwnam(user)
     var = f"{prefix}/var/lib/dirsrv/slapd-{{instance_name}}"
     log = f"{prefix}/var/log/dirsrv/slapd-{{instance_name}}"
     etc = f"{prefix}/etc/dirsrv/slapd-{{instance_name}}"

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program dirsvc-389ds can be run again and again, and cleans up."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import ldap
+import ldap.modlist
+import testtools
+from testtools.content import text_content
+
+from tests.functional import golden389
+from tests.functional.directory389 import (
+    Directory389,
+    semaphores,
+    wait_for,
+)
+from tests.functional.golden389 import SUFFIX, run_program
+from tests.functional.test_example_389ds import (
+    A_RULE,
+    HOSTS,
+    REFUSED,
+    host_dn,
+    host_entry,
+)
+
+
+class ProgramTestCase(testtools.TestCase):
+    """dirsvc-389ds can be run again and again, and cleans up."""
+
+    def run_program(self, *arguments: str) -> tuple[int, str]:
+        """Return the exit code and what was written to stderr."""
+        done = run_program(*arguments)
+        self.addDetail(
+            " ".join(arguments), text_content(done.stdout + done.stderr)
+        )
+        return done.returncode, done.stderr
+
+    def assert_one_line(self, expected: str, *arguments: str) -> None:
+        """A refusal has an exit code, names the remedy and has no trace."""
+        code, text = self.run_program(*arguments)
+        self.assertEqual(1, code)
+        self.assertRegex(text, rf"\Adirsvc-389ds: error: .*{expected}.*\n\Z")
+
+    def new_prefix(self) -> Path:
+        folder = tempfile.TemporaryDirectory(prefix="ds389-")
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name, "prefix")
+
+    def deployed(self) -> tuple[Directory389, list[str]]:
+        """Return a deployed server that no process of ours runs.
+
+        The second value are the options that say where it is.
+        """
+        directory = self.useFixture(Directory389())
+        directory.stop()
+        where = [
+            "--prefix", str(directory.folder), "--instance", directory.name,
+        ]  # fmt: skip
+        self.addCleanup(run_program, "remove", *where)
+        return directory, where
+
+    def options(self, directory: Directory389) -> list[str]:
+        return [
+            "--suffix", SUFFIX,
+            "--port", str(directory.port),
+            "--secure-port", str(directory.secure_port),
+            "--user", golden389.current_user(),
+        ]  # fmt: skip
+
+    def test_deploying_again_changes_nothing(self) -> None:
+        directory, where = self.deployed()
+        deploy = ["deploy", *where, *self.options(directory)]
+        self.assertEqual((0, ""), self.run_program(*deploy))
+        before = self.state_of(directory)
+        self.assertEqual((0, ""), self.run_program(*deploy))
+        after = self.state_of(directory)
+        for what, state in before.items():
+            self.assertEqual(state, after[what], what)
+
+    def state_of(self, directory: Directory389) -> dict[str, object]:
+        """Return all that a deploy could have changed."""
+        manager = directory.connect_as_manager()
+        entries = dict(
+            manager.search_s(
+                SUFFIX, ldap.SCOPE_SUBTREE, attrlist=["*", "+", "aci"]
+            )
+        )
+        indexes = manager.search_s(
+            "cn=ldbm database,cn=plugins,cn=config",
+            ldap.SCOPE_SUBTREE,
+            "(objectClass=nsIndex)",
+        )
+        [(_, config)] = manager.search_s("cn=config", ldap.SCOPE_BASE)
+        manager.unbind_s()
+        return {
+            "entries": entries,
+            "indexes": indexes,
+            "config": {
+                name: config[name]
+                for name in ("nsslapd-port", "nsslapd-listenhost",
+                             "nsslapd-rootpw")
+            },
+            "pid": directory.pid_file.read_text(),
+            "files": {
+                path.name: path.read_bytes()
+                for path in directory.folder.iterdir()
+                if path.is_file()
+            },
+        }  # fmt: skip
+
+    def test_a_given_password_is_the_password(self) -> None:
+        directory, where = self.deployed()
+        given = directory.folder / "given"
+        given.write_text("correct horse battery\n")
+        code, _ = self.run_program(
+            "deploy", *where, *self.options(directory),
+            "--service-password-file", str(given),
+        )  # fmt: skip
+        self.assertEqual(0, code)
+        connection = directory.connect(
+            directory.bind_dn, "correct horse battery"
+        )
+        connection.unbind_s()
+
+    def test_other_ports_are_taken_over(self) -> None:
+        directory, where = self.deployed()
+        port = golden389.free_port()
+        options = [*self.options(directory), "--port", str(port)]
+        self.assertEqual(0, self.run_program("deploy", *where, *options)[0])
+        directory.url = f"ldap://127.0.0.1:{port}"
+        directory.connect().unbind_s()
+        self.assertIn(directory.url, directory.conf_file.read_text())
+
+    def test_a_rule_of_the_operator_survives_a_deploy(self) -> None:
+        directory, where = self.deployed()
+        self.run_program("start", *where)
+        manager = directory.connect_as_manager()
+        manager.modify_s(HOSTS, [(ldap.MOD_ADD, "aci", [A_RULE.encode()])])
+        self.run_program("deploy", *where, *self.options(directory))
+        [(_, entry)] = manager.search_s(
+            HOSTS, ldap.SCOPE_BASE, attrlist=["aci"]
+        )
+        manager.unbind_s()
+        self.assertIn(A_RULE.encode(), entry["aci"])
+
+    def test_a_changed_owner_mark_replaces_the_rules(self) -> None:
+        directory, where = self.deployed()
+        options = [*self.options(directory), "--owner", "elsewhere"]
+        self.run_program("deploy", *where, *options)
+        service = directory.connect()
+        self.addCleanup(service.unbind_s)
+        mine = host_entry("one", novaOwnerMark=["elsewhere"])
+        service.add_s(host_dn("one"), ldap.modlist.addModlist(mine))
+        before = ldap.modlist.addModlist(host_entry("two"))
+        self.assertRaises(REFUSED, service.add_s, host_dn("two"), before)
+
+    def test_status_tells_running_from_stopped(self) -> None:
+        _, where = self.deployed()
+        codes = [
+            self.run_program(command, *where)[0]
+            for command in ("status", "start", "status", "stop", "status")
+        ]
+        self.assertEqual([3, 0, 0, 0, 3], codes)
+
+    def test_removing_leaves_nothing(self) -> None:
+        directory, where = self.deployed()
+        self.run_program("start", *where)
+        process = Path("/proc", directory.pid_file.read_text().strip())
+        self.assertTrue(process.exists())
+        self.assertEqual((0, ""), self.run_program("remove", *where))
+        self.assertFalse(process.exists())
+        self.assertFalse(directory.folder.exists())
+        self.assertEqual([], semaphores(directory.name))
+
+    def test_removing_spares_what_is_not_ours(self) -> None:
+        directory, where = self.deployed()
+        precious = directory.folder / "precious"
+        precious.touch()
+        self.run_program("remove", *where)
+        self.assertEqual([precious], list(directory.folder.iterdir()))
+
+    def test_removing_nothing_succeeds(self) -> None:
+        prefix = self.new_prefix()
+        self.assertEqual(
+            (0, ""), self.run_program("remove", "--prefix", str(prefix))
+        )
+
+    def test_a_deploy_killed_half_way_is_made_good_by_the_next(self) -> None:
+        prefix = self.new_prefix()
+        name = prefix.parent.name
+        where = ["--prefix", str(prefix), "--instance", name]
+        self.addCleanup(run_program, "remove", *where)
+        deploy = [
+            "deploy", *where,
+            "--port", str(golden389.free_port()),
+            "--secure-port", str(golden389.free_port()),
+            "--user", golden389.current_user(),
+        ]  # fmt: skip
+        self.kill_a_deploy_that_has_started_a_server(prefix, deploy)
+        self.assertEqual((0, ""), self.run_program(*deploy))
+        self.assertEqual((0, ""), self.run_program("remove", *where))
+        self.assertFalse(prefix.exists())
+        self.assertEqual([], semaphores(name))
+
+    def kill_a_deploy_that_has_started_a_server(
+        self, prefix: Path, deploy: list[str]
+    ) -> None:
+        process = subprocess.Popen(
+            [str(golden389.PROGRAM), *deploy],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(
+            lambda: any(prefix.glob("run/slapd-*.pid")),
+            60,
+            "the first deploy has started a server",
+        )
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def test_a_port_in_use_is_told(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            self.assert_one_line(
+                f"port {port} is in use.*--port",
+                "deploy", "--prefix", str(self.new_prefix()),
+                "--user", golden389.current_user(),
+                "--port", str(port),
+            )  # fmt: skip
+
+    def test_a_socket_path_that_is_too_long_is_told(self) -> None:
+        self.assert_one_line(
+            "longer than 107 bytes.*--prefix",
+            "deploy", "--prefix", str(self.new_prefix() / ("x" * 90)),
+            "--user", golden389.current_user(),
+        )  # fmt: skip
+
+    def test_a_folder_of_somebody_else_is_left_alone(self) -> None:
+        prefix = self.new_prefix()
+        (prefix / "etc").mkdir(parents=True)
+        self.assert_one_line(
+            "not made by this program",
+            "deploy", "--prefix", str(prefix),
+            "--user", golden389.current_user(),
+        )  # fmt: skip
+        self.assertEqual(0, self.run_program("remove", "--prefix",
+                                             str(prefix))[0])  # fmt: skip
+        self.assertTrue((prefix / "etc").exists())
+
+    def test_another_suffix_is_refused(self) -> None:
+        directory, where = self.deployed()
+        self.assert_one_line(
+            "does not serve dc=other",
+            "deploy", *where, *self.options(directory),
+            "--suffix", "dc=other",
+        )  # fmt: skip
