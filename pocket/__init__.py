@@ -1,2 +1,0 @@
-# Copyright the nova-dirsvc-plugin authors
-# SPDX-License-Identifier: Apache-2.0

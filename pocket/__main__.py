@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import sys
 
-if sys.version_info < (3, 11):
-    sys.exit("pocket: this is Python %d.%d, and 3.11 is needed"
-             % sys.version_info[:2])
+if sys.version_info < (3, 11):  # noqa: UP036 - so that it says why
+    sys.exit("pocket: Python 3.11 or newer is needed")
 
 from pocket.cli import main
 

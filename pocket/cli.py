@@ -41,7 +41,8 @@ def up(home, args):
         Cloud(home, _say).up()
     _say(f"""
 use it:    . {home.openrc}        (alice; admin: {home.adminrc})
-           openstack server create --image blank --flavor tiny --network private one
+           openstack server create --image blank --flavor tiny \\
+               --network private one
            {search_command(home)}
 take down: python3 -m pocket down --home {home.path}""")
 
@@ -85,26 +86,38 @@ def _parse(argv):
     parser.set_defaults(port_base=PORT_BASE)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command, text in (
-            (demo, "up, an instance's life seen in the directory, down"),
-            (up, "start the cloud, installing it first if need be"),
-            (down, "end all of its processes"),
-            (status, "say whether it runs"),
-            (env, "print what to export to use it")):
+        (demo, "up, an instance's life seen in the directory, down"),
+        (up, "start the cloud, installing it first if need be"),
+        (down, "end all of its processes"),
+        (status, "say whether it runs"),
+        (env, "print what to export to use it"),
+    ):
         sub = commands.add_parser(command.__name__, help=text)
         sub.set_defaults(command=command)
         sub.add_argument(
-            "--home", type=pathlib.Path,
+            "--home",
+            type=pathlib.Path,
             default=os.environ.get("POCKET_HOME", CHECKOUT / ".pocket"),
-            help="the state folder (POCKET_HOME, or .pocket)")
+            help="the state folder (POCKET_HOME, or .pocket)",
+        )
         if command is demo:
-            sub.add_argument("--directory", choices=["ldap"], default="ldap",
-                             help="the directory to show (%(default)s)")
+            sub.add_argument(
+                "--directory",
+                choices=["ldap"],
+                default="ldap",
+                help="the directory to show (%(default)s)",
+            )
         if command in (up, demo):
-            sub.add_argument("--port-base", type=int, default=PORT_BASE,
-                             help="first port of a new home (%(default)s)")
+            sub.add_argument(
+                "--port-base",
+                type=int,
+                default=PORT_BASE,
+                help="first port of a new home (%(default)s)",
+            )
         if command is down:
-            sub.add_argument("--purge", action="store_true",
-                             help="delete the home as well")
+            sub.add_argument(
+                "--purge", action="store_true", help="delete the home as well"
+            )
     return parser.parse_args(argv)
 
 
@@ -116,5 +129,9 @@ def _tell(error):
     print(f"pocket: {error}", file=sys.stderr)
     if error.log and error.log.exists():
         lines = error.log.read_text(errors="replace").splitlines()
-        print("\n".join(f"    {line}" for line in lines[-LOG_LINES:]),
-              f"    see {error.log}", sep="\n", file=sys.stderr)
+        print(
+            "\n".join(f"    {line}" for line in lines[-LOG_LINES:]),
+            f"    see {error.log}",
+            sep="\n",
+            file=sys.stderr,
+        )

@@ -5,19 +5,15 @@
 import concurrent.futures
 import fcntl
 import json
-import os
 import shutil
 import time
 
-from pocket import configuration, directory, install, stores
+from pocket import checks, configuration, directory, install, stores
 from pocket.errors import PocketError
-from pocket.home import CHECKOUT, PORT_NAMES, digest
+from pocket.home import CHECKOUT, digest
 from pocket.processes import Processes
 from pocket.services import services
 
-GIB = 1 << 30
-DISK_FIRST, DISK_LATER = 2 * GIB, GIB // 2
-MEMORY = 2 * GIB
 START_SECONDS = 120
 
 
@@ -39,7 +35,7 @@ class Cloud:
         if self.is_up():
             self.say("the cloud is already running")
             return
-        self._check()
+        checks.check(self.home, self.processes)
         try:
             if not install.is_installed(self.home):
                 self.say("installing OpenStack into the venv")
@@ -55,7 +51,8 @@ class Cloud:
         return (
             self.home.is_done("cloud", self._schema())
             and all(map(self.processes.is_running, self._names()))
-            and stores.listens(self.home.ports.ldap))
+            and stores.listens(self.home.ports.ldap)
+        )
 
     def down(self, purge=False):
         """End every process of this home; *purge*: forget it."""
@@ -71,31 +68,56 @@ class Cloud:
         self._say(f"[{time.monotonic() - self._begin:5.1f} s] {text}")
 
     def _names(self):
-        return ["mariadb", "epmd", "rabbitmq", directory.SYNC,
-                *(service.name for chain in services(self.home).values()
-                  for service in chain)]
+        return [
+            "mariadb",
+            "epmd",
+            "rabbitmq",
+            directory.SYNC,
+            *(
+                service.name
+                for chain in services(self.home).values()
+                for service in chain
+            ),
+        ]
 
     def _start(self):
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            broker = pool.submit(stores.start_rabbitmq, self.home,
-                                 self.processes)
+            broker = pool.submit(
+                stores.start_rabbitmq, self.home, self.processes
+            )
             stores.start_mariadb(self.home, self.processes)
             self.say("MariaDB answers")
             chains = services(self.home)
             hosts = chains.pop("hosts")
-            running = {name: pool.submit(self._chain, chain, broker)
-                       for name, chain in chains.items()}
-            identity = pool.submit(self._fill, "identity",
-                                   [running["keystone"]])
+            running = {
+                name: pool.submit(self._chain, chain, broker)
+                for name, chain in chains.items()
+            }
+            identity = pool.submit(
+                self._fill, "identity", [running["keystone"]]
+            )
             resources = pool.submit(
-                self._fill, "resources",
-                [identity, *(running[name]
-                             for name in ("glance", "neutron", "nova"))])
+                self._fill,
+                "resources",
+                [
+                    identity,
+                    *(running[name] for name in ("glance", "neutron", "nova")),
+                ],
+            )
             nova = pool.submit(
-                self._chain, hosts, broker,
-                [identity, running["placement"], running["nova"]])
-            jobs = [broker, *running.values(), identity, resources, nova,
-                    pool.submit(self._directory)]
+                self._chain,
+                hosts,
+                broker,
+                [identity, running["placement"], running["nova"]],
+            )
+            jobs = [
+                broker,
+                *running.values(),
+                identity,
+                resources,
+                nova,
+                pool.submit(self._directory),
+            ]
             try:
                 for job in concurrent.futures.as_completed(jobs):
                     job.result()
@@ -114,14 +136,17 @@ class Cloud:
             self._prepare(service)
         broker.result()
         for service in chain:
-            self.processes.start(service.name, service.argv,
-                                 service.environment)
+            self.processes.start(
+                service.name, service.argv, service.environment
+            )
         for service in chain:
             if service.port:
-                self.processes.wait(service.name, service.answers,
-                                    START_SECONDS)
-            self.say(f"{service.name} "
-                     f"{'answers' if service.port else 'started'}")
+                self.processes.wait(
+                    service.name, service.answers, START_SECONDS
+                )
+            self.say(
+                f"{service.name} {'answers' if service.port else 'started'}"
+            )
 
     def _directory(self):
         directory.start(self.home, self.processes)
@@ -132,12 +157,16 @@ class Cloud:
         if self.home.is_done(service.name, self._schema()):
             return
         if service.databases:
-            stores.make_databases(self.home, self.processes,
-                                  service.databases)
+            stores.make_databases(self.home, self.processes, service.databases)
         for argv in service.prepare:
-            self.processes.call(service.name, argv, {
-                **service.environment,
-                "OS_BOOTSTRAP_PASSWORD": self.home.passwords.admin})
+            self.processes.call(
+                service.name,
+                argv,
+                {
+                    **service.environment,
+                    "OS_BOOTSTRAP_PASSWORD": self.home.passwords.admin,
+                },
+            )
         self.home.set_done(service.name, self._schema())
 
     def _fill(self, stage, after):
@@ -151,40 +180,28 @@ class Cloud:
     def _populate(self, stage, watch=()):
         self.processes.call(
             "populate",
-            [self.home.bin / "python", "-P", "-m", "pocket_inside.populate",
-             stage],
+            [
+                self.home.bin / "python",
+                "-P",
+                "-m",
+                "pocket_inside.populate",
+                stage,
+            ],
             {"OS_CLIENT_CONFIG_FILE": str(self.home.etc / "clouds.yaml")},
-            text=json.dumps({"ports": vars(self.home.ports),
-                             "passwords": vars(self.home.passwords),
-                             "nova_conf": str(self.home.etc / "nova.conf")}),
-            watch=watch)
+            text=json.dumps(
+                {
+                    "ports": vars(self.home.ports),
+                    "passwords": vars(self.home.passwords),
+                    "nova_conf": str(self.home.etc / "nova.conf"),
+                }
+            ),
+            watch=watch,
+        )
 
     @staticmethod
     def _schema():
         """The databases fit these versions."""
         return digest(CHECKOUT / "constraints.txt")
-
-    def _check(self):
-        """:raises PocketError: for what would fail later and less clearly"""
-        stores.check_installed()
-        strangers = [
-            str(port) for name in PORT_NAMES
-            if stores.listens(port := getattr(self.home.ports, name))]
-        if strangers and not self.processes.members():
-            raise PocketError(
-                f"port {', '.join(strangers)} of 127.0.0.1 is in use; free "
-                "it, or use another range: --port-base with a new --home")
-        needed = (DISK_LATER if install.is_installed(self.home)
-                  else DISK_FIRST)
-        free = shutil.disk_usage(self.home.path).free
-        if free < needed:
-            raise PocketError(
-                f"{self.home.path} has {free / GIB:.1f} GiB free, "
-                f"{needed / GIB:.1f} are needed; choose another --home")
-        memory = _available_memory()
-        if memory < MEMORY and not self.processes.members():
-            raise PocketError(f"{memory / GIB:.1f} GiB of memory are "
-                              f"available, {MEMORY / GIB:.0f} are needed")
 
 
 class Lock:
@@ -192,23 +209,16 @@ class Lock:
 
     def __init__(self, home):
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = open(home.path / "lock", "w")
+        self._file = (home.path / "lock").open("w")
 
     def __enter__(self):
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PocketError("another pocket command works on this home; "
-                              "wait for it or end it") from None
+            raise PocketError(
+                "another pocket command works on this home; "
+                "wait for it or end it"
+            ) from None
 
     def __exit__(self, *exc):
         self._file.close()
-
-
-def _available_memory():
-    """Bytes that can be had without swapping (proc(5), meminfo)."""
-    with open("/proc/meminfo") as lines:
-        for line in lines:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

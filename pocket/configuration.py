@@ -20,11 +20,22 @@ def write_all(home):
     paste = home.venv / "etc" / "nova" / "api-paste.ini"
     home.write(home.etc / paste.name, paste.read_text())
     _make_keys(home)
-    for path, user, project in ((home.openrc, "alice", "demo"),
-                                (home.adminrc, "admin", "admin")):
-        home.write(path, _fill(TEMPLATES / "openrc.in", {
-            **values, "user": user, "project": project,
-            "password": getattr(home.passwords, user)}))
+    for path, user, project in (
+        (home.openrc, "alice", "demo"),
+        (home.adminrc, "admin", "admin"),
+    ):
+        home.write(
+            path,
+            _fill(
+                TEMPLATES / "openrc.in",
+                {
+                    **values,
+                    "user": user,
+                    "project": project,
+                    "password": getattr(home.passwords, user),
+                },
+            ),
+        )
 
 
 def keystone_url(home):
@@ -54,8 +65,10 @@ def _values(home):
         "keystone_login": "\n".join(f"{k} = {v}" for k, v in login.items()),
         "database_url": f"mysql+pymysql://pocket:{passwords['database']}@localhost",
         "database_query": f"?unix_socket={home.sockets}/mariadb.sock",
-        "transport_url": (f"rabbit://pocket:{passwords['rabbitmq']}"
-                          f"@127.0.0.1:{home.ports.rabbitmq}/"),
+        "transport_url": (
+            f"rabbit://pocket:{passwords['rabbitmq']}"
+            f"@127.0.0.1:{home.ports.rabbitmq}/"
+        ),
         "rabbitmq_password_hash": _rabbitmq_hash(passwords["rabbitmq"]),
         **{f"{name}_password": word for name, word in passwords.items()},
         **{f"{name}_port": port for name, port in vars(home.ports).items()},

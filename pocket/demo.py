@@ -17,18 +17,23 @@ def run(home, processes, say):
 
     :raises PocketError: the entry is missing, or stays
     """
+
     def show(command):
         say(f"\n$ {command}")
         done = _shell(home, processes, command)
         say(done.stdout.rstrip())
         if done.returncode:
-            raise PocketError(f"`{command}` ended with {done.returncode}: "
-                              f"{done.stderr.strip()}")
+            raise PocketError(
+                f"`{command}` ended with {done.returncode}: "
+                f"{done.stderr.strip()}"
+            )
         return done.stdout
 
     say(f"\n$ . {home.openrc}")
-    made = show("openstack server create --wait --image blank --flavor tiny "
-                "--network private demo -c id -c name -c status -c addresses")
+    made = show(
+        "openstack server create --wait --image blank --flavor tiny "
+        "--network private demo -c id -c name -c status -c addresses"
+    )
     uuid = re.search(r"\| id +\| (\S+)", made)[1]
     search = search_command(home, f"(novaInstanceUuid={uuid})")
 
@@ -38,8 +43,10 @@ def run(home, processes, say):
     _wait(appears, f"the entry of instance {uuid} is not in the directory")
     show(search)
     show(f"openstack server delete --wait {uuid}")
-    _wait(lambda: not appears(),
-          f"the entry of instance {uuid} is still in the directory")
+    _wait(
+        lambda: not appears(),
+        f"the entry of instance {uuid} is still in the directory",
+    )
     show(search)
     say("(no entry)")
     show(f"grep {uuid} {home.log}/directory.log")
@@ -48,17 +55,21 @@ def run(home, processes, say):
 def _search(home, processes, command):
     done = _shell(home, processes, command)
     if done.returncode:
-        raise PocketError(f"ldapsearch ended with {done.returncode}: "
-                          f"{done.stderr.strip()}")
+        raise PocketError(
+            f"ldapsearch ended with {done.returncode}: {done.stderr.strip()}"
+        )
     return done.stdout.strip()
 
 
 def _shell(home, processes, command):
     """Run a command as alice would in her shell."""
     return subprocess.run(
-        ["sh", "-c", f'. "$0"; {command}', home.openrc], text=True,
-        stdin=subprocess.DEVNULL, capture_output=True,
-        env=processes.environment())
+        ["sh", "-c", f'. "$0"; {command}', home.openrc],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=processes.environment(),
+    )
 
 
 def _wait(is_so, complaint):

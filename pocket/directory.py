@@ -28,14 +28,29 @@ def prefix(home):
 def start(home, processes):
     """Start the directory server, made on first use."""
     home.directory.mkdir(mode=0o700, exist_ok=True)
-    version = digest(*sorted(EXAMPLE.rglob("*.py")), EXAMPLE / "schema.ldif",
-                     EXAMPLE / "dirsvc-389ds")
+    version = digest(
+        *sorted(EXAMPLE.rglob("*.py")),
+        EXAMPLE / "schema.ldif",
+        EXAMPLE / "dirsvc-389ds",
+    )
     where = ["--prefix", prefix(home), "--instance", _instance(home)]
     if not home.is_done("389ds", version):
-        processes.call("389ds", [
-            EXAMPLE / "dirsvc-389ds", "deploy", *where, "--owner", "pocket",
-            "--port", home.ports.ldap, "--secure-port", home.ports.ldaps,
-            "--user", pwd.getpwuid(os.getuid()).pw_name])
+        processes.call(
+            "389ds",
+            [
+                EXAMPLE / "dirsvc-389ds",
+                "deploy",
+                *where,
+                "--owner",
+                "pocket",
+                "--port",
+                home.ports.ldap,
+                "--secure-port",
+                home.ports.ldaps,
+                "--user",
+                pwd.getpwuid(os.getuid()).pw_name,
+            ],
+        )
         home.set_done("389ds", version)
     elif not listens(home.ports.ldap):
         processes.call("389ds", [EXAMPLE / "dirsvc-389ds", "start", *where])
@@ -43,10 +58,16 @@ def start(home, processes):
 
 def start_sync(home, processes):
     """Start the daemon that delivers what Nova's processes stored."""
-    processes.start(SYNC, [
-        home.bin / SYNC,
-        "--config-file", prefix(home) / "directory.conf",
-        "--config-file", home.etc / "nova-dirsvc.conf"])
+    processes.start(
+        SYNC,
+        [
+            home.bin / SYNC,
+            "--config-file",
+            prefix(home) / "directory.conf",
+            "--config-file",
+            home.etc / "nova-dirsvc.conf",
+        ],
+    )
 
 
 def forget(home):
@@ -58,7 +79,7 @@ def forget(home):
 def settings(home):
     """What a reader needs: url, tree, CA file, its DN and password file."""
     written = configparser.ConfigParser(interpolation=None)
-    with open(home.directory / "directory.conf") as file:
+    with (home.directory / "directory.conf").open() as file:
         written.read_file(file)
     tree = written["ldap"]["hosts_tree_dn"]
     suffix = tree.partition(",")[2]
@@ -74,10 +95,25 @@ def settings(home):
 def search_command(home, search_filter="(objectClass=novaInstance)"):
     """A shell command line that reads the entries as the reader."""
     found = settings(home)
-    words = ["ldapsearch", "-LLL", "-x", "-ZZ", "-H", found["url"],
-             "-D", found["user"], "-y", found["password_file"],
-             "-b", found["tree"], "-s", "one", search_filter]
-    return f"LDAPTLS_CACERT={shlex.quote(found['cacertfile'])} {shlex.join(words)}"
+    words = [
+        "ldapsearch",
+        "-LLL",
+        "-x",
+        "-ZZ",
+        "-H",
+        found["url"],
+        "-D",
+        found["user"],
+        "-y",
+        found["password_file"],
+        "-b",
+        found["tree"],
+        "-s",
+        "one",
+        search_filter,
+    ]
+    variable = f"LDAPTLS_CACERT={shlex.quote(found['cacertfile'])}"
+    return f"{variable} {shlex.join(words)}"
 
 
 def _instance(home):

@@ -74,25 +74,40 @@ class Home:
     def make(self):
         """Make the folders and, once, the passwords."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.etc, self.log, self.run, self.done,
-                       self.outbox.parent, self.sockets,
-                       self.path / "state" / "nova"):
+        for folder in (
+            self.etc,
+            self.log,
+            self.run,
+            self.done,
+            self.outbox.parent,
+            self.sockets,
+            self.path / "state" / "nova",
+        ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.exists():
-            self.write(self._state_file, json.dumps({
-                "mark": secrets.token_hex(6),
-                "port_base": self._port_base,
-                "passwords": {name: secrets.token_urlsafe(18)
-                              for name in PASSWORD_NAMES},
-            }, indent=1))
+            self.write(
+                self._state_file,
+                json.dumps(
+                    {
+                        "mark": secrets.token_hex(6),
+                        "port_base": self._port_base,
+                        "passwords": {
+                            name: secrets.token_urlsafe(18)
+                            for name in PASSWORD_NAMES
+                        },
+                    },
+                    indent=1,
+                ),
+            )
 
     @property
     def sockets(self):
         if len(os.fsencode(self.path)) <= HOME_PATH_MAX:
             return self.run
         name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        return pathlib.Path(tempfile.gettempdir(),
-                            f"pocket-{os.getuid()}-{name}")
+        return pathlib.Path(
+            tempfile.gettempdir(), f"pocket-{os.getuid()}-{name}"
+        )
 
     @property
     def _state(self):
@@ -111,7 +126,8 @@ class Home:
     def ports(self):
         base = self._state["port_base"]
         return types.SimpleNamespace(
-            **{name: base + i for i, name in enumerate(PORT_NAMES)})
+            **{name: base + i for i, name in enumerate(PORT_NAMES)}
+        )
 
     @staticmethod
     def write(path, text):

@@ -12,16 +12,25 @@ from pocket.errors import PocketError
 from pocket.home import CHECKOUT, digest
 
 POCKET = CHECKOUT / "pocket"
-SOURCES = tuple(CHECKOUT / name for name in (
-    "constraints.txt", "pocket/requirements.txt", "pocket/inside/pyproject.toml",
-    "pyproject.toml", "requirements.txt", "setup.cfg"))
+SOURCES = tuple(
+    CHECKOUT / name
+    for name in (
+        "constraints.txt",
+        "pocket/requirements.txt",
+        "pocket/inside/pyproject.toml",
+        "pyproject.toml",
+        "requirements.txt",
+        "setup.cfg",
+    )
+)
 # python-ldap is built from source.
 HEADERS = {"libldap2-dev": "ldap.h", "libsasl2-dev": "sasl/sasl.h"}
 
 
 def is_installed(home):
-    return ((home.bin / "python").exists()
-            and home.is_done("venv", digest(*SOURCES)))
+    return (home.bin / "python").exists() and home.is_done(
+        "venv", digest(*SOURCES)
+    )
 
 
 def install(home, processes):
@@ -30,18 +39,33 @@ def install(home, processes):
     uv = _find_uv()
     python = home.bin / "python"
     if not python.exists():
-        processes.call("install", [*uv, "venv", "--python", sys.executable,
-                                   home.venv] if uv else
-                       [sys.executable, "-m", "venv", home.venv])
-    installer = ([*uv, "pip", "install", "--python", python,
-                  "--compile-bytecode"] if uv else
-                 [python, "-m", "pip", "install"])
+        processes.call(
+            "install",
+            [*uv, "venv", "--python", sys.executable, home.venv]
+            if uv
+            else [sys.executable, "-m", "venv", home.venv],
+        )
+    installer = (
+        [*uv, "pip", "install", "--python", python, "--compile-bytecode"]
+        if uv
+        else [python, "-m", "pip", "install"]
+    )
     # Editable: a change of the project's code is seen after a restart, and
     # a change of its metadata changes the stamp.
-    processes.call("install", [
-        *installer, "--constraint", CHECKOUT / "constraints.txt",
-        "--requirement", POCKET / "requirements.txt",
-        "--editable", f"{CHECKOUT}[ldap]", "--editable", POCKET / "inside"])
+    processes.call(
+        "install",
+        [
+            *installer,
+            "--constraint",
+            CHECKOUT / "constraints.txt",
+            "--requirement",
+            POCKET / "requirements.txt",
+            "--editable",
+            f"{CHECKOUT}[ldap]",
+            "--editable",
+            POCKET / "inside",
+        ],
+    )
     home.set_done("venv", digest(*SOURCES))
 
 
@@ -54,18 +78,24 @@ def _find_uv():
 
 def _check_compiler():
     include = pathlib.Path("/usr/include")
-    missing = [name for name, header in HEADERS.items()
-               if not (include / header).exists()]
+    missing = [
+        name
+        for name, header in HEADERS.items()
+        if not (include / header).exists()
+    ]
     if not shutil.which("gcc"):
         missing.append("gcc")
     if not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists():
         missing.append("python3-dev")
     if sysconfig.get_path("include").startswith(os.fspath(include)) and (
-            not _find_uv() and not _has_venv()):
+        not _find_uv() and not _has_venv()
+    ):
         missing.append("python3-venv")
     if missing:
-        raise PocketError("missing Debian packages; run: apt-get install "
-                          "--no-install-recommends " + " ".join(missing))
+        raise PocketError(
+            "missing Debian packages; run: apt-get install "
+            "--no-install-recommends " + " ".join(missing)
+        )
 
 
 def _has_venv():

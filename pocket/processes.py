@@ -35,9 +35,13 @@ class Processes:
 
     def environment(self, **more):
         """What a process inherits: nothing of ours that could mislead it."""
-        kept = {name: value for name, value in os.environ.items()
-                if not name.startswith(("OS_", "PYTHON", "RABBITMQ_", "LDAP"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OS_", "PYTHON", "RABBITMQ_", "LDAP"))
+        }
         kept["PATH"] = f"{self._home.bin}{os.pathsep}{os.environ['PATH']}"
+        kept["PYTHONWARNINGS"] = "ignore"
         return {**kept, MARK: self._home.mark, **more}
 
     def log(self, name):
@@ -50,15 +54,21 @@ class Processes:
                 raise PocketError(f"{name} was not started: stopping")
             if self.is_running(name):
                 return False
-            with open(self.log(name), "a") as log:
+            with self.log(name).open("a") as log:
                 child = subprocess.Popen(
                     [str(word) for word in argv],
                     env=self.environment(**(environment or {})),
-                    cwd=self._home.path, start_new_session=True,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                    cwd=self._home.path,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
             threading.Thread(target=child.wait, daemon=True).start()
-            self._home.write(self._file(name), json.dumps(
-                {"pid": child.pid, "started": _started(child.pid)}))
+            self._home.write(
+                self._file(name),
+                json.dumps({"pid": child.pid, "started": _started(child.pid)}),
+            )
             return True
 
     def is_running(self, name):
@@ -72,11 +82,14 @@ class Processes:
         end = time.monotonic() + seconds
         while not is_ready():
             if not self.is_running(name):
-                raise PocketError(f"{name} ended while it started",
-                                  log=self.log(name))
+                raise PocketError(
+                    f"{name} ended while it started", log=self.log(name)
+                )
             if time.monotonic() > end:
-                raise PocketError(f"{name} was not ready after {seconds} s",
-                                  log=self.log(name))
+                raise PocketError(
+                    f"{name} was not ready after {seconds} s",
+                    log=self.log(name),
+                )
             time.sleep(0.1)
 
     def call(self, name, argv, environment=None, text="", watch=()):
@@ -86,26 +99,35 @@ class Processes:
         :param watch: processes without which it could not succeed
         :raises PocketError: when it fails, or one of *watch* ends
         """
-        with open(self.log(name), "a") as log:
+        with self.log(name).open("a") as log:
             child = subprocess.Popen(
                 [str(word) for word in argv],
                 env=self.environment(**(environment or {})),
-                cwd=self._home.path, start_new_session=True, text=True,
-                stdin=subprocess.PIPE, stdout=log, stderr=log)
+                cwd=self._home.path,
+                start_new_session=True,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
         with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text)
         while child.poll() is None:
             for other in watch:
                 if not self.is_running(other):
                     child.kill()
-                    raise PocketError(f"{other} ended while it started",
-                                      log=self.log(other))
+                    raise PocketError(
+                        f"{other} ended while it started", log=self.log(other)
+                    )
             time.sleep(0.05)
         if child.returncode:
-            words = " ".join(pathlib.Path(w).name if i == 0 else str(w)
-                             for i, w in enumerate(argv[:4]))
-            raise PocketError(f"`{words}` ended with {child.returncode}",
-                              log=self.log(name))
+            words = " ".join(
+                pathlib.Path(w).name if i == 0 else str(w)
+                for i, w in enumerate(argv[:4])
+            )
+            raise PocketError(
+                f"`{words}` ended with {child.returncode}", log=self.log(name)
+            )
 
     def stop(self, *names):
         """Ask these processes to end, then make them."""
@@ -141,8 +163,10 @@ class Processes:
         stat = _stat(int(entry.name))
         if stat[0] == "Z":
             return False
-        if any(int(stat[3]) == pid and int(stat[19]) >= started
-               for pid, started in leaders):
+        if any(
+            int(stat[3]) == pid and int(stat[19]) >= started
+            for pid, started in leaders
+        ):
             return True
         mark = self._home.mark.encode()
         variables = (entry / "environ").read_bytes().split(b"\0")
@@ -150,7 +174,8 @@ class Processes:
             return True
         words = (entry / "cmdline").read_bytes().split(b"\0")
         return words[0].endswith(b"ns-slapd") and any(
-            word.endswith(mark) for word in words)
+            word.endswith(mark) for word in words
+        )
 
     def _file(self, name):
         return self._home.run / f"{name}.pid"
@@ -167,8 +192,10 @@ class Processes:
 
 def _end(remaining):
     """SIGTERM to all that *remaining()* names, then SIGKILL to the rest."""
-    for number, seconds in ((signal.SIGTERM, STOP_SECONDS),
-                            (signal.SIGKILL, STOP_SECONDS)):
+    for number, seconds in (
+        (signal.SIGTERM, STOP_SECONDS),
+        (signal.SIGKILL, STOP_SECONDS),
+    ):
         end = time.monotonic() + seconds
         told = set()
         while pids := remaining():

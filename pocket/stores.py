@@ -8,8 +8,6 @@ import pwd
 import shutil
 import socket
 
-from pocket.errors import PocketError
-
 # The wrappers in sbin change the user; these do not.
 RABBITMQ = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 MARIADB = pathlib.Path("/usr/sbin/mariadbd")
@@ -30,21 +28,41 @@ def start_mariadb(home, processes):
         processes.stop("mariadb")
         if data.exists():
             shutil.rmtree(data)
-        processes.call("mariadb", [
-            "mariadb-install-db", "--no-defaults", f"--datadir={data}",
-            f"--user={user}", "--skip-test-db", "--skip-name-resolve",
-            "--auth-root-authentication-method=socket",
-            f"--auth-root-socket-user={user}"])
+        processes.call(
+            "mariadb",
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--user={user}",
+                "--skip-test-db",
+                "--skip-name-resolve",
+                "--auth-root-authentication-method=socket",
+                f"--auth-root-socket-user={user}",
+            ],
+        )
     path = home.sockets / "mariadb.sock"
     # Not synced to disk: what survives is the end of a process, not of the
     # machine. That is enough here and halves the time of the first start.
-    processes.start("mariadb", [
-        MARIADB, "--no-defaults", f"--user={user}", f"--datadir={data}",
-        f"--socket={path}", f"--pid-file={home.run}/mariadb.server",
-        f"--tmpdir={home.run}", "--skip-networking", "--skip-name-resolve",
-        "--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0",
-        "--innodb-buffer-pool-size=128M", "--performance-schema=off",
-        "--max-connections=400"])
+    processes.start(
+        "mariadb",
+        [
+            MARIADB,
+            "--no-defaults",
+            f"--user={user}",
+            f"--datadir={data}",
+            f"--socket={path}",
+            f"--pid-file={home.run}/mariadb.server",
+            f"--tmpdir={home.run}",
+            "--skip-networking",
+            "--skip-name-resolve",
+            "--innodb-flush-method=nosync",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-buffer-pool-size=128M",
+            "--performance-schema=off",
+            "--max-connections=400",
+        ],
+    )
 
     def answers():
         with socket.socket(socket.AF_UNIX) as probe:
@@ -52,23 +70,34 @@ def start_mariadb(home, processes):
 
     processes.wait("mariadb", answers)
     if not home.is_done("mariadb"):
-        _sql(home, processes, "GRANT ALL ON *.* TO pocket@localhost "
-                              f"IDENTIFIED BY '{home.passwords.database}';")
+        _sql(
+            home,
+            processes,
+            "GRANT ALL ON *.* TO pocket@localhost "
+            f"IDENTIFIED BY '{home.passwords.database}';",
+        )
         home.set_done("mariadb")
 
 
 def make_databases(home, processes, names):
     """Empty databases: an interrupted schema is begun anew."""
-    _sql(home, processes, "".join(
-        f"DROP DATABASE IF EXISTS {name};\n"
-        f"CREATE DATABASE {name} CHARACTER SET utf8mb3;\n"
-        for name in names))
+    _sql(
+        home,
+        processes,
+        "".join(
+            f"DROP DATABASE IF EXISTS {name};\n"
+            f"CREATE DATABASE {name} CHARACTER SET utf8mb3;\n"
+            for name in names
+        ),
+    )
 
 
 def _sql(home, processes, statements):
-    processes.call("mariadb", ["mariadb", "--no-defaults",
-                               f"--socket={home.sockets}/mariadb.sock"],
-                   text=statements)
+    processes.call(
+        "mariadb",
+        ["mariadb", "--no-defaults", f"--socket={home.sockets}/mariadb.sock"],
+        text=statements,
+    )
 
 
 def start_rabbitmq(home, processes):
@@ -81,32 +110,22 @@ def start_rabbitmq(home, processes):
     # Started by us, or the broker starts one that outlives it.
     processes.start("epmd", ["epmd"], epmd)
     processes.wait("epmd", lambda: listens(ports.epmd))
-    processes.start("rabbitmq", [RABBITMQ], {
-        **epmd,
-        "HOME": str(own),
-        "RABBITMQ_NODENAME": "pocket@localhost",
-        "RABBITMQ_DIST_PORT": str(ports.rabbitmq_cluster),
-        "RABBITMQ_CONF_ENV_FILE": os.devnull,
-        "RABBITMQ_CONFIG_FILE": str(home.etc / "rabbitmq"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
-        "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(own),
-        "RABBITMQ_LOGS": "-",
-        # The script then becomes the broker instead of guarding it.
-        "RUNNING_UNDER_SYSTEMD": "true",
-    })
+    processes.start(
+        "rabbitmq",
+        [RABBITMQ],
+        {
+            **epmd,
+            "HOME": str(own),
+            "RABBITMQ_NODENAME": "pocket@localhost",
+            "RABBITMQ_DIST_PORT": str(ports.rabbitmq_cluster),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_CONFIG_FILE": str(home.etc / "rabbitmq"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(own),
+            "RABBITMQ_LOGS": "-",
+            # The script then becomes the broker instead of guarding it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        },
+    )
     processes.wait("rabbitmq", lambda: listens(ports.rabbitmq))
-
-
-def check_installed():
-    """:raises PocketError: naming the Debian packages that are missing"""
-    needed = {
-        "mariadb-server": MARIADB.exists(),
-        "rabbitmq-server": RABBITMQ.exists(),
-        "ldap-utils": shutil.which("ldapsearch"),
-        "389-ds-base": shutil.which("ns-slapd"),
-        "python3-lib389": shutil.which("dscreate"),
-    }
-    if missing := [name for name, found in needed.items() if not found]:
-        raise PocketError("missing Debian packages; run: apt-get install "
-                          "--no-install-recommends " + " ".join(missing))

@@ -99,9 +99,18 @@ class TestLifeCycle(unittest.TestCase):
                 "project_name": "demo",
                 "user_name": "alice",
             },
-            {k: registered[k] for k in registered if k in (
-                "instance_uuid", "image_uuid", "mac_address",
-                "project_name", "user_name")},
+            {
+                k: registered[k]
+                for k in registered
+                if k
+                in (
+                    "instance_uuid",
+                    "image_uuid",
+                    "mac_address",
+                    "project_name",
+                    "user_name",
+                )
+            },
         )
         self.assertEqual(server.id, unregistered["instance_uuid"])
 

@@ -14,5 +14,8 @@ class PocketMechanism(api.MechanismDriver):
     def bind_port(self, context):
         for segment in context.segments_to_bind:
             context.set_binding(
-                segment[api.ID], portbindings.VIF_TYPE_OVS, {},
-                status=constants.PORT_STATUS_ACTIVE)
+                segment[api.ID],
+                portbindings.VIF_TYPE_OVS,
+                {},
+                status=constants.PORT_STATUS_ACTIVE,
+            )

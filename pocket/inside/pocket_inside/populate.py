@@ -27,34 +27,46 @@ def identity(cloud, given):
     """The catalog, the services' users, project demo with alice and bob."""
     identity = cloud.identity
     known = {service.type: service for service in identity.services()}
-    urls = {(endpoint.service_id, endpoint.interface)
-            for endpoint in identity.endpoints()}
+    urls = {
+        (endpoint.service_id, endpoint.interface)
+        for endpoint in identity.endpoints()
+    }
     for name, (kind, path) in CATALOG.items():
         service = known.get(kind) or identity.create_service(
-            name=name, type=kind)
+            name=name, type=kind
+        )
         url = f"http://127.0.0.1:{given['ports'][name]}{path}"
         for interface in ("public", "internal"):
             if (service.id, interface) not in urls:
                 identity.create_endpoint(
-                    service_id=service.id, interface=interface,
-                    region_id="RegionOne", url=url)
+                    service_id=service.id,
+                    interface=interface,
+                    region_id="RegionOne",
+                    url=url,
+                )
     roles = {role.name: role for role in identity.roles()}
     members = {
-        "service": {**dict.fromkeys(CATALOG, ("admin", "service")),
-                    "dirsvc": ("admin",)},
+        "service": {
+            **dict.fromkeys(CATALOG, ("admin", "service")),
+            "dirsvc": ("admin",),
+        },
         "demo": {"alice": ("member",), "bob": ("member",)},
     }
     for project_name, users in members.items():
-        project = (identity.find_project(project_name)
-                   or identity.create_project(name=project_name,
-                                              domain_id="default"))
+        project = identity.find_project(
+            project_name
+        ) or identity.create_project(name=project_name, domain_id="default")
         for name, role_names in users.items():
             user = identity.find_user(name) or identity.create_user(
-                name=name, password=given["passwords"][name],
-                domain_id="default", default_project_id=project.id)
+                name=name,
+                password=given["passwords"][name],
+                domain_id="default",
+                default_project_id=project.id,
+            )
             for role_name in role_names:
                 identity.assign_project_role_to_user(
-                    project, user, roles[role_name])
+                    project, user, roles[role_name]
+                )
 
 
 def ready(cloud, given):
@@ -63,12 +75,18 @@ def ready(cloud, given):
     transport = oslo_messaging.get_rpc_transport(cfg.CONF)
     for topic in ("conductor", "scheduler", "compute"):
         client = oslo_messaging.get_rpc_client(
-            transport, oslo_messaging.Target(exchange="nova", topic=topic),
-            timeout=1)
-        wait(f"nova-{topic} to answer on the message bus",
-             lambda client=client: ping(client))
-    wait("the compute node to be found by its cell",
-         lambda: list(cloud.compute.hypervisors()))
+            transport,
+            oslo_messaging.Target(exchange="nova", topic=topic),
+            timeout=1,
+        )
+        wait(
+            f"nova-{topic} to answer on the message bus",
+            lambda client=client: ping(client),
+        )
+    wait(
+        "the compute node to be found by its cell",
+        lambda: list(cloud.compute.hypervisors()),
+    )
 
 
 def ping(client):
@@ -81,9 +99,14 @@ def ping(client):
 def resources(cloud, given):
     """An image, two flavors, a network with a way out."""
     if not cloud.image.find_image("blank"):
-        cloud.create_image("blank", data=b"\0" * 1024, disk_format="raw",
-                           container_format="bare", visibility="public",
-                           wait=True)
+        cloud.create_image(
+            "blank",
+            data=b"\0" * 1024,
+            disk_format="raw",
+            container_format="bare",
+            visibility="public",
+            wait=True,
+        )
     for name, ram in (("tiny", 64), ("small", 128)):
         if not cloud.compute.find_flavor(name):
             # Not disk 0: such flavors are not for ordinary users.
@@ -93,23 +116,33 @@ def resources(cloud, given):
     public = network(cloud, "public", "203.0.113.0/24", None)
     if not cloud.network.find_router("router"):
         router = cloud.network.create_router(
-            name="router", project_id=project.id,
-            external_gateway_info={"network_id": public.id})
+            name="router",
+            project_id=project.id,
+            external_gateway_info={"network_id": public.id},
+        )
         cloud.network.add_interface_to_router(
-            router, subnet_id=private.subnet_ids[0])
+            router, subnet_id=private.subnet_ids[0]
+        )
 
 
 def network(cloud, name, cidr, project_id):
     """:param project_id: whose it is; None: an external network"""
     found = cloud.network.find_network(name)
     if not found:
-        owner = {"project_id": project_id} if project_id else {
-            "is_router_external": True}
+        owner = (
+            {"project_id": project_id}
+            if project_id
+            else {"is_router_external": True}
+        )
         found = cloud.network.create_network(name=name, **owner)
     if not found.subnet_ids:
         cloud.network.create_subnet(
-            name=name, network_id=found.id, ip_version=4, cidr=cidr,
-            **({"project_id": project_id} if project_id else {}))
+            name=name,
+            network_id=found.id,
+            ip_version=4,
+            cidr=cidr,
+            **({"project_id": project_id} if project_id else {}),
+        )
     return cloud.network.get_network(found.id)
 
 
@@ -123,5 +156,4 @@ def wait(what, is_there):
 
 if __name__ == "__main__":
     stages = {"identity": identity, "ready": ready, "resources": resources}
-    stages[sys.argv[1]](openstack.connect(cloud="admin"),
-                        json.load(sys.stdin))
+    stages[sys.argv[1]](openstack.connect(cloud="admin"), json.load(sys.stdin))

@@ -16,8 +16,10 @@ class PocketDriver(fake.FakeDriverWithoutFakeNodes):
     def spawn(self, context, instance, *args, **kwargs):
         if instance.display_name.startswith("fail-build"):
             raise exception.BuildAbortException(
-                instance_uuid=instance.uuid, reason="its name says so")
+                instance_uuid=instance.uuid, reason="its name says so"
+            )
         if instance.display_name.startswith("fail-spawn"):
             raise exception.ComputeResourcesUnavailable(
-                reason="its name says so")
+                reason="its name says so"
+            )
         super().spawn(context, instance, *args, **kwargs)
