@@ -180,8 +180,9 @@ function _cgroup {
 
 # _wait_for SECONDS WHAT COMMAND ...: until the command succeeds
 function _wait_for {
-    local deadline=$((SECONDS + $1))
     local what=$2
+    local deadline
+    deadline=$((SECONDS + $1))
     shift 2
     while ! "$@" 2>/dev/null; do
         if ((SECONDS >= deadline)); then

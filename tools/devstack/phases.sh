@@ -26,13 +26,13 @@ function phase_root {
     publish_plugin
     make_root
     git clone --branch "$DEVSTACK_BRANCH" "$DEVSTACK_REPO" "$ROOT$DEVSTACK"
+    echo "= devstack $(git -C "$ROOT$DEVSTACK" rev-parse --short HEAD)," \
+        "plugin $(git -C "$PLUGIN" log -1 --format='%h %s' "$PLUGIN_BRANCH")"
     # The fake driver boots no image; glance wants one all the same.
     truncate --size=1M "$ROOT$IMAGE"
     write_local_conf
     install "$TOOL_DIR/check" "$ROOT/opt/stack/check"
     chroot "$ROOT" chown -R stack: /opt/stack
-    echo "= devstack $(git -C "$ROOT$DEVSTACK" rev-parse --short HEAD)," \
-        "plugin $(git -C "$PLUGIN" log -1 --format=%s "$PLUGIN_BRANCH")"
 }
 
 # Put the checkout as it is, with what is not committed, into a bare
@@ -60,6 +60,9 @@ function write_local_conf {
         -e "s|@IMAGE_URL@|file://$IMAGE|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
         -e "s|@LDAPS_PORT@|$LDAPS_PORT|" \
         "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
+    if has_scenarios; then
+        cat "$TOOL_DIR/local.conf.tempest" >>"$ROOT$DEVSTACK/local.conf"
+    fi
 }
 
 function phase_boot {
@@ -83,8 +86,14 @@ function phase_check {
     as_stack /opt/stack/check
 }
 
+# Whether the plugin that is tested brings a plugin for tempest, too.
+function has_scenarios {
+    git -C "$PLUGIN" rev-parse --verify --quiet \
+        "$PLUGIN_BRANCH:nova_dirsvc_tempest_plugin" >/dev/null
+}
+
 function phase_scenarios {
-    if [[ ! -d $ROOT/opt/stack/nova_dirsvc_plugin/${TEMPEST_REGEX%%.*} ]]; then
+    if ! has_scenarios; then
         echo "= there are none"
         return
     fi
@@ -117,21 +126,44 @@ function phase_halt {
 
 # take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
 function take_snapshot {
-    enter find / /run /tmp /dev/shm -xdev -printf '%y %M %u:%g %p\n' |
+    enter find / /run /tmp /dev/shm -xdev -printf '%p\n' |
         sort >"$LOGS/$1.files"
     enter ps -eo user:20,args --no-headers | sort -u >"$LOGS/$1.processes"
-    enter systemctl list-unit-files --no-legend --no-pager |
-        sort >"$LOGS/$1.units"
-    enter getent passwd >"$LOGS/$1.accounts"
-    enter getent group >>"$LOGS/$1.accounts"
+    enter systemctl list-units --all --plain --no-legend --no-pager \
+        --type=service,socket,target,timer,mount |
+        awk '{ print $1, $4 }' | sort >"$LOGS/$1.units"
+    enter getent passwd | sort >"$LOGS/$1.accounts"
+    enter ss --all --listening --numeric --no-header --tcp --processes |
+        sed -E 's/ +/ /g; s/,(pid|fd)=[0-9]+//g' | cut -d' ' -f4,6 |
+        sort -u >"$LOGS/$1.ports"
 }
 
+# What carries one of our names: the project's or the directory server's
+OURS='dirsvc|dirsrv|slapd|389-?ds'
+
+# Compare with the snapshot "before". clean.sh leaves packages and the clones
+# of repositories alone, so what belongs to a package, to a package's own
+# scripts or to the plugin's clone is no remains of ours.
 function phase_compare {
     local kind
     take_snapshot after
-    for kind in files processes units accounts; do
-        diff "$LOGS/before.$kind" "$LOGS/after.$kind" \
-            >"$LOGS/difference.$kind" || [[ $? == 1 ]]
-        echo "$kind: $(grep -c '^>' "$LOGS/difference.$kind") new in all"
+    for kind in files processes units accounts ports; do
+        comm -13 "$LOGS/before.$kind" "$LOGS/after.$kind" >"$LOGS/new.$kind"
+        echo "$kind: $(wc -l <"$LOGS/new.$kind") new," \
+            "whosever (all in $LOGS/new.$kind)"
     done
+    enter sh -c 'cat /var/lib/dpkg/info/*.list' | sort -u >"$LOGS/packaged"
+    comm -13 "$LOGS/packaged" "$LOGS/new.files" |
+        grep -vE '^/opt/stack/(nova_dirsvc_plugin|devstack)(/|$)' |
+        grep -vE '^/var/(lib/(dpkg|apt|systemd)|cache)/' >"$LOGS/ours"
+    for kind in processes units ports; do
+        cat "$LOGS/new.$kind" >>"$LOGS/ours"
+    done
+    # files of others with a line of ours
+    enter grep -rlI dirsvc /etc /usr/local >>"$LOGS/ours" || [[ $? == 1 ]]
+    if grep -E "$OURS" "$LOGS/ours"; then
+        echo "these are ours and should be gone"
+        return 1
+    fi
+    echo "= nothing of ours is left"
 }
