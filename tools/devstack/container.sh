@@ -84,7 +84,7 @@ function _configure_units {
         ln -sf /dev/null "$ROOT/etc/systemd/system/$unit"
     done
     cp -a "$TOOL_DIR/inside/." "$ROOT/"
-    chown -R 0:0 "$ROOT/etc/systemd/system" "$ROOT/usr/local"
+    chown -R 0:0 "$ROOT"/etc/systemd/system{,.conf.d} "$ROOT/usr/local"
 }
 
 # Boot the root folder and wait until systemd has started everything.
