@@ -15,8 +15,6 @@ from nova_dirsvc_plugin import outbox, version
 from nova_dirsvc_plugin.cmd import claimer
 from nova_dirsvc_plugin.directories import base, loading
 
-LOG = logging.getLogger(__name__)
-
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
 
@@ -48,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             claim.hold()
     except (outbox.OutboxError, claimer.Held) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
-    LOG.info("Delivering %s to %s", path, ", ".join(directories))
     sync_service.run(conf, directories)
     return 0
 

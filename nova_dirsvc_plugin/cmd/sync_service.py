@@ -54,6 +54,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             )
             self._spawn(name, worker.run)
         self._spawn("purge", self._purge_now_and_then)
+        LOG.info("Delivering %s to %s", path, ", ".join(self._directories))
 
     def stop(self) -> None:
         """Let each dispatcher finish the batch in hand, and no longer."""

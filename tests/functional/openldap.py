@@ -12,7 +12,7 @@ import ldap
 from testtools.content import content_from_file
 
 from tests import waiting
-from tests.functional import directory389
+from tests.functional import golden389
 
 SUFFIX = "dc=cloud,dc=example"
 SCHEMAS = pathlib.Path("/etc/ldap/schema")
@@ -47,7 +47,7 @@ class OpenLdap(fixtures.Fixture):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.password_file = self.folder / "password"
         self.password_file.write_text(self.password)
-        self.url = f"ldap://127.0.0.1:{directory389.free_port()}"
+        self.url = f"ldap://127.0.0.1:{golden389.free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self._configure()
         self.addCleanup(self.stop)

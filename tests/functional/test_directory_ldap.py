@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base, ldap_entry, loading
-from tests.functional import directory389, directory_contract
+from tests.functional import directory389, directory_contract, golden389
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 
@@ -219,7 +219,7 @@ class LdapsTest(LdapDirectoryTestCase):
             self.assertIsNotNone(self.entry(one))
 
     def test_the_first_server_that_answers_is_taken(self):
-        dead = f"ldap://127.0.0.1:{directory389.free_port()}"
+        dead = f"ldap://127.0.0.1:{golden389.free_port()}"
         driver = self.driver(url=f"{dead},{self.server.url}")
         (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
         self.assertEqual(base.Done(), outcome)

@@ -13,7 +13,7 @@ import testtools
 
 from nova_dirsvc_plugin import events, outbox
 from tests import waiting
-from tests.functional import directory389
+from tests.functional import directory389, golden389
 from tests.unit import base
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
@@ -121,7 +121,7 @@ class SyncTest(SyncTestCase):
 
     def test_a_directory_that_is_down_delays_no_other(self):
         self.options["directories"] = "ldap,log"
-        port = directory389.free_port()
+        port = golden389.free_port()
         self.start(
             self.write_options(
                 ldap={"url": f"ldap://127.0.0.1:{port}", "use_tls": "false"}
