@@ -6,8 +6,8 @@
 
 bats_require_minimum_version 1.5.0
 
-STACK="stack:pre-install stack:install stack:post-config stack:extra
-stack:test-config"
+STACK=(stack:pre-install stack:install stack:post-config stack:extra
+    stack:test-config)
 
 setup() {
     export FOLDER=$BATS_TEST_TMPDIR
@@ -85,8 +85,7 @@ EOF
 
 # play PHASE ...: what the stand-in says is in $output, its trace in $stderr
 play() {
-    # shellcheck disable=SC2086  # phases are words
-    run --separate-stderr bash "$BATS_TEST_DIRNAME/stand-in" $*
+    run --separate-stderr bash "$BATS_TEST_DIRNAME/stand-in" "$@"
 }
 
 plays() {
@@ -192,7 +191,7 @@ EOF
 }
 
 @test "test-config prints an ldapsearch line that names no password" {
-    plays "$STACK"
+    plays "${STACK[@]}"
     called "echo_summary LDAPTLS_CACERT=$CONF/ca.crt ldapsearch -LLL -x\
  -D 'cn=nova-dirsvc,ou=services,dc=cloud,dc=example'\
  -y $CONF/service.password -ZZ -H ldap://192.0.2.1:1389\
@@ -200,7 +199,7 @@ EOF
 }
 
 @test "unstack stops the daemon and the directory and keeps their data" {
-    plays "$STACK"
+    plays "${STACK[@]}"
     touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"
     plays unstack
     called "systemctl stop devstack@nova-dirsvc.service"
@@ -209,7 +208,7 @@ EOF
 }
 
 @test "clean removes everything and uninstalls the package" {
-    plays "$STACK" unstack
+    plays "${STACK[@]}" unstack
     touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"
     plays clean
     [[ ! -e $FOLDER/stack/data/nova-dirsvc && ! -e $CONF ]]
@@ -218,7 +217,7 @@ EOF
 }
 
 @test "clean leaves what somebody else has put beside our files" {
-    plays "$STACK" unstack
+    plays "${STACK[@]}" unstack
     touch "$CONF/theirs" "$FOLDER/stack/data/nova-dirsvc/theirs"
     plays clean
     [[ -e $CONF/theirs && -e $FOLDER/stack/data/nova-dirsvc/theirs ]]
@@ -240,7 +239,7 @@ EOF
 @test "no phase does anything when nova-dirsvc is disabled" {
     export DISABLED_SERVICES=nova-dirsvc
     cp "$FOLDER/nova.conf" "$FOLDER/nova.conf.before"
-    for phase in $STACK unstack clean; do
+    for phase in "${STACK[@]}" unstack clean; do
         plays "$phase"
         [[ ! -s $FOLDER/calls && ! -e $CONF ]]
     done
@@ -259,28 +258,28 @@ EOF
 # -- twice is once -----------------------------------------------------------
 
 @test "two stacks end as one does" {
-    plays "$STACK"
+    plays "${STACK[@]}"
     cp -a "$FOLDER" "$BATS_FILE_TMPDIR/once"
-    plays "$STACK"
+    plays "${STACK[@]}"
     ends_as "$BATS_FILE_TMPDIR/once"
 }
 
 @test "stack, unstack and stack end as one stack does" {
-    plays "$STACK"
+    plays "${STACK[@]}"
     cp -a "$FOLDER" "$BATS_FILE_TMPDIR/again"
-    plays unstack "$STACK"
+    plays unstack "${STACK[@]}"
     ends_as "$BATS_FILE_TMPDIR/again"
 }
 
 @test "unstack and clean can be run twice" {
-    plays "$STACK" unstack unstack clean clean
+    plays "${STACK[@]}" unstack unstack clean clean
 }
 
 # -- directories -------------------------------------------------------------
 
 @test "an unknown directory dies with its name before anything is installed" {
     export NOVA_DIRSVC_DIRECTORIES=389ds,phonebook
-    play "$STACK"
+    play "${STACK[@]}"
     ((status))
     [[ $stderr == *"[ERROR]"*"there is no directory phonebook"* ]]
     [[ ! -s $FOLDER/calls ]]
@@ -288,7 +287,7 @@ EOF
 
 @test "a given directory is configured and none is deployed" {
     use_given_directory
-    plays "$STACK"
+    plays "${STACK[@]}"
     grep -qx "url = ldap://ldap.example.org" "$CONF/directory.conf"
     grep -qx "hosts_tree_dn = ou=hosts,dc=example,dc=org" \
         "$CONF/directory.conf"
@@ -303,7 +302,7 @@ EOF
 
 @test "the ldapsearch line of a given directory is printed" {
     use_given_directory
-    plays "$STACK"
+    plays "${STACK[@]}"
     called "echo_summary LDAPTLS_CACERT=$FOLDER/ca.pem ldapsearch -LLL -x\
  -D 'cn=nova,dc=example,dc=org' -y $FOLDER/password -ZZ\
  -H ldap://ldap.example.org -b 'ou=hosts,dc=example,dc=org'\
@@ -382,7 +381,7 @@ EOF
 }
 
 @test "no function and no variable is outside our prefix" {
-    plays "$STACK" unstack clean
+    plays "${STACK[@]}" unstack clean
     # of the stand-in, of override-defaults, and of devstack's functions
     others=(phase NOVA_NOTIFICATION_FORMAT)
     if [[ -n ${DEVSTACK_DIR:-} ]]; then
@@ -398,7 +397,7 @@ EOF
 @test "given passwords are handed over and are in no trace, call or file" {
     export NOVA_DIRSVC_389DS_SERVICE_PASSWORD=wR1teMe
     export NOVA_DIRSVC_389DS_MANAGER_PASSWORD=m4nageMe
-    plays "$STACK" unstack
+    plays "${STACK[@]}" unstack
     [[ $(<"$FOLDER/given.service") == wR1teMe ]]
     [[ $(<"$FOLDER/given.manager") == m4nageMe ]]
     rm "$FOLDER"/given.*
@@ -410,8 +409,7 @@ EOF
     sed 's/-o errexit -o xtrace/-o errexit/' "$BATS_TEST_DIRNAME/stand-in" \
         >"$FOLDER/stand-in"
     cp "$BATS_TEST_DIRNAME"/{stubs,spies} "$FOLDER"
-    # shellcheck disable=SC2086  # phases are words
-    run --separate-stderr bash "$FOLDER/stand-in" $STACK
+    run --separate-stderr bash "$FOLDER/stand-in" "${STACK[@]}"
     ((status == 0))
     [[ -z $stderr ]]
 }

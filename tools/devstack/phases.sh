@@ -4,7 +4,8 @@
 # phases.sh: what ``run`` runs, a function a phase. Sourced by it. A line that
 # begins with "= " ends up on the phase's progress line.
 
-PHASE_TABLE="\
+function phase_table {
+    cat <<EOF
 root       make the container's root folder, put devstack into it
 boot       boot it: systemd as its process 1
 before     note files, processes, units and accounts
@@ -16,7 +17,9 @@ restack    stack.sh once more
 recheck    check once more
 clean      clean.sh (which runs unstack.sh)
 compare    compare with before: nothing of ours may be left
-halt       stop the container"
+halt       stop the container
+EOF
+}
 
 DEVSTACK=/opt/stack/devstack
 IMAGE=/opt/stack/cirros-0.6.3-x86_64-disk.img
