@@ -4,13 +4,12 @@
 # container.sh: a Debian in a folder, with its own systemd and the host's
 # network. Sourced by ``run``.
 #
-# Uses: WORK, SUITE, DEBIAN_MIRROR, CONTAINER (a name), SHARED (folders that
-# are seen inside, read-only)
+# Uses: TOOL_DIR, WORK, SUITE, DEBIAN_MIRROR
 
+CONTAINER=devstack # its host name
 BASE=$WORK/base-$SUITE
 ROOT=$WORK/root
 LEADER_FILE=$WORK/leader
-CGROUP_NAME=$CONTAINER
 
 # What devstack expects of a machine, and Open vSwitch, so that br-ex can be
 # made before devstack asks for it.
@@ -87,7 +86,8 @@ function _configure_units {
     chown -R 0:0 "$ROOT"/etc/systemd/system{,.conf.d} "$ROOT/usr/local"
 }
 
-# Boot the root folder and wait until systemd has started everything.
+# boot_container FOLDER ...: boot the root folder and wait until systemd has
+# started everything. Each FOLDER is seen inside at its own path, read-only.
 function boot_container {
     local cgroup
     if is_booted; then
@@ -98,7 +98,7 @@ function boot_container {
     (
         echo "$BASHPID" >"$cgroup/cgroup.procs"
         exec setsid unshare --mount --pid --uts --ipc --cgroup --fork \
-            "$TOOL_DIR/boot" "$ROOT" "$CONTAINER" $SHARED
+            "$TOOL_DIR/boot" "$ROOT" "$CONTAINER" "$@"
     ) >"$WORK/boot.log" 2>&1 &
     _wait_for 30 "the container's first process (see $WORK/boot.log)" \
         _find_leader "$!"
@@ -175,7 +175,7 @@ function _is_gone {
 # The container's control group: below the one of version 2, wherever that is
 function _cgroup {
     echo "$(findmnt --noheadings --first-only --output TARGET \
-        --types cgroup2)/$CGROUP_NAME"
+        --types cgroup2)/$CONTAINER"
 }
 
 # _wait_for SECONDS WHAT COMMAND ...: until the command succeeds

@@ -21,11 +21,15 @@ halt       stop the container
 EOF
 }
 
+CHECKOUT=$(cd "$TOOL_DIR/../.." && pwd)
+PLUGIN=$WORK/plugin/nova_dirsvc_plugin.git
+PLUGIN_BRANCH=under-test
 DEVSTACK=/opt/stack/devstack
 IMAGE=/opt/stack/cirros-0.6.3-x86_64-disk.img
 
 function phase_root {
     halt_container
+    find "$LOGS" -type f ! -name root.log -delete
     publish_plugin
     make_root
     git clone --branch "$DEVSTACK_BRANCH" "$DEVSTACK_REPO" "$ROOT$DEVSTACK"
@@ -69,7 +73,11 @@ function write_local_conf {
 }
 
 function phase_boot {
-    boot_container
+    local -a shared=("$WORK/plugin")
+    if [[ $GIT_BASE == file://* ]]; then
+        shared+=("${GIT_BASE#file://}")
+    fi
+    boot_container "${shared[@]}"
     echo "= $(enter systemctl is-system-running || [[ $? == 1 ]])"
 }
 
