@@ -281,9 +281,14 @@ def _foreign(dn: str) -> base.Rejected:
 
 
 def _said(error: Exception) -> str:
-    """Put an LDAP error into words: python-ldap gives a dict, or nothing."""
+    """Put an LDAP error into words: python-ldap gives a dict, or nothing.
+
+    On one line, so that one grep has all of it: 389 DS ends some of its
+    texts with a line feed.
+    """
     told = error.args[0] if error.args else {}
     if not isinstance(told, dict):
         return f"{type(error).__name__}: {told}"
     parts = (told.get("desc", ""), told.get("info", ""))
-    return ": ".join(filter(None, parts)) or type(error).__name__
+    said = ": ".join(filter(None, parts)) or type(error).__name__
+    return " ".join(said.split())

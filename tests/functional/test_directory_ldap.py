@@ -107,6 +107,12 @@ class LdapEntryTest(LdapDirectoryTestCase):
         self.assertTrue(attributes)
         return attributes
 
+    def test_the_reason_of_a_refusal_is_one_line(self):
+        one = directory_contract.record(created_at="no time")
+        (outcome,) = self.ask(self.driver(), REGISTER, one)
+        self.assertIsInstance(outcome, base.Rejected)
+        self.assertEqual([outcome.reason], outcome.reason.splitlines())
+
     def test_what_an_operator_added_to_an_entry_stays(self):
         one = directory_contract.record()
         driver = self.driver()
