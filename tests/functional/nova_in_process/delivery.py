@@ -43,10 +43,13 @@ class DeliveryTestCase(cloud.NovaTestCase):
             self.start_daemon()
 
     def start_daemon(self) -> None:
-        """Start it as the directory's own deployment tells it to."""
+        """Start it as the directory's own deployment tells it to.
+
+        The first refusal buries: an outage must not be taken for one.
+        """
         own = self.folder / "nova-dirsvc.conf"
         own.write_text(
-            f"[nova_dirsvc]\noutbox = {self.outbox_path}\n"
+            f"[nova_dirsvc]\noutbox = {self.outbox_path}\nmax_attempts = 1\n"
             f"[ldap]\npassword_file = {self.password_file}\n"
         )
         log = self.folder / "nova-dirsvc-sync.log"
