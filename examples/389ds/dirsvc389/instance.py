@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import ldap
 from lib389 import DirSrv
 from lib389.dseldif import DSEldif
 from lib389.instance.options import General2Base, Slapd2Base
@@ -25,6 +26,7 @@ from dirsvc389.settings import Refused, Settings
 LOG = logging.getLogger("dirsvc389")
 CONFIG = "cn=config"
 TEMPLATE = "dirsrv/data/template-dse.ldif"
+START_LIMIT = 60.0  # seconds
 KILL_LIMIT = 10.0  # seconds
 
 
@@ -114,7 +116,20 @@ def configure(settings: Settings) -> bool:
 
 
 def start(settings: Settings) -> None:
+    """Start the instance and wait until it answers.
+
+    A process identifier, which lib389 waits for, comes before the sockets.
+    """
     allocate(settings).start(post_open=False)
+    deadline = time.monotonic() + START_LIMIT
+    while True:
+        try:
+            with connected(settings):
+                return
+        except ldap.SERVER_DOWN as error:
+            if time.monotonic() > deadline:
+                raise Refused("the server has started and is mute") from error
+        time.sleep(0.1)
 
 
 def stop(settings: Settings) -> None:
@@ -146,6 +161,8 @@ def remove(settings: Settings) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    if settings.prefix is None:
+        _remove_what_instances_share()
 
 
 def _remains(settings: Settings) -> Iterator[Path]:
@@ -169,6 +186,18 @@ def _remains(settings: Settings) -> Iterator[Path]:
         yield Path(folder)
     yield Path(paths.tmpfiles_d, f"dirsrv-{name}.conf")
     yield Path(paths.initconfig_dir, f"dirsrv-{name}")
+
+
+def _remove_what_instances_share() -> None:
+    """Remove the small CA and the common folders after the last instance."""
+    paths = Paths()
+    common = Path(paths.sysconf_dir, "dirsrv")
+    if not any(common.glob("slapd-*")):
+        shutil.rmtree(common / "ssca", ignore_errors=True)
+    lock_dir = Path(paths.lock_dir).parent
+    for folder in (Path(paths.run_dir), lock_dir):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _config_dir(settings: Settings) -> Path:

@@ -34,7 +34,7 @@ def is_current(server: DirSrv, names: Iterable[str]) -> bool:
     expires = datetime.datetime.fromisoformat(
         database.get_cert_details(CERT_NAME)[3]
     )
-    now = datetime.datetime.utcnow()
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     wanted = {name.lower() for name in names}
     return wanted <= {_plain(name) for name in found} and (
         expires - now > RENEW_BEFORE
