@@ -80,11 +80,3 @@ class TestBootAndDelete(delivery.DeliveryTestCase):
         entry = self.until_entry(self.boot(name))
 
         self.assertEqual([name], entry["novaDisplayName"])
-
-    def test_a_server_with_a_hostile_name_is_unregistered(self):
-        server = self.boot(HOSTILE)
-        self.until_entry(server)
-
-        self.delete(server)
-
-        self.until_no_entry(server)
