@@ -63,7 +63,7 @@ def run(arguments: Namespace) -> None:
         _report(rates, count * ROUNDS)
         print(
             f"memory: this process {figures.peak_memory()},"
-            f" ns-slapd {figures.peak_memory(server.pid)}"
+            f" ns-slapd {figures.peak_memory(server.process_id)}"
         )
 
 

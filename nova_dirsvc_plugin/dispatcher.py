@@ -92,7 +92,7 @@ class Dispatcher:
             return False
         readable = [item for item in claim.entries if not item.unreadable]
         outcomes = self._apply([_change(entry) for entry in readable])
-        if self._all_unavailable(outcomes):
+        if self._all_unavailable(readable, outcomes):
             return True
         self._come_back()
         settlements = [
@@ -130,7 +130,11 @@ class Dispatcher:
             LOG.exception("Directory %s: raised", self._name)
             return [base.Rejected(f"{type(error).__name__}: {error}")]
 
-    def _all_unavailable(self, outcomes: Sequence[base.Outcome]) -> bool:
+    def _all_unavailable(
+        self,
+        entries: Sequence[outbox.Entry],
+        outcomes: Sequence[base.Outcome],
+    ) -> bool:
         """Tell whether the directory as a whole is out of reach."""
         reasons = [
             outcome.reason
@@ -139,7 +143,11 @@ class Dispatcher:
         ]
         if not outcomes or len(reasons) < len(outcomes):
             return False
-        self._out_of_reach(reasons[0])
+        first = entries[0].event
+        self._out_of_reach(
+            f"{reasons[0]} (first of those that wait: {first.verb} instance"
+            f" {first.instance_uuid})"
+        )
         return True
 
     def _out_of_reach(self, reason: str) -> None:
@@ -147,18 +155,18 @@ class Dispatcher:
         if self._clock() - self._reported_at >= REPORT_INTERVAL:
             self._reported_at = self._clock()
             LOG.warning(
-                "Directory %s: unavailable, %s, everything is kept and"
-                " tried again: %s",
+                "Directory %s: unavailable, %s entries wait, all are kept"
+                " and tried again: %s",
                 self._name,
-                self._waiting(),
+                self._how_many(),
                 reason,
             )
 
-    def _waiting(self) -> str:
+    def _how_many(self) -> str:
         try:
-            return f"{self._outbox.pending(self._name)} entries wait"
+            return str(self._outbox.pending(self._name))
         except outbox.OutboxError:
-            return "an unknown number of entries wait"
+            return "unknown"
 
     def _come_back(self) -> None:
         if self._failures:

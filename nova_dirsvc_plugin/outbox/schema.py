@@ -67,7 +67,7 @@ def connect(path: pathlib.Path, busy_timeout: float) -> sqlite3.Connection:
     :raises NotAnOutbox: it is no outbox, or of a newer release
     """
     if not path.parent.exists():
-        path.parent.mkdir(mode=0o2770, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o2770, exist_ok=True)
         path.parent.chmod(0o2770)
     _create(path)
     connection = sqlite3.connect(

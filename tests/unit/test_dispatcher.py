@@ -110,7 +110,11 @@ class StepTest(DispatcherTestCase):
             self.dispatcher.step()
             self.now += 1
         self.assertEqual(2, self.log.output.count("unavailable"))
-        self.assertIn("1 entries wait", self.log.output)
+        self.assertIn("unavailable, 1 entries wait", self.log.output)
+        self.assertIn(
+            f"out (first of those that wait: register instance {A})",
+            self.log.output,
+        )
 
     def test_one_change_that_is_unavailable_delays_no_other(self):
         self.directory.answers[A] = directories.Unavailable("busy")
