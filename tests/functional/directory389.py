@@ -229,7 +229,7 @@ def wait_for(
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {limit} s: {what}\n{evidence()}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def semaphores(name: str) -> list[Path]:

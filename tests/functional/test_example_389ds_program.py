@@ -253,6 +253,14 @@ class ProgramTestCase(testtools.TestCase):
                                              str(prefix))[0])  # fmt: skip
         self.assertTrue((prefix / "etc").exists())
 
+    def test_a_prefix_is_not_removed_under_another_name(self) -> None:
+        directory, _ = self.deployed()
+        self.assert_one_line(
+            f"holds the instance {directory.name}",
+            "remove", "--prefix", str(directory.folder),
+        )  # fmt: skip
+        self.assertTrue(directory.conf_file.exists())
+
     def test_another_suffix_is_refused(self) -> None:
         directory, where = self.deployed()
         self.assert_one_line(

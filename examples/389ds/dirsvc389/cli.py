@@ -28,7 +28,8 @@ def main() -> int:
     try:
         settings = options.settings(arguments)
         layout.choose(settings)
-        return arguments.run(settings, arguments)
+        verb: options.Verb = arguments.run
+        return verb(settings, arguments)
     except Refused as error:
         message = str(error)
     except FAILURES as error:

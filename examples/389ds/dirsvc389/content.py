@@ -52,8 +52,7 @@ def check_suffix(server: DirSrv, settings: Settings) -> Backend:
 def close_to_strangers(server: DirSrv) -> None:
     config = Config(server)
     for name, value in CLOSED.items():
-        if config.get_attr_val_utf8(name) != value:
-            config.set(name, value)
+        config.set(name, value)
 
 
 def add_schema(server: DirSrv) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ldap
+from lib389 import DirSrv
 
 from dirsvc389 import content, instance, layout, state, tls
 from dirsvc389.settings import Refused, Settings
@@ -49,6 +50,8 @@ def deploy(
     _start(settings, progress)
     with instance.connected(settings) as server:
         files.write_ca(tls.ca_certificate(server))
+        if files.unfinished:  # later it is the operator's to open
+            content.close_to_strangers(server)
         _fill(server, settings, progress, manager, {
             settings.service_dn: service,
             settings.reader_dn: reader,
@@ -60,6 +63,7 @@ def deploy(
 
 
 def remove(settings: Settings, progress: Progress) -> None:
+    layout.check_instance(settings)
     progress(f"removing the instance {settings.instance}")
     instance.remove(settings)
     state.State(settings).remove()
@@ -109,14 +113,13 @@ def _start(settings: Settings, progress: Progress) -> None:
 
 
 def _fill(
-    server: instance.DirSrv,
+    server: DirSrv,
     settings: Settings,
     progress: Progress,
     manager_password: str,
     passwords: dict[str, str],
 ) -> None:
     backend = content.check_suffix(server, settings)
-    content.close_to_strangers(server)
     content.set_manager_password(server, MANAGER_DN, manager_password)
     progress("adding the schema")
     content.add_schema(server)

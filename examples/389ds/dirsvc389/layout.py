@@ -88,6 +88,7 @@ def check(settings: Settings) -> None:
     prefix = settings.prefix
     if prefix is None:
         return
+    check_instance(settings)
     if _is_foreign(prefix):
         raise Refused(
             f"{prefix} is not an empty folder and not made by this program: "
@@ -106,6 +107,19 @@ def check(settings: Settings) -> None:
             f"the socket path {path} is longer than {LONGEST_SOCKET_PATH} "
             "bytes: choose a shorter --prefix or --instance"
         )
+
+
+def check_instance(settings: Settings) -> None:
+    """:raises Refused: when the prefix is another instance's"""
+    if settings.prefix is None:
+        return
+    for folder in settings.prefix.glob("etc/dirsrv/slapd-*"):
+        name = folder.name.removeprefix("slapd-").removesuffix(".removed")
+        if name != settings.instance:
+            raise Refused(
+                f"{settings.prefix} holds the instance {name}: "
+                f"say --instance {name}, or choose another --prefix"
+            )
 
 
 def _socket(prefix: Path) -> str:
