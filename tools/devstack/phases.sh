@@ -87,6 +87,7 @@ function phase_before {
 
 function phase_stack {
     # devstack makes br-ex without saying that it is one in user space
+    enter systemctl start openvswitch-switch # unstack.sh stops it
     enter ovs-vsctl --may-exist add-br br-ex -- \
         set bridge br-ex datapath_type=netdev
     as_stack "$DEVSTACK/stack.sh"
@@ -112,9 +113,13 @@ function phase_scenarios {
         .tox/tempest/bin/tempest run --concurrency 1 --regex '$TEMPEST_REGEX'"
 }
 
+# Nova's services take minutes for a graceful end: they wait for each other.
+function kill_nova {
+    enter systemctl kill --signal KILL 'devstack@n-*'
+}
+
 function phase_unstack {
-    # nova-compute would wait for a conductor that is stopped before it
-    enter systemctl kill --signal KILL 'devstack@n-cpu*'
+    kill_nova
     as_stack "$DEVSTACK/unstack.sh"
 }
 
@@ -127,7 +132,7 @@ function phase_recheck {
 }
 
 function phase_clean {
-    enter systemctl kill --signal KILL 'devstack@n-cpu*'
+    kill_nova
     as_stack "$DEVSTACK/clean.sh"
 }
 
