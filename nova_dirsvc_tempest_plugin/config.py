@@ -1,0 +1,97 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the scenarios, in tempest.conf."""
+
+from oslo_config import cfg
+
+SERVICE_OPTS = [
+    cfg.BoolOpt(
+        "nova_dirsvc",
+        default=False,
+        help="Whether instances have their entries in a directory.",
+    ),
+]
+
+GROUP = cfg.OptGroup(
+    name="nova_dirsvc", title="Host entries of instances in a directory"
+)
+
+OPTS = [
+    cfg.StrOpt(
+        "directory",
+        default="ldap",
+        choices=["ldap"],
+        help="""
+What the directory speaks; the options that begin with this word say how to
+read it.
+""",
+    ),
+    cfg.IntOpt(
+        "entry_timeout",
+        default=60,
+        min=1,
+        help="Seconds to wait for an entry to come or to go.",
+    ),
+    cfg.StrOpt(
+        "directory_stop_command",
+        default="",
+        help="""
+Command that stops the directory's server, words as in a shell. Without it
+and directory_start_command the scenarios of an outage are skipped.
+""",
+    ),
+    cfg.StrOpt(
+        "directory_start_command",
+        default="",
+        help="Command that starts it; it may run already.",
+    ),
+    cfg.StrOpt(
+        "ldap_url",
+        default="ldap://127.0.0.1:1389",
+        help="Where the directory is: ldap://, ldaps:// or ldapi://.",
+    ),
+    cfg.StrOpt(
+        "ldap_hosts_tree_dn",
+        default="ou=hosts,dc=cloud,dc=example",
+        help="The DN of the container of the host entries.",
+    ),
+    cfg.StrOpt(
+        "ldap_user",
+        default="",
+        help="The DN to read as. Empty: SASL EXTERNAL over ldapi://.",
+    ),
+    cfg.StrOpt(
+        "ldap_password_file",
+        default="",
+        help="File with the password of ldap_user.",
+    ),
+    cfg.BoolOpt(
+        "ldap_use_tls",
+        default=True,
+        help="Whether to use StartTLS on ldap://.",
+    ),
+    cfg.StrOpt(
+        "ldap_tls_cacertfile",
+        default="",
+        help="The CA to trust. Empty: those that the system trusts.",
+    ),
+    cfg.FloatOpt(
+        "ldap_timeout",
+        default=10.0,
+        min=0.1,
+        help="Seconds to wait for a connection, and for an answer.",
+    ),
+    cfg.StrOpt(
+        "ldap_manager_user",
+        default="",
+        help="""
+A DN that may write any entry. With it a scenario makes an entry another
+cloud's; without it that scenario is skipped.
+""",
+    ),
+    cfg.StrOpt(
+        "ldap_manager_password_file",
+        default="",
+        help="File with the password of ldap_manager_user.",
+    ),
+]

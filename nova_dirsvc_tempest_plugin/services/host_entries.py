@@ -1,0 +1,74 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A directory's host entries, whatever the directory speaks."""
+
+import abc
+import dataclasses
+
+
+class Unreachable(Exception):
+    """The directory did not answer; it may later."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HostEntry:
+    """What a directory says about one instance; unknown is empty."""
+
+    instance_uuid: str
+    owner_mark: str = ""
+    host_name: str = ""
+    display_name: str = ""
+    project_id: str = ""
+    project_name: str = ""
+    user_id: str = ""
+    user_name: str = ""
+    image_uuid: str = ""
+    ip_addresses: frozenset[str] = frozenset()
+    mac_addresses: frozenset[str] = frozenset()
+
+
+class HostEntries(abc.ABC):
+    """Reads host entries."""
+
+    @abc.abstractmethod
+    def get(self, instance_uuid: str) -> HostEntry | None:
+        """Read the entry of an instance.
+
+        :returns: None when there is none
+        :raises Unreachable: the directory did not answer
+        """
+
+
+class AnyEntries(abc.ABC):
+    """Reads and writes entries of every owner, as an operator may."""
+
+    @abc.abstractmethod
+    def give_to(self, owner_mark: str, instance_uuid: str) -> None:
+        """Make another cloud the owner of an entry."""
+
+    @abc.abstractmethod
+    def everything(self, instance_uuid: str) -> dict[str, list[bytes]]:
+        """Read all of an entry, with who changed it last, and when."""
+
+    @abc.abstractmethod
+    def remove(self, instance_uuid: str) -> None:
+        """Remove an entry; that there is none is fine."""
+
+
+def reader(conf) -> HostEntries:
+    """Make the reader for the directory that tempest.conf names."""
+    return _implementation(conf).reader(conf)
+
+
+def manager(conf) -> AnyEntries | None:
+    """Make a writer, if tempest.conf says who may write."""
+    return _implementation(conf).manager(conf)
+
+
+def _implementation(conf):
+    # Each imports a library that a site without such a directory lacks.
+    match conf.directory:
+        case "ldap":
+            from nova_dirsvc_tempest_plugin.services import ldap_entries
+
+            return ldap_entries

@@ -1,0 +1,125 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all scenarios do: boot, delete, compare an entry with Nova."""
+
+from tempest import config
+from tempest.lib.common.utils import data_utils, test_utils
+from tempest.scenario import manager
+
+from nova_dirsvc_tempest_plugin.common import waiters
+from nova_dirsvc_tempest_plugin.services import host_entries
+
+CONF = config.CONF
+
+
+class HostEntryScenario(manager.ScenarioTest):
+    """Servers of one project, and their entries in the directory."""
+
+    @classmethod
+    def skip_checks(cls):
+        super().skip_checks()
+        for service in ("nova", "neutron", "glance", "nova_dirsvc"):
+            if not getattr(CONF.service_available, service):
+                raise cls.skipException(
+                    f"tempest.conf: [service_available] {service} is false"
+                )
+
+    @classmethod
+    def setup_credentials(cls):
+        # Addresses, but no way out: nobody logs in.
+        cls.set_network_resources(network=True, subnet=True, dhcp=True)
+        super().setup_credentials()
+
+    @classmethod
+    def setup_clients(cls):
+        super().setup_clients()
+        cls.admin_servers_client = cls.os_admin.servers_client
+        cls.admin_flavors_client = cls.os_admin.flavors_client
+        cls.entries = host_entries.reader(CONF.nova_dirsvc)
+
+    @classmethod
+    def resource_setup(cls):
+        super().resource_setup()
+        cls.network = cls.get_tenant_network()
+
+    # -- Nova --------------------------------------------------------------
+
+    def request(self, **more):
+        """Ask Nova for a server. :returns: what Nova answers at once"""
+        wanted = {
+            "name": self.new_name("server"),
+            "imageRef": CONF.compute.image_ref,
+            "flavorRef": CONF.compute.flavor_ref,
+            "networks": [{"uuid": self.network["id"]}],
+            **more,
+        }
+        server = self.servers_client.create_server(**wanted)["server"]
+        self.addCleanup(self.delete, server["id"])
+        return server
+
+    def boot(self, status="ACTIVE", **more):
+        """Boot a server. :returns: the server as Nova shows it"""
+        server_id = self.request(**more)["id"]
+        return waiters.wait_for_server(
+            self.servers_client, server_id, status, CONF.compute.build_timeout
+        )
+
+    def delete(self, server_id):
+        """Delete a server, unless it is gone, and wait for its end."""
+        test_utils.call_and_ignore_notfound_exc(
+            self.servers_client.delete_server, server_id
+        )
+        waiters.wait_for_no_server(
+            self.servers_client, server_id, CONF.compute.build_timeout
+        )
+
+    def new_name(self, what):
+        return data_utils.rand_name(
+            f"host-entry-{what}", prefix=CONF.resource_name_prefix
+        )
+
+    # -- the directory -----------------------------------------------------
+
+    def wait_for_entry(self, server):
+        return waiters.wait_for_entry(
+            self.entries, server["id"], CONF.nova_dirsvc.entry_timeout
+        )
+
+    def wait_for_no_entry(self, server):
+        waiters.wait_for_no_entry(
+            self.entries, server["id"], CONF.nova_dirsvc.entry_timeout
+        )
+
+    def let_what_came_before_arrive(self):
+        """Boot another server and see its entry come, delete it, and go.
+
+        Events are delivered in their order: a wrong entry of an earlier
+        server would be there by then.
+        """
+        later = self.boot()
+        self.wait_for_entry(later)
+        self.delete(later["id"])
+        self.wait_for_no_entry(later)
+
+    def assert_equal_to_nova(self, server, entry):
+        """Fail unless an entry says of a server what Nova says."""
+        owner = self.os_primary.credentials
+        ports = [
+            port for ports in server["addresses"].values() for port in ports
+        ]
+        expected = {
+            "instance_uuid": server["id"],
+            "display_name": server["name"],
+            "project_id": server["tenant_id"],
+            "project_name": owner.project_name,
+            "user_id": server["user_id"],
+            "user_name": owner.username,
+            "image_uuid": server["image"]["id"],
+            "ip_addresses": {port["addr"] for port in ports},
+            "mac_addresses": {
+                port["OS-EXT-IPS-MAC:mac_addr"] for port in ports
+            },
+        }
+        self.assertEqual(
+            expected, {name: getattr(entry, name) for name in expected}
+        )
