@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands: up, down, status, env, demo."""
+"""The commands: up, down, status, env, demo, tempest."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ import signal
 import sys
 
 from pocket import demo as story
+from pocket import tempest as scenarios
 from pocket.cloud import Cloud, Lock
 from pocket.directory import search_command
 from pocket.errors import PocketError
@@ -68,6 +69,14 @@ def demo(home, args):
     cloud.say("done; the cloud is down")
 
 
+def tempest(home, args):
+    """Run scenarios on the cloud, which stays up."""
+    with Lock(home):
+        cloud = Cloud(home, _say)
+        cloud.up()
+        scenarios.run(home, cloud.processes, args.regex, cloud.say)
+
+
 def status(home, args):
     """Exit code 0: it runs; 1: it does not."""
     if not home.exists() or not Cloud(home, _say).is_up():
@@ -91,6 +100,7 @@ def _parse(argv):
         (down, "end all of its processes"),
         (status, "say whether it runs"),
         (env, "print what to export to use it"),
+        (tempest, "run this project's scenarios on it, starting it first"),
     ):
         sub = commands.add_parser(command.__name__, help=text)
         sub.set_defaults(command=command)
@@ -107,7 +117,11 @@ def _parse(argv):
                 default="ldap",
                 help="the directory to show (%(default)s)",
             )
-        if command in (up, demo):
+        if command is tempest:
+            sub.add_argument(
+                "regex", nargs="?", help="which of Tempest's tests to run"
+            )
+        if command in (up, demo, tempest):
             sub.add_argument(
                 "--port-base",
                 type=int,

@@ -56,6 +56,12 @@ def start(home, processes):
         processes.call("389ds", [EXAMPLE / "dirsvc-389ds", "start", *where])
 
 
+def command(home, verb):
+    """A shell command line that starts or stops the server."""
+    where = ["--prefix", prefix(home), "--instance", _instance(home)]
+    return shlex.join(map(str, [EXAMPLE / "dirsvc-389ds", verb, *where]))
+
+
 def start_sync(home, processes):
     """Start the daemon that delivers what Nova's processes stored."""
     processes.start(

@@ -35,38 +35,50 @@ def is_installed(home):
 
 def install(home, processes):
     """Make or refresh the venv; what it depends on is its stamp."""
+    # Editable: a change of the project's code is seen after a restart, and
+    # a change of its metadata changes the stamp.
+    fill(
+        processes,
+        home.venv,
+        "--requirement",
+        POCKET / "requirements.txt",
+        "--editable",
+        f"{CHECKOUT}[ldap]",
+        "--editable",
+        POCKET / "inside",
+    )
+    home.set_done("venv", digest(*SOURCES))
+
+
+def fill(processes, venv, *packages):
+    """Install into a venv, made on first use.
+
+    :param packages: words for pip, or for uv where there is one
+    """
     _check_compiler()
     uv = _find_uv()
-    python = home.bin / "python"
+    python = venv / "bin" / "python"
     if not python.exists():
         processes.call(
             "install",
-            [*uv, "venv", "--python", sys.executable, home.venv]
+            [*uv, "venv", "--python", sys.executable, venv]
             if uv
-            else [sys.executable, "-m", "venv", home.venv],
+            else [sys.executable, "-m", "venv", venv],
         )
     installer = (
         [*uv, "pip", "install", "--python", python, "--compile-bytecode"]
         if uv
         else [python, "-m", "pip", "install"]
     )
-    # Editable: a change of the project's code is seen after a restart, and
-    # a change of its metadata changes the stamp.
     processes.call(
         "install",
         [
             *installer,
             "--constraint",
             CHECKOUT / "constraints.txt",
-            "--requirement",
-            POCKET / "requirements.txt",
-            "--editable",
-            f"{CHECKOUT}[ldap]",
-            "--editable",
-            POCKET / "inside",
+            *packages,
         ],
     )
-    home.set_done("venv", digest(*SOURCES))
 
 
 def _find_uv():
