@@ -140,6 +140,18 @@ function phase_halt {
     halt_container
 }
 
+# Copy devstack's logs and the journal out of the container: clean.sh and the
+# next run remove them.
+function keep_logs {
+    mkdir -p "$LOGS/inside"
+    if [[ -d $ROOT/opt/stack/logs ]]; then
+        find "$ROOT/opt/stack/logs" -type f \
+            -exec cp --update --target-directory "$LOGS/inside" {} +
+    fi
+    enter journalctl --no-pager --unit 'devstack@*' --unit 'dirsrv@*' \
+        >"$LOGS/inside/journal.log"
+}
+
 # take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
 function take_snapshot {
     enter find / /run /tmp /dev/shm -xdev -printf '%p\n' |
