@@ -81,6 +81,7 @@ def _build(cache: Path, tree: Path) -> None:
         if old.is_dir():
             _run("remove", "--prefix", str(old), "--instance", _name())
             shutil.rmtree(old, ignore_errors=True)
+            _complete_mark(old).unlink(missing_ok=True)
     port, secure_port = free_ports(2)
     where = ("--prefix", str(tree), "--instance", _name())
     _run(
