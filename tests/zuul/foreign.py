@@ -22,6 +22,7 @@ JOBS = {
 #: openstack/tempest, zuul/zuul-jobs.
 VARIABLES = {
     "bindep_profile",
+    "devstack_local_conf",
     "devstack_localrc",
     "devstack_plugins",
     "devstack_services",
@@ -39,8 +40,9 @@ SERVICES = {
     "s-account", "s-container", "s-object", "s-proxy",
 }  # fmt: skip
 
-#: Project template -> what it needs here (openstack/openstack-zuul-jobs:
-#: zuul.d/project-templates.yaml): tox environments and files.
+#: Project template -> what it needs here: tox environments and files
+#: (openstack/requirements: .zuul.d/project-template.yaml; the others:
+#: openstack/openstack-zuul-jobs: zuul.d/project-templates.yaml).
 TEMPLATES = {
     "check-requirements": ((), ("requirements.txt",)),
     "openstack-cover-jobs": (("cover",), ()),

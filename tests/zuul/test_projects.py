@@ -28,6 +28,11 @@ class ProjectTest(testtools.TestCase):
     def test_what_gates_was_checked(self) -> None:
         self.assertLessEqual(OURS.jobs_in("gate"), OURS.jobs_in("check"))
 
+    def test_each_stable_branch_is_checked(self) -> None:
+        for name, job in OURS.jobs.items():
+            if job.override_checkout:
+                self.assertIn(name, OURS.jobs_in("check"))
+
     def test_what_gates_votes_and_fails_fast(self) -> None:
         self.assertTrue(self.pipelines["gate"].fail_fast)
         for name in OURS.jobs_in("gate"):
