@@ -25,6 +25,7 @@ if is_service_enabled nova-dirsvc; then
             nova_dirsvc_start
             ;;
         "stack test-config")
+            nova_dirsvc_configure_tempest
             nova_dirsvc_tell
             ;;
         "unstack ")

@@ -26,6 +26,21 @@ EOF
     make_389ds
 }
 
+use_tempest() {
+    export ENABLED_SERVICES=n-api,n-cpu,tempest
+    mkdir -p "$FOLDER/stack/tempest/.tox/tempest/bin"
+    cat >"$FOLDER/stack/tempest/.tox/tempest/bin/pip" <<'EOF'
+#!/bin/bash
+echo "pip $1 $2 ${*:4}" >>"$FOLDER/calls"
+EOF
+    chmod +x "$FOLDER/stack/tempest/.tox/tempest/bin/pip"
+}
+
+# tempest_says OPTION VALUE
+tempest_says() {
+    grep -qxF "$1 = $2" "$FOLDER/tempest.conf"
+}
+
 # Notes its calls; a unit is enabled from enable to disable.
 make_systemctl() {
     cat >"$FOLDER/bin/systemctl" <<'EOF'
@@ -73,10 +88,10 @@ hosts_tree_dn = ou=hosts,dc=cloud,dc=example
 use_tls = true
 tls_cacertfile = $state/ca.crt
 EOC
-        touch "$state/ca.crt" "$state/service.password"
+        touch "$state/ca.crt" "$state/"{manager,service}.password
         ;;
     remove)
-        rm -f "$state"/{directory.conf,ca.crt,service.password}
+        rm -f "$state"/{directory.conf,ca.crt,{manager,service}.password}
         ;;
 esac
 EOF
@@ -196,6 +211,43 @@ EOF
  -D 'cn=nova-dirsvc,ou=services,dc=cloud,dc=example'\
  -y $CONF/service.password -ZZ -H ldap://192.0.2.1:1389\
  -b 'ou=hosts,dc=cloud,dc=example' '(objectClass=novaInstance)'"
+}
+
+@test "test-config writes no tempest.conf without tempest" {
+    plays "${STACK[@]}"
+    [[ ! -e $FOLDER/tempest.conf ]]
+}
+
+@test "test-config tells tempest of the directory, and lends it passwords" {
+    use_tempest
+    plays "${STACK[@]}"
+    called "pip install -c python-ldap"
+    tempest_says nova_dirsvc True
+    tempest_says ldap_url ldap://192.0.2.1:1389
+    tempest_says ldap_hosts_tree_dn ou=hosts,dc=cloud,dc=example
+    tempest_says ldap_user cn=nova-dirsvc,ou=services,dc=cloud,dc=example
+    tempest_says ldap_use_tls true
+    tempest_says ldap_tls_cacertfile "$CONF/ca.crt"
+    tempest_says ldap_manager_user "cn=Directory Manager"
+    lent=$FOLDER/stack/data/tempest/nova-dirsvc
+    tempest_says ldap_password_file "$lent/service.password"
+    tempest_says ldap_manager_password_file "$lent/manager.password"
+    [[ $(stat -c %a "$lent" "$lent"/*) == $'700\n600\n600' ]]
+    for verb in stop start; do
+        tempest_says "directory_${verb}_command" \
+            "sudo --non-interactive systemctl $verb dirsrv@dirsvc.service"
+    done
+}
+
+@test "test-config lets tempest stop or manage no given directory" {
+    use_tempest
+    use_given_directory
+    plays "${STACK[@]}"
+    tempest_says ldap_url ldap://ldap.example.org
+    tempest_says ldap_password_file \
+        "$FOLDER/stack/data/tempest/nova-dirsvc/password"
+    run grep -E '^(directory_|ldap_manager)' "$FOLDER/tempest.conf"
+    ((status == 1))
 }
 
 @test "unstack stops the daemon and the directory and keeps their data" {
