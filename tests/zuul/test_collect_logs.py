@@ -46,7 +46,7 @@ class Controller(fixtures.Fixture):
         self.stage = self._make_folder("home/zuul")
         self.collected = self.stage / "nova-dirsvc"
         self._make_journalctl()
-        self.outbox_file = self.folder / "data/nova-dirsvc/outbox.db"
+        self.outbox_file = self._make_folder("data/nova-dirsvc") / "outbox.db"
 
     def stack(self) -> None:
         """Leave what there is after a stack.sh that ended well."""
