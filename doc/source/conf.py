@@ -4,6 +4,6 @@
 
 extensions = ["openstackdocstheme", "oslo_config.sphinxext"]
 project = "nova-dirsvc-plugin"
-copyright = "the nova-dirsvc-plugin authors"  # noqa: A001 - Sphinx's name
+copyright = "the nova-dirsvc-plugin authors"
 html_theme = "openstackdocs"
 openstackdocs_auto_name = False
