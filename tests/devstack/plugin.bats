@@ -239,6 +239,20 @@ EOF
     done
 }
 
+@test "in the gate, tempest may stop and start the directory until clean" {
+    use_tempest
+    plays "${STACK[@]}"
+    [[ ! -e $FOLDER/sudoers ]]
+    export IN_THE_GATE=1
+    plays "${STACK[@]}"
+    systemctl=$FOLDER/bin/systemctl unit=dirsrv@dirsvc.service
+    diff "$FOLDER/sudoers" - <<EOF
+tempest ALL=(root) NOPASSWD:$systemctl stop $unit,$systemctl start $unit
+EOF
+    plays unstack clean
+    [[ ! -e $FOLDER/sudoers ]]
+}
+
 @test "test-config lets tempest stop or manage no given directory" {
     use_tempest
     use_given_directory
