@@ -546,8 +546,27 @@ class SchemaAndIndexTestCase(Directory389TestCase):
             novaProjectId=["one", "two"],
         )
 
-    def test_a_question_by_an_indexed_attribute_uses_the_index(self) -> None:
+    def add_one_among_many(self) -> None:
+        """Add a host, and more others than the server would just read.
+
+        Below ten candidates it looks at each and uses no index at all.
+        """
         self.add()
+        for _ in range(20):
+            instance_uuid = str(uuid.uuid4())
+            other = host_entry(
+                instance_uuid,
+                cn=["other"],
+                ipHostNumber=["10.9.9.9"],
+                macAddress=["fa:16:3e:99:99:99"],
+                novaDisplayName=["other"],
+                novaOwnerMark=["elsewhere"],
+                novaProjectId=["other"],
+            )
+            self._add(self.manager, host_dn(instance_uuid), other)
+
+    def test_a_question_by_an_indexed_attribute_uses_the_index(self) -> None:
+        self.add_one_among_many()
         for question in (
             "(ipHostNumber=10.0.0.54)", "(macAddress=fa:16:3e:00:00:54)",
             "(cn=web1)", "(cn=*web*)", "(novaOwnerMark=nova)",
@@ -559,7 +578,7 @@ class SchemaAndIndexTestCase(Directory389TestCase):
             self.assertNotIn("notes=", result, question)
 
     def test_the_log_tells_of_a_question_that_uses_no_index(self) -> None:
-        self.add()
+        self.add_one_among_many()
         result = self.logged_result("(novaFlavorName=m1.tiny)")
         self.assertRegex(result, r"notes=[AU]")
 
