@@ -91,7 +91,6 @@ function phase_stack {
     enter ovs-vsctl --may-exist add-br br-ex -- \
         set bridge br-ex datapath_type=netdev
     as_stack "$DEVSTACK/stack.sh"
-    echo "= $(enter grep -h "stack.sh completed" /opt/stack/logs/stack.sh.log)"
 }
 
 function phase_check {
