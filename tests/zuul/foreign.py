@@ -22,7 +22,6 @@ JOBS = {
 #: openstack/tempest, zuul/zuul-jobs.
 VARIABLES = {
     "bindep_profile",
-    "devstack_local_conf",
     "devstack_localrc",
     "devstack_plugins",
     "devstack_services",

@@ -61,18 +61,6 @@ def tempest_tests() -> Iterator[str]:
                     yield f"{module}.{node.name}.{name}"
 
 
-def tempest_options() -> set[str]:
-    """Name the options of our Tempest plugin."""
-    path = layout.ROOT / "nova_dirsvc_tempest_plugin/config.py"
-    return {
-        node.args[0].value
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-        and getattr(node.func, "attr", "").endswith("Opt")
-        and isinstance(node.args[0], ast.Constant)
-    }
-
-
 def has_tox_environment(name: str) -> bool:
     """Tell whether tox.ini has it; ``py3…`` is tox's own."""
     config = configparser.RawConfigParser()
