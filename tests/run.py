@@ -70,7 +70,10 @@ def check_count(output: str) -> Count:
 
 SUITES = {
     "style": (check_count, (*TOX, "pep8")),
+    "bash": (tap_count, (*TOX, "bash")),
+    "zuul": (stestr_count, (*TOX, "zuul")),
     "types": (check_count, (*TOX, "mypy")),
+    "docs": (check_count, (*TOX, "docs,releasenotes")),
     "unit": (stestr_count, (*TOX, "py3")),
     "functional": (stestr_count, (*TOX, "functional")),
     "nova-threads": (stestr_count, (*TOX, "nova-threads")),
