@@ -8,7 +8,7 @@ TOOLS := .venv
 BIN := $(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up demo-down test bench style clean packages
+.PHONY: help demo demo-up demo-down test bench style devstack clean packages
 
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ style: packages ## ruff, hacking, mypy, bashate, shellcheck, doc8
 
 bench: packages ## measure, beside a reference in the same run
 	@$(BIN)/tox run -q -e bench
+
+devstack: ## a real stack.sh with this plugin, in a container: an hour, root
+	@tools/devstack/run
 
 packages: $(TOOLS)/ready
 	@tools/install-packages $(BIN)/bindep directory pocket test
