@@ -180,9 +180,10 @@ use_given_directory() {
 }
 
 @test "post-config replaces the directory of an earlier cloud" {
-    plays stack:post-config
+    plays stack:post-config stack:post-config
     grep -o 'dirsvc-389ds [a-z]*' "$FOLDER/calls" >"$FOLDER/commands"
     diff "$FOLDER/commands" - <<EOF
+dirsvc-389ds deploy
 dirsvc-389ds remove
 dirsvc-389ds deploy
 EOF
@@ -290,8 +291,21 @@ EOF
 }
 
 @test "unstack and clean succeed where nothing was ever stacked" {
-    export NOTHING_INSTALLED=1
     plays unstack clean
+    never_called dirsvc-389ds
+}
+
+@test "clean removes a 389 DS that an earlier local.conf asked for" {
+    plays "${STACK[@]}"
+    use_given_directory
+    plays unstack clean
+    grep 'dirsvc-389ds' "$FOLDER/calls" | tail -n 1 | grep -q ' remove '
+    [[ ! -e $CONF ]]
+}
+
+@test "clean leaves a 389 DS alone that somebody else has deployed" {
+    use_given_directory
+    plays "${STACK[@]}" unstack clean
     never_called dirsvc-389ds
 }
 

@@ -179,10 +179,12 @@ function phase_compare {
         echo "$kind: $(wc -l <"$LOGS/new.$kind") new," \
             "whosever (all in $LOGS/new.$kind)"
     done
-    enter sh -c 'cat /var/lib/dpkg/info/*.list' | sort -u >"$LOGS/packaged"
+    enter sh -c 'cat /var/lib/dpkg/info/*.list' |
+        sed 's|^/lib/|/usr/lib/|' | sort -u >"$LOGS/packaged"
     comm -13 "$LOGS/packaged" "$LOGS/new.files" |
         grep -vE '^/opt/stack/(nova_dirsvc_plugin|devstack)(/|$)' |
-        grep -vE '^/var/(lib/(dpkg|apt|systemd)|cache)/' >"$LOGS/ours"
+        grep -vE '^/var/(lib/(dpkg|apt|systemd)|cache)/' |
+        grep -vE '^/usr/lib/python3/.*/__pycache__' >"$LOGS/ours"
     for kind in processes units ports; do
         cat "$LOGS/new.$kind" >>"$LOGS/ours"
     done
