@@ -70,7 +70,12 @@ def identity(cloud, given):
 
 
 def ready(cloud, given):
-    """Wait until conductor, scheduler and compute answer on the bus."""
+    """Wait until conductor, scheduler and compute answer on the bus.
+
+    And let Neutron make its policy: it does so on a first request, and
+    meanwhile refuses what other threads ask for (``neutron.policy.init``).
+    """
+    list(cloud.network.networks())
     cfg.CONF([], default_config_files=[given["nova_conf"]])
     transport = oslo_messaging.get_rpc_transport(cfg.CONF)
     for topic in ("conductor", "scheduler", "compute"):
