@@ -48,7 +48,10 @@ class AnyEntries(abc.ABC):
 
     @abc.abstractmethod
     def everything(self, instance_uuid: str) -> dict[str, list[bytes]]:
-        """Read all of an entry, with who changed it last, and when."""
+        """Read all of an entry, with who changed it last, and when.
+
+        :returns: nothing when there is no entry
+        """
 
     @abc.abstractmethod
     def remove(self, instance_uuid: str) -> None:

@@ -100,11 +100,14 @@ class _Ldap:
         return f"novaInstanceUuid={value},{self._conf.ldap_hosts_tree_dn}"
 
     def _read(self, instance_uuid: str, *names: str):
-        """:raises ldap.NO_SUCH_OBJECT: there is no such entry"""
-        with self._connected() as connection:
-            [(_, attributes)] = connection.search_s(
-                self._dn(instance_uuid), ldap.SCOPE_BASE, attrlist=names
-            )
+        """:returns: the entry's attributes; none: there is no entry"""
+        try:
+            with self._connected() as connection:
+                [(_, attributes)] = connection.search_s(
+                    self._dn(instance_uuid), ldap.SCOPE_BASE, attrlist=names
+                )
+        except ldap.NO_SUCH_OBJECT:
+            return {}
         return attributes
 
 
@@ -112,9 +115,8 @@ class LdapHostEntries(_Ldap, host_entries.HostEntries):
     """Reads host entries from an LDAP directory."""
 
     def get(self, instance_uuid):
-        try:
-            found = self._read(instance_uuid, *_TEXTS, *_SETS)
-        except ldap.NO_SUCH_OBJECT:
+        found = self._read(instance_uuid, *_TEXTS, *_SETS)
+        if not found:
             return None
         values = {
             name: [value.decode() for value in found.get(name, [])]
