@@ -147,8 +147,9 @@ function keep_logs {
         find "$ROOT/opt/stack/logs" -type f \
             -exec cp --update --target-directory "$LOGS/inside" {} +
     fi
-    enter journalctl --no-pager --unit 'devstack@*' --unit 'dirsrv@*' \
-        >"$LOGS/inside/journal.log"
+    enter journalctl --no-pager --identifier nova-dirsvc-sync \
+        --identifier ns-slapd --identifier nova-compute \
+        --identifier systemd >"$LOGS/inside/journal.log"
 }
 
 # take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
