@@ -79,6 +79,7 @@ SUITES = {
     "nova-threads": (stestr_count, (*TOX, "nova-threads")),
     "nova-eventlet": (stestr_count, (*TOX, "nova-eventlet")),
     "integration": (stestr_count, (*TOX, "integration")),
+    "tempest": (stestr_count, (*TOX, "tempest")),
 }
 
 
