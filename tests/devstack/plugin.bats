@@ -399,6 +399,14 @@ EOF
     done
 }
 
+@test "389ds and a given directory exclude each other" {
+    use_given_directory
+    export NOVA_DIRSVC_DIRECTORIES=389ds,ldap
+    play stack:pre-install
+    ((status))
+    [[ $stderr == *"[ERROR]"*"exclude each other"* ]]
+}
+
 @test "a password file that is not there dies with its name" {
     use_given_directory
     rm "$FOLDER/password"
