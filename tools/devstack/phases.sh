@@ -110,6 +110,8 @@ function phase_scenarios {
     fi
     as_stack bash -c "cd /opt/stack/tempest &&
         .tox/tempest/bin/tempest run --concurrency 1 --regex '$TEMPEST_REGEX'"
+    echo "= $(sed -nE 's/^ - ((Passed|Skipped|Failed): .*)/\1/p' \
+        "$LOGS/scenarios.log" | paste --serial --delimiters=,)"
 }
 
 # Nova's services take minutes for a graceful end: they wait for each other.
