@@ -45,4 +45,4 @@ $(TOOLS)/ready: tools/requirements.txt
 
 clean: ## remove what was made here; ends the demo
 	@if [ -d .pocket ]; then $(PYTHON) -m pocket down --purge; fi
-	rm -rf $(TOOLS) .tox .stestr .mypy_cache .ruff_cache build doc/build *.egg-info
+	rm -rf $(TOOLS) .tox .stestr .mypy_cache .ruff_cache build cover doc/build releasenotes/build *.egg-info

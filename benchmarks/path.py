@@ -8,7 +8,6 @@ requests in flight and nothing else; and ldclt, the C client of 389 DS.
 """
 
 import collections
-import dataclasses
 import pathlib
 import statistics
 import tempfile
@@ -28,14 +27,6 @@ from tests.functional import directory389
 ROUNDS = 5
 
 Times = dict[str, list[float]]
-
-
-@dataclasses.dataclass
-class Settings:
-    """As the options' defaults are."""
-
-    batch_size: int = 128
-    max_attempts: int = 5
 
 
 def run(arguments: Namespace) -> None:
@@ -144,7 +135,7 @@ class _Ours:
                 )
             )
         worker = dispatcher.Dispatcher(
-            "ldap", self._directory, self._outbox, Settings()
+            "ldap", self._directory, self._outbox, dispatcher.Settings()
         )
         started = time.perf_counter()
         while worker.step():

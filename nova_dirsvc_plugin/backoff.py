@@ -9,8 +9,18 @@ from collections.abc import Callable
 BASE = 0.25
 CAP = 5.0
 
+#: The same between two attempts at what a directory has refused: long enough
+#: for somebody to mend an access rule or a schema.
+REFUSED_BASE = 4.0
+REFUSED_CAP = 60.0
 
-def full_jitter(tries: int, uniform: Callable[[float, float], float]) -> float:
+
+def full_jitter(
+    tries: int,
+    uniform: Callable[[float, float], float],
+    base: float = BASE,
+    cap: float = CAP,
+) -> float:
     """Draw a wait: exponential, capped, anywhere below the bound.
 
     Many daemons that lost the same server do not come back in step.
@@ -18,7 +28,9 @@ def full_jitter(tries: int, uniform: Callable[[float, float], float]) -> float:
 
     :param tries: tries that failed so far, 1 or more
     :param uniform: draws from an interval, like :func:`random.uniform`
+    :param base: seconds, the bound of the first wait
+    :param cap: seconds, the bound of any
     :returns: seconds
     """
     exponent = min(max(tries, 1) - 1, 16)
-    return uniform(0.0, min(CAP, BASE * 2.0**exponent))
+    return uniform(0.0, min(cap, base * 2.0**exponent))

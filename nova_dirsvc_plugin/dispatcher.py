@@ -5,7 +5,7 @@
 Claim a batch, let the driver apply it, settle each entry by its outcome:
 that is :meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
 *Unavailable* is waited out and never counts; *rejected* is tried a few
-times and then buried, so that it blocks nobody.
+times and then buried. An entry that is put off makes room for the others.
 """
 
 import dataclasses
@@ -14,7 +14,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from nova_dirsvc_plugin import backoff, outbox
 from nova_dirsvc_plugin.directories import base
@@ -28,22 +27,29 @@ POLL_INTERVAL = 0.02
 #: Seconds after which deferred entries are looked for without being told.
 RECHECK_INTERVAL = 0.5
 
+#: Entries that a directory is tried with while it is out: an old and a new.
+PROBE = 2
+
 #: Seconds between two reports of the same outage.
 REPORT_INTERVAL = 60.0
 
 
-class Settings(Protocol):
-    """What may change while a dispatcher runs."""
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What an operator may set.
 
-    batch_size: int
-    max_attempts: int
+    :ivar batch_size: entries that the driver is given at a time
+    :ivar max_attempts: refusals after which an entry is buried
+    """
+
+    batch_size: int = 128
+    max_attempts: int = 5
 
 
 class Dispatcher:
     """Delivers to one directory, in one thread.
 
     :param name: the directory's name, under which progress is kept
-    :param settings: read again at each step
     """
 
     def __init__(
@@ -81,20 +87,19 @@ class Dispatcher:
         self._directory.close()
 
     def step(self) -> bool:
-        """Deliver one batch.
+        """Deliver one batch, or a probe while the directory is out.
 
         :returns: whether there was anything to do
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        claim = self._outbox.claim(self._name, self._settings.batch_size)
+        limit = PROBE if self._failures else self._settings.batch_size
+        claim = self._outbox.claim(self._name, limit)
         if not claim:
             return False
         readable = [item for item in claim.entries if not item.unreadable]
         outcomes = self._apply([_change(entry) for entry in readable])
-        if self._all_unavailable(readable, outcomes):
-            return True
-        self._come_back()
+        self._judge(readable, outcomes)
         settlements = [
             self._settlement(entry, outcome)
             for entry, outcome in zip(readable, outcomes, strict=True)
@@ -130,25 +135,31 @@ class Dispatcher:
             LOG.exception("Directory %s: raised", self._name)
             return [base.Rejected(f"{type(error).__name__}: {error}")]
 
-    def _all_unavailable(
+    def _judge(
         self,
         entries: Sequence[outbox.Entry],
         outcomes: Sequence[base.Outcome],
-    ) -> bool:
-        """Tell whether the directory as a whole is out of reach."""
+    ) -> None:
+        """Conclude from a batch whether the directory is out of reach.
+
+        It is not if it did anything; and one entry that was put off before
+        and is so again says nothing about it.
+        """
         reasons = [
             outcome.reason
             for outcome in outcomes
             if isinstance(outcome, base.Unavailable)
         ]
-        if not outcomes or len(reasons) < len(outcomes):
-            return False
-        first = entries[0].event
-        self._out_of_reach(
-            f"{reasons[0]} (first of those that wait: {first.verb} instance"
-            f" {first.instance_uuid})"
-        )
-        return True
+        if len(reasons) < len(outcomes):
+            self._come_back()
+        elif reasons and (
+            self._failures or any(not entry.deferrals for entry in entries)
+        ):
+            first = entries[0].event
+            self._out_of_reach(
+                f"{reasons[0]} (one of those that wait: {first.verb}"
+                f" instance {first.instance_uuid})"
+            )
 
     def _out_of_reach(self, reason: str) -> None:
         self._failures += 1
@@ -186,21 +197,31 @@ class Dispatcher:
         if isinstance(outcome, base.Done):
             return outbox.Settlement(entry, outbox.State.DONE)
         deferrals = entry.deferrals + 1
-        wait = backoff.full_jitter(deferrals, self._uniform)
         deferred = outbox.Settlement(
             entry,
             outbox.State.DEFERRED,
             reason=outcome.reason,
             attempts=entry.attempts,
             deferrals=deferrals,
-            not_before=self._clock() + wait,
+            not_before=self._clock()
+            + backoff.full_jitter(deferrals, self._uniform),
         )
         if isinstance(outcome, base.Unavailable):
             return deferred
-        refused = dataclasses.replace(deferred, attempts=entry.attempts + 1)
-        if refused.attempts < self._settings.max_attempts:
-            return refused
-        return dataclasses.replace(refused, state=outbox.State.BURIED)
+        attempts = entry.attempts + 1
+        wait = backoff.full_jitter(
+            attempts,
+            self._uniform,
+            backoff.REFUSED_BASE,
+            backoff.REFUSED_CAP,
+        )
+        last = attempts >= self._settings.max_attempts
+        return dataclasses.replace(
+            deferred,
+            state=outbox.State.BURIED if last else outbox.State.DEFERRED,
+            attempts=attempts,
+            not_before=self._clock() + wait,
+        )
 
     def _log(self, settlement: outbox.Settlement) -> None:
         entry, reason = settlement.entry, settlement.reason
@@ -208,7 +229,9 @@ class Dispatcher:
             case outbox.State.DONE:
                 self._say(logging.INFO, entry, "delivered")
             case outbox.State.DEFERRED:
-                self._say(logging.WARNING, entry, "deferred", reason)
+                # While all is out, one line says so for all of them.
+                level = logging.DEBUG if self._failures else logging.WARNING
+                self._say(level, entry, "deferred", reason)
             case outbox.State.BURIED:
                 self._say(logging.ERROR, entry, "buried", reason)
 

@@ -101,12 +101,18 @@ class HostRecord:
         version = str(fields.pop("version", ""))
         if version.partition(".")[0] != RECORD_VERSION.partition(".")[0]:
             raise ValueError(f"host record of unknown version {version!r}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        fields = {key: fields[key] for key in fields if key in known}
+        fields = _known(cls, fields)
         fields["addresses"] = tuple(
-            Address(**address) for address in fields.get("addresses", ())
+            Address(**_known(Address, address))
+            for address in fields.get("addresses", ())
         )
         return cls(**fields)
+
+
+def _known(kind: type, fields: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Leave out what a later minor version has added."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: fields[name] for name in fields if name in names}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

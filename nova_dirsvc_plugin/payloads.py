@@ -75,6 +75,45 @@ def parse(
     )
 
 
+#: All that :func:`parse` reads of a payload's data.
+_READ = (
+    "uuid",
+    "display_name",
+    "host_name",
+    "tenant_id",
+    "user_id",
+    "image_uuid",
+    "flavor",
+    "availability_zone",
+    "host",
+    "created_at",
+    "launched_at",
+    "ip_addresses",
+    "request_id",
+)
+
+
+def essential(payload: object) -> dict[str, Any]:
+    """Give what may be kept of a payload that could not be understood.
+
+    Metadata, keys and tags, which may hold a tenant's secrets, are not.
+    """
+    if not isinstance(payload, Mapping):
+        return {"malformed": type(payload).__name__}
+    data = _unwrap(payload)
+    kept = {
+        f"nova_object.{name}": str(payload.get(f"nova_object.{name}"))
+        for name in ("name", "namespace", "version")
+    }
+    if data is None:
+        return kept
+    return kept | {
+        "nova_object.data": {
+            name: data[name] for name in _READ if name in data
+        }
+    }
+
+
 def _payload_data(
     payload: object, object_name: str, major: str
 ) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ class Claimer:
             self._descriptor = os.open(
                 self._path, os.O_CREAT | os.O_RDWR, 0o660
             )
+            self._open_to_the_group()
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Held(
@@ -40,3 +41,8 @@ class Claimer:
             ) from error
         except OSError as error:
             raise Held(f"{self._path}: {error.strerror}") from error
+
+    def _open_to_the_group(self) -> None:
+        """Undo the umask, if the file is ours: any user may come next."""
+        if os.fstat(self._descriptor).st_uid == os.geteuid():
+            os.fchmod(self._descriptor, 0o660)

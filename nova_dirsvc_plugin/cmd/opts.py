@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """All options, for ``oslo-config-generator``."""
 
+import logging
 from typing import Any
 
 from nova_dirsvc_plugin import conf
 from nova_dirsvc_plugin.directories import loading
 
+LOG = logging.getLogger(__name__)
+
 
 def list_opts() -> list[tuple[str, list[Any]]]:
     """Give every group with its options.
 
-    :raises loading.DirectoryNotLoaded: a driver's library is missing
+    A driver whose library is not installed is left out, and named.
     """
-    own = [(conf.GROUP, [*conf.SOURCE_OPTS, *conf.SYNC_OPTS])]
-    return own + [
-        (name, list(loading.driver_class(name).OPTS))
-        for name in loading.names()
-    ]
+    groups = [(conf.GROUP, [*conf.SOURCE_OPTS, *conf.SYNC_OPTS])]
+    for name in loading.names():
+        try:
+            groups.append((name, list(loading.driver_class(name).OPTS)))
+        except loading.DirectoryNotLoaded as error:
+            LOG.warning("No options of %s: %s", name, error)
+    return groups

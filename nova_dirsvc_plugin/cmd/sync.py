@@ -34,13 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         directories = _load(conf)
     except (
         cfg.Error,
+        ValueError,
         base.WrongOption,
         loading.DirectoryNotLoaded,
+        logging.LogConfigError,
+        OSError,
     ) as error:
         return _complain(EXIT_WRONG_OPTIONS, error)
     path = conf[options.GROUP].outbox
     try:
-        outbox.Outbox(path).changes()
+        outbox.Outbox(path).check_writable()
         claims = [claimer.Claimer(path, name) for name in directories]
         for claim in claims:
             claim.hold()
@@ -60,6 +63,9 @@ def _configure(conf: Any, argv: Sequence[str]) -> None:
         prog="nova-dirsvc-sync",
         version=version.release(),
     )
+    for option in (*options.SOURCE_OPTS, *options.SYNC_OPTS):
+        # oslo.config looks at a value when it is first asked for.
+        conf[options.GROUP][option.dest]
     logging.setup(conf, "nova_dirsvc")
 
 

@@ -6,6 +6,7 @@ oslo.service forks it, starts it again when it dies, and turns signals into
 calls. Its back end must have been chosen before this module is imported.
 """
 
+import functools
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oslo_config import cfg
 from oslo_service import service
 
 from nova_dirsvc_plugin import conf as options
@@ -47,13 +49,17 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
 
     def start(self) -> None:
         path = self._conf[options.GROUP].outbox
-        settings = self._conf[options.GROUP]
+        settings = dispatcher.Settings(
+            batch_size=_mutable(self._conf, "batch_size"),
+            max_attempts=_mutable(self._conf, "max_attempts"),
+        )
+        keep = _mutable(self._conf, "retention_days") * _DAY
         for name, directory in self._directories.items():
             worker = dispatcher.Dispatcher(
                 name, directory, outbox.Outbox(path), settings
             )
             self._spawn(name, worker.run)
-        self._spawn("purge", self._purge_now_and_then)
+        self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
         LOG.info("Delivering %s to %s", path, ", ".join(self._directories))
 
     def stop(self) -> None:
@@ -91,11 +97,10 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             LOG.exception("Unexpected; nova-dirsvc-sync starts again")
             os._exit(1)
 
-    def _purge_now_and_then(self, stop: threading.Event) -> None:
+    def _purge_now_and_then(self, keep: float, stop: threading.Event) -> None:
         entries = outbox.Outbox(self._conf[options.GROUP].outbox)
         names = list(self._directories)
         while True:
-            keep = self._conf[options.GROUP].retention_days * _DAY
             try:
                 gone = entries.purge(names, before=time.time() - keep)
                 LOG.debug("%d old entries removed from the outbox", gone)
@@ -103,3 +108,17 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 LOG.warning("Old entries were not removed: %s", error)
             if stop.wait(PURGE_INTERVAL):
                 return
+
+
+def _mutable(conf: Any, name: str) -> Any:
+    """Read an option that may have changed; SIGHUP brings us here again.
+
+    A value that is wrong now is reported, and its default is used: a typing
+    error in a file must not end a daemon that runs.
+    """
+    try:
+        return conf[options.GROUP][name]
+    except (cfg.Error, ValueError) as error:
+        defaults = {item.dest: item.default for item in options.SYNC_OPTS}
+        LOG.error("%s. Until that is mended: %s", error, defaults[name])
+        return defaults[name]

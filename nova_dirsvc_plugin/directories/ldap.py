@@ -42,8 +42,9 @@ _BROKEN = (
     ldap.DECODING_ERROR,
 )
 
-#: The server's state, not the entry, is why: read-only, out of disk, the
-#: container not there yet, an import running.
+#: The server's state or set-up, not the entry, is why: read-only, out of
+#: disk, an import running, the container or the schema not there yet, TLS
+#: asked for.
 _NOT_NOW = (
     ldap.BUSY,
     ldap.UNWILLING_TO_PERFORM,
@@ -52,6 +53,11 @@ _NOT_NOW = (
     ldap.TIMELIMIT_EXCEEDED,
     ldap.NO_SUCH_OBJECT,
     ldap.REFERRAL,
+    ldap.OTHER,
+    ldap.UNDEFINED_TYPE,
+    ldap.CONFIDENTIALITY_REQUIRED,
+    ldap.STRONG_AUTH_REQUIRED,
+    ldap.INAPPROPRIATE_AUTH,
 )
 
 _CERTIFICATE_CHECKS = {
@@ -79,8 +85,11 @@ class LdapDirectory(base.Directory):
             raise base.WrongOption(
                 f"[ldap] hosts_tree_dn {self._tree!r} is not a DN"
             )
-        for url in options.url.split(","):
-            if not url.strip().startswith(("ldap://", "ldaps://", "ldapi://")):
+        self._urls = options.url.replace(",", " ").split()
+        if not self._urls:
+            raise base.WrongOption("[ldap] url is empty")
+        for url in self._urls:
+            if not url.startswith(("ldap://", "ldaps://", "ldapi://")):
                 raise base.WrongOption(
                     f"[ldap] url {url!r} is not ldap://, ldaps:// or ldapi://"
                 )
@@ -111,7 +120,10 @@ class LdapDirectory(base.Directory):
         page = SimplePagedResultsControl(True, _PAGE_SIZE, "")
         while True:
             found, answers = self._search(condition, ldap_entry.MANAGED, page)
-            yield from map(ldap_entry.record, found)
+            for entry in found:
+                # The filter takes any case for ours.
+                if self._is_ours(entry[ldap_entry.OWNER_MARK]):
+                    yield ldap_entry.record(entry)
             page.cookie = next(
                 (
                     answer.cookie
@@ -164,9 +176,7 @@ class LdapDirectory(base.Directory):
         try:
             if change.verb is events.Verb.REGISTER:
                 return (yield from self._register(dn, change.record))
-            if instance_uuid not in owners:
-                return base.Done()
-            return (yield from self._unregister(dn, owners[instance_uuid]))
+            return (yield from self._unregister(dn, owners.get(instance_uuid)))
         except _NOT_NOW as error:
             return base.Unavailable(f"{_said(error)} ({dn})")
         except ldap.LDAPError as error:
@@ -195,10 +205,16 @@ class LdapDirectory(base.Directory):
             yield "modify_ext", (dn, modifications)
         return base.Done()
 
-    def _unregister(self, dn: str, marks: Sequence[bytes]) -> _Conversation:
-        if not self._is_ours(marks):
-            return _foreign(dn)
+    def _unregister(
+        self, dn: str, marks: Sequence[bytes] | None
+    ) -> _Conversation:
         with contextlib.suppress(ldap.NO_SUCH_OBJECT):
+            if marks is None:
+                # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
+                found = yield _read(dn, [ldap_entry.OWNER_MARK])
+                marks = found.get(ldap_entry.OWNER_MARK, [])
+            if not self._is_ours(marks):
+                return _foreign(dn)
             yield "delete_ext", (dn,)
         return base.Done()
 
@@ -258,19 +274,35 @@ class LdapDirectory(base.Directory):
         return pipeline.Broken(_said(error))
 
     def _connect(self) -> None:
+        """Connect to the first server that lets us in.
+
+        :raises DirectoryUnavailable: none did
+        """
         if self._connection is not None:
             return
-        url = " ".join(self._options.url.replace(",", " ").split())
+        reasons = []
+        for url in self._urls:
+            try:
+                self._connection = self._connected(url)
+            except base.DirectoryUnavailable as error:
+                reasons.append(str(error))
+            else:
+                return
+        raise base.DirectoryUnavailable("; ".join(reasons))
+
+    def _connected(self, url: str) -> Any:
         connection = ldap.initialize(url)
         try:
             self._set_up(connection)
             if self._options.use_tls and url.startswith("ldap://"):
                 connection.start_tls_s()
             self._bind(connection)
-        except (ldap.LDAPError, OSError) as error:
+        except (ldap.LDAPError, OSError, ValueError) as error:
             connection.unbind_ext()
-            raise base.DirectoryUnavailable(self._advice(error)) from error
-        self._connection = connection
+            raise base.DirectoryUnavailable(
+                self._advice(url, error)
+            ) from error
+        return connection
 
     def _set_up(self, connection: Any) -> None:
         options = self._options
@@ -279,6 +311,10 @@ class LdapDirectory(base.Directory):
         )
         connection.set_option(ldap.OPT_TIMEOUT, options.operation_timeout)
         connection.set_option(ldap.OPT_REFERRALS, 0)
+        # A peer that a firewall forgot is noticed while nothing is asked.
+        connection.set_option(ldap.OPT_X_KEEPALIVE_IDLE, 60)
+        connection.set_option(ldap.OPT_X_KEEPALIVE_PROBES, 3)
+        connection.set_option(ldap.OPT_X_KEEPALIVE_INTERVAL, 10)
         connection.set_option(
             ldap.OPT_X_TLS_REQUIRE_CERT,
             _CERTIFICATE_CHECKS[options.tls_req_cert],
@@ -296,20 +332,24 @@ class LdapDirectory(base.Directory):
         password = pathlib.Path(self._options.password_file).read_text()
         connection.simple_bind_s(self._options.user, password.rstrip("\n"))
 
-    def _advice(self, error: Exception) -> str:
-        if isinstance(error, OSError):
+    def _advice(self, url: str, error: Exception) -> str:
+        """Say what went wrong, and which option to look at."""
+        options = self._options
+        if isinstance(error, OSError | UnicodeError):
             return f"[ldap] password_file: {error}"
+        if isinstance(error, ValueError):
+            return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
         if isinstance(error, ldap.INVALID_CREDENTIALS):
             return (
-                f"{self._options.url} refused to let {self._options.user!r}"
-                " in: see [ldap] user and password_file"
+                f"{url} refused to let {options.user!r} in: see [ldap] user"
+                " and password_file"
             )
         if isinstance(error, ldap.CONNECT_ERROR):
             return (
-                f"{self._options.url}: no TLS, {_said(error)}: is its"
-                " certificate from [ldap] tls_cacertfile, for this name?"
+                f"{url}: no TLS, {_said(error)}: is its certificate from"
+                " [ldap] tls_cacertfile, for this name?"
             )
-        return f"{self._options.url}: {_said(error)}"
+        return f"{url}: {_said(error)}"
 
 
 def _read(dn: str, names: list[str]) -> _Request:
@@ -317,7 +357,9 @@ def _read(dn: str, names: list[str]) -> _Request:
 
 
 def _foreign(dn: str) -> base.Rejected:
-    return base.Rejected(f"the entry carries another owner mark ({dn})")
+    return base.Rejected(
+        f"the entry carries another owner mark, or may not be read ({dn})"
+    )
 
 
 def _said(error: Exception) -> str:

@@ -50,8 +50,12 @@ def load(conf: Any, name: str, owner: str) -> base.Directory:
     :param owner: the owner mark of this cloud's entries
     :raises DirectoryNotLoaded: there is none
     :raises base.WrongOption: one of its options makes no sense
+    :raises cfg.Error: one of its options has a value that it cannot have
     """
     chosen = driver_class(name)
     conf.register_group(cfg.OptGroup(name))
     conf.register_opts(chosen.OPTS, group=name)
+    for option in chosen.OPTS:
+        # oslo.config looks at a value when it is first asked for.
+        conf[name][option.dest]
     return chosen(conf[name], owner)

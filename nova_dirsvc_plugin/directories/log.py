@@ -11,12 +11,13 @@ Each is one line; the dict is JSON, so no name can break the line.
 """
 
 import datetime
+import io
 import json
 import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from oslo_config import cfg
 
@@ -81,13 +82,13 @@ the path of the file itself.
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""
-        with self._path.open("ab+") as file:
-            before = file.tell()
+        with self._path.open("ab+", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            if before and _last_byte(file) != b"\n":
+                lines = b"\n" + lines
             try:
-                if before and _last_byte(file) != b"\n":
-                    file.write(b"\n")
-                file.write(lines)
-                file.flush()
+                while lines:
+                    lines = lines[file.write(lines) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.ftruncate(file.fileno(), before)
@@ -115,7 +116,7 @@ the path of the file itself.
             ) from error
 
 
-def _last_byte(file: BinaryIO) -> bytes:
+def _last_byte(file: io.FileIO) -> bytes:
     """Give the file's last byte: no newline, where a crash cut a line."""
     file.seek(-1, os.SEEK_END)
     return file.read(1)

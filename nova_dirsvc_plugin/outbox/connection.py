@@ -7,6 +7,7 @@ import pathlib
 import sqlite3
 import threading
 
+from nova_dirsvc_plugin import forking
 from nova_dirsvc_plugin.outbox import schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
@@ -29,6 +30,11 @@ class Session:
         self._file: tuple[int, int] | None = None
         self._pid = 0
         self._inherited: list[sqlite3.Connection] = []
+        forking.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Be usable in a forked child, whatever another thread held."""
+        self._lock = threading.Lock()
 
     def __enter__(self) -> sqlite3.Connection:
         """Give the connection, for this thread alone.

@@ -23,6 +23,7 @@ MIGRATIONS = (
         request_id TEXT NOT NULL,
         record TEXT NOT NULL);
     CREATE INDEX entry_instance ON entry (instance_uuid, number);
+    CREATE INDEX entry_stored ON entry (stored_at);
     CREATE TABLE position (
         directory TEXT PRIMARY KEY,
         number INTEGER NOT NULL) WITHOUT ROWID;
@@ -38,6 +39,7 @@ MIGRATIONS = (
         PRIMARY KEY (directory, number)) WITHOUT ROWID;
     CREATE INDEX exception_instance
         ON exception (directory, state, instance_uuid, number);
+    CREATE INDEX exception_number ON exception (number);
     CREATE TABLE parked (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         message_id TEXT UNIQUE,
@@ -76,6 +78,8 @@ def connect(path: pathlib.Path, busy_timeout: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    # Text that a faulty disk or writer has spoilt is to be seen and buried.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
         _check_application(connection)
         connection.execute("PRAGMA journal_mode = WAL")

@@ -7,16 +7,19 @@ COLUMNS = (
     " e.request_id, e.instance_uuid, e.record, e.stored_at"
 )
 
-#: The oldest entry of each instance, if it is put off no longer.
+#: The oldest entry of each instance, if it is put off no longer, those that
+#: have waited longest first. One that is put off for longer than any wait
+#: lasts was so by a clock that was wrong.
 DUE = f"""
 SELECT {COLUMNS}, x.attempts, x.deferrals
 FROM exception AS x JOIN entry AS e USING (number)
-WHERE x.directory = ? AND x.state = 'deferred' AND x.not_before <= ?
+WHERE x.directory = ? AND x.state = 'deferred'
+  AND (x.not_before <= ? OR x.not_before > ?)
   AND NOT EXISTS (
     SELECT 1 FROM exception AS older
     WHERE older.directory = ? AND older.state = 'deferred'
       AND older.instance_uuid = x.instance_uuid AND older.number < x.number)
-ORDER BY x.number LIMIT ?
+ORDER BY x.not_before, x.number LIMIT ?
 """  # noqa: S608 - constants only
 
 #: What came since, whether it must wait behind an exception of its instance,
@@ -60,4 +63,13 @@ ON CONFLICT (directory, number) DO UPDATE SET
 ADVANCE = """
 INSERT INTO position (directory, number) VALUES (?, ?)
 ON CONFLICT (directory) DO UPDATE SET number = excluded.number
+"""
+
+#: Old entries that nobody needs, a few at a time: other writers wait for us.
+PURGE = """
+DELETE FROM entry WHERE number IN (
+  SELECT e.number FROM entry AS e
+  WHERE e.stored_at < ? AND e.number <= ?
+    AND NOT EXISTS (SELECT 1 FROM exception AS x WHERE x.number = e.number)
+  LIMIT 500)
 """

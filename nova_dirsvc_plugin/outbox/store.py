@@ -24,6 +24,9 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import connection, sql
 from nova_dirsvc_plugin.outbox.values import Claim, Entry, Settlement, State
 
+#: Seconds: no wait of a deferred entry is as long.
+FAR = 3600.0
+
 
 class Outbox:
     """One outbox file, from the side of one process.
@@ -113,13 +116,18 @@ class Outbox:
         same. So a directory has one dispatcher, and a dispatcher that dies
         leaves nothing behind.
 
-        :param limit: entries to look at, at most
+        Half of the room is for what was put off before, and half for what
+        is new: neither keeps the other from its turn.
+
+        :param limit: entries to look at, at most; no less than 2
         :raises OutboxError: it cannot be read
         """
+        limit, now = max(limit, 2), self._clock()
         with self._session as database:
             due = _entries(
                 database.execute(
-                    sql.DUE, (directory, self._clock(), directory, limit)
+                    sql.DUE,
+                    (directory, now, now + FAR, directory, limit // 2),
                 )
             )
             position = _position(database, directory)
@@ -189,21 +197,28 @@ class Outbox:
     def purge(self, directories: Sequence[str], before: float) -> int:
         """Drop entries that every directory is done with.
 
-        :param directories: those that are in use
+        :param directories: those in use here; those that another process
+            has ever delivered to count as well
         :param before: epoch seconds; younger entries stay, so that a late
             register is still known to be late
         :returns: how many went
         """
+        total, gone = 0, -1
+        while gone:
+            with self._session as database:
+                done = _settled_by_all(database, directories)
+                gone = database.execute(sql.PURGE, (before, done)).rowcount
+            total += gone
+        return total
+
+    def check_writable(self) -> None:
+        """See that this process may write here, and write nothing.
+
+        :raises OutboxError: it may not
+        """
         with self._session as database:
             database.execute("BEGIN IMMEDIATE")
-            done = min(_position(database, name) for name in directories)
-            gone = database.execute(
-                "DELETE FROM entry WHERE number <= ? AND stored_at < ?"
-                " AND number NOT IN (SELECT number FROM exception)",
-                (done, before),
-            ).rowcount
-            database.execute("COMMIT")
-        return gone
+            database.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close this process's connection; the next call opens another."""
@@ -215,11 +230,28 @@ class Outbox:
         return None if row is None else int(row[0])
 
 
+def _settled_by_all(
+    database: sqlite3.Connection, directories: Iterable[str]
+) -> int:
+    """Give the number up to which no directory has anything to do."""
+    known = dict(database.execute("SELECT directory, number FROM position"))
+    positions = [
+        *known.values(),
+        *(known.get(name, 0) for name in directories),
+    ]
+    return min(positions, default=0)
+
+
 def _sort_out(
     due: Sequence[Entry], fresh: Sequence[Any], position: int
 ) -> Claim:
-    """Part fresh rows into those to do now, those to wait, those too late."""
-    entries, waiting, late = list(due), [], []
+    """Part fresh rows into those to do now, those to wait, those too late.
+
+    What was put off most often comes last: if it is what breaks the
+    connection, the others have been served.
+    """
+    entries: list[Entry] = []
+    waiting, late = [], []
     seen = {entry.event.instance_uuid for entry in due}
     for row in fresh:
         *columns, blocked, too_late = row
@@ -232,6 +264,7 @@ def _sort_out(
         else:
             entries.append(entry)
             seen.add(entry.event.instance_uuid)
+    entries += sorted(due, key=lambda entry: entry.deferrals)
     return Claim(entries, waiting, late, position)
 
 
@@ -266,15 +299,17 @@ def _entry(row: Sequence[Any]) -> Entry:
     (number, message_id, event_type, verb, occurred_at, request_id) = row[:6]
     (instance_uuid, stored, stored_at, attempts, deferrals) = row[6:11]
     unreadable = ""
+    record = events.HostRecord(instance_uuid=instance_uuid)
     try:
+        verb = events.Verb(verb)
         record = events.HostRecord.from_json(stored)
     except (ValueError, TypeError) as error:
-        unreadable = str(error)
-        record = events.HostRecord(instance_uuid=instance_uuid)
+        # To unregister, the uuid is enough.
+        unreadable = "" if verb is events.Verb.UNREGISTER else str(error)
     event = events.Event(
         message_id=message_id,
         event_type=event_type,
-        verb=events.Verb(verb),
+        verb=verb,
         occurred_at=occurred_at,
         request_id=request_id,
         record=record,

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nova_dirsvc_plugin import forking, payloads
 from nova_dirsvc_plugin import outbox as outbox_module
-from nova_dirsvc_plugin import payloads
 
 LOG = logging.getLogger(__name__)
 
@@ -48,6 +48,15 @@ class Intake:
         self._outbox = outbox
         self._held: collections.deque[_Write] = collections.deque()
         self._lock = threading.Lock()
+        self._retry_lock = threading.Lock()
+        self._retrying = False
+        forking.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Start empty in a forked child: what is held is the parent's."""
+        self._held.clear()
+        self._lock = threading.Lock()
+        self._retry_lock = threading.Lock()
         self._retrying = False
 
     @property
@@ -109,8 +118,9 @@ class Intake:
         )
         notification = {
             key: message.get(key)
-            for key in ("message_id", "event_type", "timestamp", "payload")
+            for key in ("message_id", "event_type", "timestamp")
         }
+        notification["payload"] = payloads.essential(message.get("payload"))
         notification["ctxt"] = {key: ctxt.get(key) for key in _CONTEXT_KEYS}
         return (
             lambda: self._outbox.park(
@@ -161,15 +171,24 @@ class Intake:
             pause.wait(RETRY_INTERVAL)
 
     def _retry(self) -> bool:
-        """Store what is held, in order; tell whether nothing is held."""
-        with self._lock:
-            while self._held:
+        """Store what is held, in order; tell whether nothing is held.
+
+        No caller waits for it: what comes meanwhile is held as well.
+        """
+        with self._retry_lock:
+            while True:
+                with self._lock:
+                    if not self._held:
+                        self._retrying = False
+                        atexit.unregister(self._retry)
+                        return True
+                    write = self._held[0]
                 try:
-                    self._do(self._held[0])
+                    self._do(write)
                 except outbox_module.OutboxError:
                     return False
-                self._held.popleft()
-            if self._retrying:
-                self._retrying = False
-                atexit.unregister(self._retry)
-            return True
+                except Exception:
+                    LOG.exception("%s: lost: report this as a bug", write[1])
+                with self._lock:
+                    if self._held and self._held[0] is write:
+                        self._held.popleft()

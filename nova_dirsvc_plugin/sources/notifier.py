@@ -24,6 +24,10 @@ from nova_dirsvc_plugin.sources import intake
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds that a call waits for another process's commit, which takes
+#: milliseconds. After that the event is held in memory, and no call waits.
+BUSY_TIMEOUT = 1.0
+
 
 class OutboxDriver(notifier.Driver):  # type: ignore[misc]
     """Stores the events of instances in this host's outbox.
@@ -39,7 +43,7 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
         super().__init__(conf, topics=topics, transport=transport)
         conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
         path = conf[options.GROUP].outbox
-        self._intake = intake.Intake(outbox.Outbox(path))
+        self._intake = intake.Intake(outbox.Outbox(path, BUSY_TIMEOUT))
         LOG.info("Notification driver nova_dirsvc loaded, outbox %s", path)
 
     def notify(

@@ -29,8 +29,10 @@ class HostRecordTest(base.TestCase):
     def test_a_newer_minor_version_is_read(self):
         fields = json.loads(record().to_json())
         fields |= {"version": "1.7", "shoe_size": 44}
+        fields["addresses"] = [{"ip": "10.0.0.54", "colour": "red"}]
         self.assertEqual(
-            record(), events.HostRecord.from_json(json.dumps(fields))
+            record(addresses=(events.Address("10.0.0.54"),)),
+            events.HostRecord.from_json(json.dumps(fields)),
         )
 
     def test_a_newer_major_version_is_refused(self):

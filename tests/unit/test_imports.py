@@ -21,8 +21,9 @@ ROOMS = {
     "version": set(),
     "conf": set(),
     "payloads": {"events"},
-    "outbox": {"events", "outbox"},
-    "sources": {"conf", "outbox", "payloads", "sources"},
+    "forking": set(),
+    "outbox": {"events", "forking", "outbox"},
+    "sources": {"conf", "forking", "outbox", "payloads", "sources"},
     "directories": {"directories", "events", "naming"},
     "dispatcher": {"backoff", "directories.base", "outbox"},
     "cmd": {

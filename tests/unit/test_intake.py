@@ -1,5 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import multiprocessing
 import sqlite3
 
 from oslo_config import cfg
@@ -44,6 +45,8 @@ class IntakeTest(base.TestCase):
         ctxt, message = recordings.create_end()
         ctxt["auth_token"] = "gAAAAA-secret"
         message["payload"]["nova_object.version"] = "2.0"
+        data = message["payload"]["nova_object.data"]
+        data["metadata"] = {"db_password": "a secret of the tenant"}
         self.intake.take(ctxt, message)
         ((_, instance, reason),) = self.outbox.parked()
         self.assertEqual(UUID, instance)
@@ -109,6 +112,36 @@ class IntakeTest(base.TestCase):
     def make_room(self, box):
         with box._session as database:
             database.execute("PRAGMA max_page_count = 1000000")
+
+    def test_a_locked_outbox_holds_up_one_call_and_no_more(self):
+        box = outbox.Outbox(self.path, busy_timeout=0.05)
+        self.intake = intake.Intake(box)
+        self.intake.take(*recordings.create_end())
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(3):
+            self.intake.take(*recordings.create_end(f"{number:032x}"))
+        self.assertEqual(3, self.intake.held)
+        self.assertEqual(1, self.log.output.count("database is locked"))
+        other.execute("ROLLBACK")
+        waiting.until(lambda: not self.intake.held, "all to be stored", 10)
+        self.assertEqual(4, len(self.stored()))
+
+    def test_a_child_forked_in_trouble_stores_its_own(self):
+        self.path.parent.write_text("a file in the way")
+        self.intake.take(*recordings.create_end())
+        self.path.parent.unlink()
+        context = multiprocessing.get_context("fork")
+        child = context.Process(
+            target=self.intake.take, args=recordings.create_end("c" * 32)
+        )
+        with self.outbox._session._lock:
+            child.start()
+        child.join(20)
+        self.assertEqual(0, child.exitcode)
+        self.assertIn("cccccccc-cccc-cccc-cccc-cccccccccccc", self.stored())
+        waiting.until(lambda: not self.intake.held, "the parent's own", 10)
+        self.assertEqual(2, len(self.stored()))
 
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):
         self.useFixture(

@@ -243,6 +243,70 @@ class ClaimTest(OutboxTestCase):
         self.assertEqual(A, first.event.instance_uuid)
         self.assertFalse(second.unreadable)
 
+    def test_a_verb_of_a_later_release_does_not_stop_the_others(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        with sqlite3.connect(self.path) as database:
+            database.execute(
+                "UPDATE entry SET verb = 'paint' WHERE number = 1"
+            )
+        first, second = self.claim().entries
+        self.assertIn("paint", first.unreadable)
+        self.assertFalse(second.unreadable)
+
+    def test_text_that_is_no_text_does_not_stop_the_others(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        with sqlite3.connect(self.path) as database:
+            database.execute(
+                "UPDATE entry SET record = CAST(x'ff' AS TEXT)"
+                " WHERE number = 1"
+            )
+        first, second = self.claim().entries
+        self.assertTrue(first.unreadable)
+        self.assertFalse(second.unreadable)
+
+    def test_to_unregister_a_uuid_is_enough(self):
+        self.put((UNREGISTER, A))
+        with sqlite3.connect(self.path) as database:
+            database.execute("UPDATE entry SET record = '{'")
+        (entry,) = self.claim().entries
+        self.assertFalse(entry.unreadable)
+        self.assertEqual(A, entry.event.record.instance_uuid)
+
+    def test_half_the_room_is_for_what_is_new(self):
+        self.put(*[(REGISTER, f"old {number}") for number in range(10)])
+        self.settle(self.claim(), outbox.State.DEFERRED)
+        self.put(*[(REGISTER, f"new {number}") for number in range(10)])
+        names = [name for _, name in told(self.claim(limit=8).entries)]
+        self.assertEqual(4, sum(name.startswith("new") for name in names))
+        self.assertEqual(8, len(names))
+
+    def test_what_was_put_off_most_often_comes_last(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        first = self.claim()
+        self.outbox.settle(
+            "d",
+            first,
+            [
+                outbox.Settlement(
+                    entry, outbox.State.DEFERRED, deferrals=count
+                )
+                for entry, count in zip(first.entries, (7, 2), strict=True)
+            ],
+        )
+        self.put((REGISTER, "new"))
+        names = [name for _, name in told(self.claim().entries)]
+        self.assertEqual(["new", B, A], names)
+
+    def test_a_clock_that_went_back_blocks_nothing(self):
+        self.now = 1_000_000.0
+        self.put((REGISTER, A))
+        self.settle(
+            self.claim(), outbox.State.DEFERRED, not_before=self.now + 5
+        )
+        self.assertFalse(self.claim())
+        self.now -= 86_400
+        self.assertEqual([(REGISTER, A)], self.drain())
+
     def test_changes_move_when_another_writes(self):
         before = self.outbox.changes()
         outbox.Outbox(self.path).put(base.event())
@@ -258,6 +322,20 @@ class PurgeTest(OutboxTestCase):
         self.assertEqual(0, self.outbox.purge(["d", "e"], before=1500.0))
         self.drain("e")
         self.assertEqual(2, self.outbox.purge(["d", "e"], before=1500.0))
+
+    def test_what_another_process_has_still_to_deliver_stays(self):
+        self.put((REGISTER, A))
+        self.drain("d")
+        self.drain("theirs")
+        self.put((REGISTER, B))
+        self.drain("d")
+        self.assertEqual(1, self.outbox.purge(["d"], before=9e9))
+        self.assertEqual([(REGISTER, B)], self.drain("theirs"))
+
+    def test_a_great_many_go_in_small_portions(self):
+        self.put(*[(REGISTER, str(number)) for number in range(1200)])
+        self.drain()
+        self.assertEqual(1200, self.outbox.purge(["d"], before=9e9))
 
     def test_what_is_buried_stays(self):
         self.put((REGISTER, A))
