@@ -217,8 +217,9 @@ class Outbox:
         :raises OutboxError: it may not
         """
         with self._session as database:
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("ROLLBACK")
+            # BEGIN IMMEDIATE would say nothing against a file that is
+            # read-only for us; a statement that could write does.
+            database.execute("DELETE FROM position WHERE directory IS NULL")
 
     def close(self) -> None:
         """Close this process's connection; the next call opens another."""

@@ -93,25 +93,24 @@ class LdapEntryTest(LdapDirectoryTestCase):
         one = directory_contract.record()
         driver = self.driver()
         self.ask(driver, REGISTER, one)
-        before = self.modified(one)
+        before = self.modifications()
         self.ask(driver, REGISTER, one)
-        self.assertEqual(before, self.modified(one))
+        self.assertEqual(before, self.modifications())
+        self.ask(
+            driver,
+            REGISTER,
+            directory_contract.record(one.instance_uuid, user_name="bob"),
+        )
+        self.assertEqual(before + 1, self.modifications())
 
-    def modified(self, one):
+    def modifications(self):
+        """Give how many modify operations the server has done."""
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
-        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
-        ((_, attributes),) = connection.search_s(
-            dn, ldap.SCOPE_BASE, attrlist=["entryusn", "modifyTimestamp"]
+        ((_, found),) = connection.search_s(
+            "cn=snmp,cn=monitor", ldap.SCOPE_BASE, attrlist=["modifyentryops"]
         )
-        self.assertTrue(attributes)
-        return attributes
-
-    def test_the_reason_of_a_refusal_is_one_line(self):
-        one = directory_contract.record(created_at="no time")
-        (outcome,) = self.ask(self.driver(), REGISTER, one)
-        self.assertIsInstance(outcome, base.Rejected)
-        self.assertEqual([outcome.reason], outcome.reason.splitlines())
+        return int(found["modifyentryops"][0])
 
     def test_what_an_operator_added_to_an_entry_stays(self):
         one = directory_contract.record()
@@ -187,6 +186,37 @@ class LdapTroubleTest(LdapDirectoryTestCase):
         (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
         self.assertEqual(base.Done(), outcome)
 
+    def test_a_faulty_file_of_ours_is_named_and_buries_nothing(self):
+        binary = self.server.password_file.with_name("binary")
+        binary.write_bytes(b"\xff\xfe")
+        for option, value in (
+            ("tls_cacertfile", "/nowhere/ca.crt"),
+            ("password_file", str(binary)),
+        ):
+            reason = self.unavailable(self.driver(**{option: value}))
+            self.assertIn(f"[ldap] {option}", reason)
+
+    def test_an_entry_that_may_not_be_read_is_not_taken_for_gone(self):
+        one = directory_contract.record()
+        self.ask(self.driver(), REGISTER, one)
+        manager = self.server.connect_as_manager()
+        self.addCleanup(manager.unbind_ext)
+        blind = f"cn=blind,ou=services,{self.server.suffix}"
+        manager.add_s(
+            blind,
+            [
+                ("objectClass", [b"top", b"simpleSecurityObject", b"device"]),
+                ("cn", [b"blind"]),
+                ("userPassword", [b"a password of its own"]),
+            ],
+        )
+        file = self.server.password_file.with_name("blind")
+        file.write_text("a password of its own")
+        driver = self.driver(user=blind, password_file=str(file))
+        (outcome,) = self.ask(driver, UNREGISTER, one)
+        self.assertNotIsInstance(outcome, base.Done)
+        self.assertIsNotNone(self.entry(one))
+
     def test_a_missing_password_file_is_named(self):
         reason = self.unavailable(self.driver(password_file="/nowhere"))
         self.assertIn("/nowhere", reason)
@@ -196,9 +226,14 @@ class LdapTroubleTest(LdapDirectoryTestCase):
         self.assertIn("tls_cacertfile", reason)
 
     def test_a_missing_container_waits_and_is_not_buried(self):
-        driver = self.driver(hosts_tree_dn=f"ou=no,{self.server.suffix}")
+        # The service account is not even told that it is missing.
+        driver = self.driver(
+            hosts_tree_dn=f"ou=no,{self.server.suffix}",
+            user=self.server.manager_dn,
+            password_file=str(self.manager_password_file()),
+        )
         (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
-        self.assertNotIsInstance(outcome, base.Done)
+        self.assertIsInstance(outcome, base.Unavailable)
         self.assertIn("ou=no", outcome.reason)
 
     def test_wrong_options_are_named(self):
@@ -223,6 +258,16 @@ class LdapsTest(LdapDirectoryTestCase):
             one = directory_contract.record()
             self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
             self.assertIsNotNone(self.entry(one))
+
+    def test_each_address_gets_tls_in_its_own_way(self):
+        dead = golden389.free_port()
+        for url in (
+            f"ldaps://127.0.0.1:{dead},{self.server.url}",
+            f"ldap://127.0.0.1:{dead},{self.server.secure_url}",
+        ):
+            driver = self.driver(url=url)
+            one = directory_contract.record()
+            self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
 
     def test_the_first_server_that_answers_is_taken(self):
         dead = f"ldap://127.0.0.1:{golden389.free_port()}"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import pathlib
+import resource
 import types
 
 import fixtures
@@ -63,6 +64,20 @@ class LogDirectoryTest(directory_contract.OutageContract, testtools.TestCase):
         self.path.write_text(self.path.read_text()[:-20])
         self.register(two)
         self.assert_held(one, two)
+
+    def test_a_batch_that_does_not_fit_leaves_nothing_of_it(self):
+        self.register(directory_contract.record())
+        before = self.path.read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (len(before) + 400, limits[1])
+        )
+        outcomes = self.register(*(directory_contract.record() for _ in "abc"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        for outcome in outcomes:
+            self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual(before, self.path.read_bytes())
 
     def test_a_rotated_file_is_made_again(self):
         driver = self.driver()

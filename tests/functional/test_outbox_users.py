@@ -53,6 +53,12 @@ class OutboxUsersTest(testtools.TestCase):
         self.assertEqual(0, self.as_user(USERS[1], put_three))
         self.assertEqual(6, outbox.Outbox(self.path).pending("d"))
 
+    def test_a_daemon_that_may_only_read_is_refused_at_its_start(self):
+        put_three(self.path)
+        for file in self.path.parent.iterdir():
+            file.chmod(0o640)
+        self.assertEqual(3, self.as_user(USERS[1], refused_to_write))
+
     def test_a_user_outside_the_group_is_told_which_file(self):
         put_three(self.path)
         self.assertEqual(3, self.as_user(USERS[1], refused_by_name, groups=()))
@@ -88,6 +94,14 @@ def settle_all(path):
 def refused_by_name(path):
     try:
         outbox.Outbox(path).put(base.event())
+    except outbox.OutboxError as error:
+        return 3 if str(path) in str(error) else 4
+    return 5
+
+
+def refused_to_write(path):
+    try:
+        outbox.Outbox(path).check_writable()
     except outbox.OutboxError as error:
         return 3 if str(path) in str(error) else 4
     return 5

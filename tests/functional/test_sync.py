@@ -178,6 +178,17 @@ class SyncTest(SyncTestCase):
         )
         return [int(pid) for pid in found.stdout.split()]
 
+    def test_sighup_with_a_typing_error_ends_nothing(self):
+        daemon = self.start()
+        self.options["batch_size"] = "abc"
+        self.write_options()
+        daemon.send_signal(signal.SIGHUP)
+        waiting.until(lambda: "'abc'" in self.said(), "the error to be said")
+        one = base.event()
+        self.outbox.put(one)
+        self.wait_for_line(one.instance_uuid)
+        self.assertIsNone(daemon.poll())
+
     def test_sighup_reads_the_mutable_options_again(self):
         self.options["max_attempts"] = "9"
         daemon = self.start()
@@ -218,6 +229,27 @@ class RefusalTest(SyncTestCase):
         status, line = self.refused(ldap={"hosts_tree_dn": "nonsense"})
         self.assertEqual(2, status)
         self.assertIn("hosts_tree_dn", line)
+
+    def test_a_value_that_an_option_cannot_have_is_named(self):
+        for name, value in (
+            ("batch_size", "abc"),
+            ("max_attempts", "0"),
+            ("retention_days", "-1"),
+        ):
+            options, self.options = self.options, self.options | {name: value}
+            status, line = self.refused()
+            self.options = options
+            self.assertEqual(2, status, line)
+            self.assertIn(name, line)
+        self.options["directories"] = "ldap"
+        status, line = self.refused(ldap={"tls_req_cert": "hard"})
+        self.assertEqual(2, status, line)
+        self.assertIn("tls_req_cert", line)
+
+    def test_a_log_that_cannot_be_written_is_named(self):
+        status, line = self.refused(DEFAULT={"log_file": "/nowhere/x.log"})
+        self.assertEqual(2, status, line)
+        self.assertIn("/nowhere/x.log", line)
 
     def test_a_file_that_is_not_there_is_named(self):
         result = subprocess.run(
