@@ -57,7 +57,9 @@ class TestLifeCycle(base.HostEntryScenario):
         2. Wait for its entry.
         3. Compare the name, and all else, with what Nova says.
         """
-        name = self.new_name("server") + ' ,=+"<>;#*()\\ Zoë 雲'
+        # No letter of Latin-1: Nova keeps those in the host name that it
+        # makes of this, and a Neutron with the DNS extension refuses them.
+        name = self.new_name("server") + ' ,=+"<>;#*()\\ Жук 雲'
         server = self.boot(name=name)
         self.assertEqual(name, server["name"])
         self.assert_equal_to_nova(server, self.wait_for_entry(server))
