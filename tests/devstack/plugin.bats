@@ -254,6 +254,14 @@ EOF
     [[ ! -e $FOLDER/sudoers ]]
 }
 
+@test "clean takes out of tempest's Python what was put there" {
+    use_tempest
+    plays "${STACK[@]}" unstack clean
+    venv=$FOLDER/stack/tempest/.tox/tempest
+    called "pip_uninstall nova-dirsvc-plugin from $venv"
+    called "pip_uninstall python-ldap from $venv"
+}
+
 @test "test-config lets tempest stop or manage no given directory" {
     use_tempest
     use_given_directory
