@@ -16,10 +16,24 @@ RECORD_VERSION = "1.0"
 
 
 class Verb(enum.StrEnum):
-    """What a directory is asked to do about one instance."""
+    """What an event asks for about one instance.
+
+    ``register``, ``refresh`` and ``restore`` ask for an entry that is as the
+    record; they differ in why. ``unregister`` is for ever: Nova never uses
+    an instance's uuid again. ``soft-unregister`` is not: the instance may
+    be restored, or its delete may have failed.
+    """
 
     REGISTER = "register"
+    REFRESH = "refresh"
+    RESTORE = "restore"
     UNREGISTER = "unregister"
+    SOFT_UNREGISTER = "soft-unregister"
+
+    @property
+    def removes(self) -> bool:
+        """Whether it asks for no entry."""
+        return self in (Verb.UNREGISTER, Verb.SOFT_UNREGISTER)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +55,7 @@ class HostRecord:
     """All that a directory may learn about one instance.
 
     Only ``instance_uuid`` is sure to be there: what Nova did not say is an
-    empty string. Times are as Nova prints them (``2026-11-22T10:27:53Z``).
+    empty string, and addresses that it did not speak of are None. Times are as Nova prints them (``2026-11-22T10:27:53Z``).
     Texts are the tenant's own, of any characters: who writes them into a
     DN, a file or a header escapes them there.
     """
@@ -60,12 +74,12 @@ class HostRecord:
     compute_host: str = ""
     created_at: str = ""
     launched_at: str = ""
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[Address, ...] | None = None
 
     @property
     def mac_addresses(self) -> tuple[str, ...]:
         """Each MAC once, in Nova's order (dual stack repeats them)."""
-        macs = (address.mac for address in self.addresses)
+        macs = (address.mac for address in self.addresses or ())
         return tuple(dict.fromkeys(mac for mac in macs if mac))
 
     def essentials(self) -> dict[str, str]:
@@ -82,6 +96,22 @@ class HostRecord:
             "user_name": self.user_name,
             "user_remote_address": self.user_remote_address,
         }
+
+    def completed(self, other: typing.Self) -> typing.Self:
+        """Take from another record of the instance what this one lacks.
+
+        Not every notification tells all: names are those of who acts, the
+        remote address is known of the boot alone, and not every payload has
+        the addresses.
+        """
+        gaps: dict[str, typing.Any] = {
+            name: getattr(other, name)
+            for name in ("project_name", "user_name", "user_remote_address")
+            if not getattr(self, name)
+        }
+        if self.addresses is None:
+            gaps["addresses"] = other.addresses
+        return dataclasses.replace(self, **gaps)
 
     def to_json(self) -> str:
         """Give the stored form: ASCII, whatever the tenant wrote."""
@@ -102,10 +132,11 @@ class HostRecord:
         if version.partition(".")[0] != RECORD_VERSION.partition(".")[0]:
             raise ValueError(f"host record of unknown version {version!r}")
         fields = _known(cls, fields)
-        fields["addresses"] = tuple(
-            Address(**_known(Address, address))
-            for address in fields.get("addresses", ())
-        )
+        addresses = fields.get("addresses")
+        if addresses is not None:
+            fields["addresses"] = tuple(
+                Address(**_known(Address, address)) for address in addresses
+            )
         return cls(**fields)
 
 

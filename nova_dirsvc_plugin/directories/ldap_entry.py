@@ -67,7 +67,7 @@ def attributes(
     ``ipHost`` requires an address and ``ieee802Device`` goes with a MAC:
     without one the class is not there either (RFC 2307, 2.2).
     """
-    ips = dict.fromkeys(item.ip for item in record.addresses if item.ip)
+    ips = dict.fromkeys(item.ip for item in record.addresses or () if item.ip)
     classes = ["top", "device", "novaInstance"]
     classes += ["ipHost"] if ips else []
     classes += ["ieee802Device"] if record.mac_addresses else []
