@@ -1,40 +1,36 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each of Nova's notifications means for a directory.
+"""From a notification of Nova to an event for a directory.
 
-Pure: a notification in, an event out. The payload classes are Nova's
-``nova/notifications/objects/instance.py``; a new minor version adds fields
-only, so any minor is read (``doc/source/notifications.rst``).
+Pure: a notification in, an event out. What each type means is in
+:mod:`nova_dirsvc_plugin.meanings`; this module reads the payload, which may
+change the meaning: an instance has a host entry as long as it has been
+launched and is neither deleted nor soft-deleted.
+
+The payload classes are Nova's ``nova/notifications/objects/instance.py``; a
+new minor version adds fields only, so any minor is read.
 """
 
-import datetime
-import ipaddress
-import re
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, fields, legacy, meanings
 
-#: Event type -> (what it means, payload object, major version that is read).
-#: ``instance.delete.start`` is no reason to unregister: the delete may fail.
-MEANINGS: Mapping[str, tuple[events.Verb, str, str]] = {
-    "instance.create.end": (
-        events.Verb.REGISTER,
-        "InstanceCreatePayload",
-        "1",
-    ),
-    "instance.delete.end": (
-        events.Verb.UNREGISTER,
-        "InstanceActionPayload",
-        "1",
-    ),
-}
+Meaning = meanings.Meaning
+MEANINGS = meanings.MEANINGS
 
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_CONCERNING = frozenset(
+    event_type for event_type, meaning in MEANINGS.items() if meaning.verb
+)
+_LEGACY = frozenset(
+    event_type for event_type, meaning in MEANINGS.items() if meaning.legacy
+)
 
-Complain = Callable[[str], None]
+#: Nova's ``vm_state`` of an instance that is gone, and of one that waits.
+_DELETED = "deleted"
+_SOFT_DELETED = "soft-delete"
+
+Complain = fields.Complain
 
 
 class Unreadable(ValueError):
@@ -48,10 +44,25 @@ class Unreadable(ValueError):
         self.instance_uuid = instance_uuid
 
 
+def concerns(event_type: object) -> bool:
+    """Tell whether notifications of a type can mean anything.
+
+    A type that nobody knows, of a newer Nova, does not.
+    """
+    return isinstance(event_type, str) and event_type in _CONCERNING
+
+
+def is_legacy(event_type: object) -> bool:
+    """Tell whether a type is of Nova's unversioned notifications."""
+    return isinstance(event_type, str) and (
+        event_type in _LEGACY or event_type.startswith("compute.instance.")
+    )
+
+
 def parse(
     ctxt: Mapping[str, Any], message: Mapping[str, Any], complain: Complain
 ) -> events.Event | None:
-    """Understand one versioned notification.
+    """Understand one notification, versioned or not.
 
     :param ctxt: the request context as a dict, redacted or not: only names
         and ids are read
@@ -61,21 +72,42 @@ def parse(
     :raises Unreadable: it is one, but of an unknown version or malformed
     """
     event_type = message.get("event_type")
-    if not isinstance(event_type, str) or event_type not in MEANINGS:
+    if not isinstance(event_type, str) or event_type not in _CONCERNING:
         return None
-    verb, object_name, major = MEANINGS[event_type]
-    data = _payload_data(message.get("payload"), object_name, major)
+    meaning = MEANINGS[event_type]
+    payload = message.get("payload")
+    data = (
+        _legacy_data(ctxt, payload)
+        if meaning.legacy
+        else _versioned_data(payload, meaning)
+    )
+    instance_uuid = fields.canonical_uuid(data.get("uuid"))
+    if not instance_uuid:
+        raise Unreadable(
+            f"uuid is {fields.shown(data.get('uuid'))}, not a UUID"
+        )
+    verb = _verb(meaning, data)
+    if verb is None:
+        return None
+    reader = fields.Reader(data, complain)
+    remote_address = ctxt.get("remote_address")
     return events.Event(
-        message_id=_message_id(message, data),
+        message_id=_message_id(message, instance_uuid),
         event_type=event_type,
         verb=verb,
         occurred_at=_occurred_at(message, complain),
-        request_id=_text(data.get("request_id")),
-        record=_record(ctxt, data, complain),
+        request_id=reader.text("request_id"),
+        record=_record(
+            ctxt,
+            reader,
+            instance_uuid,
+            # Later requests may be somebody else's.
+            remote_address if verb is events.Verb.REGISTER else None,
+        ),
     )
 
 
-#: All that :func:`parse` reads of a payload's data.
+#: All that :func:`parse` reads of a versioned payload's data.
 _READ = (
     "uuid",
     "display_name",
@@ -83,12 +115,14 @@ _READ = (
     "tenant_id",
     "user_id",
     "image_uuid",
-    "flavor",
     "availability_zone",
     "host",
+    "state",
+    "task_state",
     "created_at",
     "launched_at",
-    "ip_addresses",
+    "terminated_at",
+    "deleted_at",
     "request_id",
 )
 
@@ -100,153 +134,169 @@ def essential(payload: object) -> dict[str, Any]:
     """
     if not isinstance(payload, Mapping):
         return {"malformed": type(payload).__name__}
-    data = _unwrap(payload)
-    kept = {
+    data = fields.unwrap(payload)
+    if data is None and "instance_id" in payload:
+        return legacy.essential(payload)
+    kept: dict[str, Any] = {
         f"nova_object.{name}": str(payload.get(f"nova_object.{name}"))
         for name in ("name", "namespace", "version")
     }
     if data is None:
         return kept
-    return kept | {
-        "nova_object.data": {
-            name: data[name] for name in _READ if name in data
-        }
-    }
+    kept_data = {name: data[name] for name in _READ if name in data}
+    if "flavor" in data:
+        kept_data["flavor"] = _only(data["flavor"], ("name",))
+    if "ip_addresses" in data:
+        items = data["ip_addresses"]
+        kept_data["ip_addresses"] = (
+            [_only(item, ("address", "mac", "label")) for item in items]
+            if isinstance(items, list | tuple)
+            else type(items).__name__
+        )
+    return kept | {"nova_object.data": kept_data}
 
 
-def _payload_data(
-    payload: object, object_name: str, major: str
+def _only(value: object, names: tuple[str, ...]) -> object:
+    data = fields.unwrap(value)
+    if data is None:
+        return type(value).__name__
+    kept = {name: data[name] for name in names if name in data}
+    return {"nova_object.data": kept}
+
+
+def _versioned_data(
+    payload: object, meaning: meanings.Meaning
 ) -> Mapping[str, Any]:
-    data = _unwrap(payload)
+    data = fields.unwrap(payload)
     if data is None:
         raise Unreadable("the payload is not a versioned object")
-    instance_uuid = _canonical_uuid(data.get("uuid"))
-    assert isinstance(payload, Mapping)  # noqa: S101 - _unwrap saw to it
+    instance_uuid = fields.canonical_uuid(data.get("uuid"))
+    assert isinstance(payload, Mapping)  # noqa: S101 - unwrap saw to it
     name = payload.get("nova_object.name")
-    if name != object_name:
+    if name != meaning.payload:
         raise Unreadable(
-            f"the payload is a {name!r}, not a {object_name}", instance_uuid
-        )
-    version = payload.get("nova_object.version")
-    if str(version).partition(".")[0] != major:
-        raise Unreadable(
-            f"{object_name} {version!r}: only version {major}.x is understood",
+            f"the payload is a {fields.shown(name)}, not a {meaning.payload}",
             instance_uuid,
         )
-    if not instance_uuid:
-        raise Unreadable(f"uuid is {data.get('uuid')!r}, not a UUID")
+    version = payload.get("nova_object.version")
+    if str(version).partition(".")[0] not in meaning.majors:
+        understood = " and ".join(f"{major}.x" for major in meaning.majors)
+        raise Unreadable(
+            f"{name} {fields.shown(version)}:"
+            f" only version {understood} is understood",
+            instance_uuid,
+        )
     return data
 
 
-def _message_id(message: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+def _legacy_data(
+    ctxt: Mapping[str, Any], payload: object
+) -> Mapping[str, Any]:
+    if not isinstance(payload, Mapping):
+        raise Unreadable("the payload is not a legacy one")
+    return legacy.as_versioned(ctxt, payload)
+
+
+def _verb(
+    meaning: meanings.Meaning, data: Mapping[str, Any]
+) -> events.Verb | None:
+    """Refine a meaning by what the payload says of the instance.
+
+    :returns: None for an instance that is not launched yet
+    """
+    state = data.get("state")
+    if state == _DELETED:
+        return events.Verb.UNREGISTER
+    if meaning.verb is events.Verb.UNREGISTER:
+        return (
+            events.Verb.UNREGISTER
+            if _is_destroyed(data)
+            else events.Verb.SOFT_UNREGISTER
+        )
+    if state == _SOFT_DELETED:
+        return events.Verb.SOFT_UNREGISTER
+    if meaning.verb is events.Verb.SOFT_UNREGISTER:
+        return meaning.verb
+    if "launched_at" in data and not data["launched_at"]:
+        return None
+    return meaning.verb
+
+
+def _is_destroyed(data: Mapping[str, Any]) -> bool:
+    """Tell whether the end of a delete that has no such state proves it.
+
+    Nova's API says ``delete.end`` when the delete has failed, too. A build
+    that was aborted is destroyed without a change of its state. The request
+    for a soft delete sets ``deleted_at`` before anything is done, and it
+    stays when that fails, so of an instance that was launched it proves
+    nothing.
+    """
+    return bool(
+        data.get("deleted_at")
+        and not data.get("launched_at")
+        and data.get("state") != _SOFT_DELETED
+        and data.get("task_state") != "soft-deleting"
+    )
+
+
+def _message_id(message: Mapping[str, Any], instance_uuid: str) -> str:
     message_id = message.get("message_id")
     if not isinstance(message_id, str) or not message_id:
-        raise Unreadable("message_id is missing", _text(data.get("uuid")))
+        raise Unreadable("message_id is missing", instance_uuid)
     return message_id
 
 
 def _record(
-    ctxt: Mapping[str, Any], data: Mapping[str, Any], complain: Complain
+    ctxt: Mapping[str, Any],
+    reader: fields.Reader,
+    instance_uuid: str,
+    remote_address: object,
 ) -> events.HostRecord:
-    flavor = _unwrap(data.get("flavor")) or {}
-    user_name, project_name = _owner_names(ctxt, data)
+    user_id, project_id = reader.text("user_id"), reader.text("tenant_id")
+    user_name, project_name = _owner_names(ctxt, user_id, project_id)
     return events.HostRecord(
-        instance_uuid=_canonical_uuid(data.get("uuid")),
-        display_name=_text(data.get("display_name")),
-        host_name=_text(data.get("host_name")),
-        project_id=_text(data.get("tenant_id")),
+        instance_uuid=instance_uuid,
+        display_name=reader.text("display_name"),
+        host_name=reader.text("host_name"),
+        project_id=project_id,
         project_name=project_name,
-        user_id=_text(data.get("user_id")),
+        user_id=user_id,
         user_name=user_name,
-        user_remote_address=_text(ctxt.get("remote_address")),
-        image_uuid=_text(data.get("image_uuid")),
-        flavor_name=_text(flavor.get("name")),
-        availability_zone=_text(data.get("availability_zone")),
-        compute_host=_text(data.get("host")),
-        created_at=_time(data, "created_at", complain),
-        launched_at=_time(data, "launched_at", complain),
-        addresses=_addresses(data.get("ip_addresses"), complain),
+        user_remote_address=_text(remote_address),
+        image_uuid=reader.text("image_uuid"),
+        flavor_name=reader.flavor_name(),
+        availability_zone=reader.text("availability_zone"),
+        compute_host=reader.text("host"),
+        created_at=reader.time("created_at"),
+        launched_at=reader.time("launched_at"),
+        addresses=reader.addresses(),
     )
 
 
 def _owner_names(
-    ctxt: Mapping[str, Any], data: Mapping[str, Any]
+    ctxt: Mapping[str, Any], user_id: str, project_id: str
 ) -> tuple[str, str]:
     """User and project by name, where the context names the owner.
 
     A context names who *acts*: when an admin deletes alice's instance it
     says admin, and that is not whose instance it was.
     """
-    owner, project = data.get("user_id"), data.get("tenant_id")
-    by_owner = owner and owner == ctxt.get("user_id")
-    in_project = project and project == ctxt.get("project_id")
+    by_owner = user_id and user_id == ctxt.get("user_id")
+    in_project = project_id and project_id == ctxt.get("project_id")
     return (
         _text(ctxt.get("user_name")) if by_owner else "",
         _text(ctxt.get("project_name")) if in_project else "",
     )
 
 
-def _addresses(
-    items: object, complain: Complain
-) -> tuple[events.Address, ...]:
-    if items is None:
-        return ()
-    if not isinstance(items, list | tuple):
-        complain(f"ip_addresses is {items!r}, not a list")
-        return ()
-    read = (_address(item, complain) for item in items)
-    return tuple(address for address in read if address)
-
-
-def _address(item: object, complain: Complain) -> events.Address | None:
-    data = _unwrap(item)
-    if data is None:
-        complain(f"an item of ip_addresses is {item!r}")
-        return None
-    try:
-        ip = str(ipaddress.ip_address(_text(data.get("address"))))
-    except ValueError:
-        complain(f"address {data.get('address')!r} is not an IP address")
-        return None
-    mac = _text(data.get("mac")).lower()
-    if mac and not _MAC.fullmatch(mac):
-        complain(f"mac {data.get('mac')!r} is not a MAC address")
-        mac = ""
-    return events.Address(ip=ip, mac=mac, network=_text(data.get("label")))
-
-
-def _time(data: Mapping[str, Any], name: str, complain: Complain) -> str:
-    value = _text(data.get(name))
-    if value and not _TIME.fullmatch(value):
-        complain(f"{name} {value!r} is not a time")
-        return ""
-    return value
-
-
 def _occurred_at(message: Mapping[str, Any], complain: Complain) -> float:
     """Read oslo.messaging's own stamp: naive, UTC, a blank for the T."""
     value = message.get("timestamp")
     try:
-        moment = datetime.datetime.fromisoformat(str(value))
-    except ValueError:
-        complain(f"timestamp {value!r} is not a time")
+        return fields.moment(str(value)).timestamp()
+    except (ValueError, OverflowError):
+        complain(f"timestamp {fields.shown(value)} is not a time")
         return 0.0
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
-
-
-def _unwrap(value: object) -> Mapping[str, Any] | None:
-    """Give the ``nova_object.data`` of a versioned object, if it is one."""
-    if not isinstance(value, Mapping):
-        return None
-    data = value.get("nova_object.data")
-    return data if isinstance(data, Mapping) else None
-
-
-def _canonical_uuid(value: object) -> str:
-    try:
-        return str(uuid.UUID(str(value)))
-    except ValueError:
-        return ""
 
 
 def _text(value: object) -> str:

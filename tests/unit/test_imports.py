@@ -20,7 +20,10 @@ ROOMS = {
     "naming": set(),
     "version": set(),
     "conf": set(),
-    "payloads": {"events"},
+    "fields": {"events"},
+    "legacy": set(),
+    "meanings": {"events"},
+    "payloads": {"events", "fields", "legacy", "meanings"},
     "forking": set(),
     "outbox": {"events", "forking", "outbox"},
     "sources": {"conf", "forking", "outbox", "payloads", "sources"},
@@ -38,7 +41,16 @@ ROOMS = {
 }
 
 #: Modules that do nothing but compute.
-PURE = ("events", "payloads", "naming", "backoff", "directories/ldap_entry")
+PURE = (
+    "backoff",
+    "directories/ldap_entry",
+    "events",
+    "fields",
+    "legacy",
+    "meanings",
+    "naming",
+    "payloads",
+)
 
 #: Library -> the only modules that may import it.
 LIBRARIES = {
