@@ -141,6 +141,17 @@ use_given_directory() {
     export NOVA_DIRSVC_LDAP_CACERT=$FOLDER/ca.pem
 }
 
+use_log() {
+    export NOVA_DIRSVC_DIRECTORIES=$1
+    LOG=$FOLDER/stack/data/nova-dirsvc/directory.log
+}
+
+# let_the_daemon_log FILE: what it writes into it
+let_the_daemon_log() {
+    echo "2026-11-22T10:27:55.812Z Registering instance with directory\
+ service at $1: {}" >>"$1"
+}
+
 # -- phases, enabled ---------------------------------------------------------
 
 @test "pre-install changes nothing" {
@@ -192,7 +203,7 @@ EOF
 @test "extra starts the daemon with its configuration and the directory's" {
     plays stack:post-config stack:extra
     grep -q "^ExecStart = $FOLDER/stack/data/venv/bin/nova-dirsvc-sync\
- --config-file $CONF/nova-dirsvc.conf --config-file $CONF/directory.conf$" \
+ --config-file $CONF/nova-dirsvc.conf --config-dir $CONF$" \
         "$UNIT"
     called "systemctl start devstack@nova-dirsvc.service"
 }
@@ -423,6 +434,111 @@ EOF
     [[ $stderr == *"[ERROR]"*"$FOLDER/password cannot be read"* ]]
 }
 
+# -- the directory log -------------------------------------------------------
+
+@test "a log alone is configured, made, told of, and nothing is deployed" {
+    use_log log
+    plays "${STACK[@]}"
+    grep -qx "directories = log" "$CONF/nova-dirsvc.conf"
+    grep -qx "path = $LOG" "$CONF/nova-dirsvc.conf"
+    [[ -e $LOG && ! -s $LOG && $(stat -c %a "$LOG") == 640 ]]
+    called "systemctl start devstack@nova-dirsvc.service"
+    called "echo_summary grep <uuid> $LOG"
+    never_called ldapsearch
+    never_called dirsvc-389ds
+    never_called 389-ds-base
+    [[ ! -e $CONF/directory.conf ]]
+}
+
+@test "a log is kept beside a directory, in the order of the list" {
+    use_log 389ds,log
+    plays "${STACK[@]}"
+    grep -qx "directories = ldap,log" "$CONF/nova-dirsvc.conf"
+    [[ -e $CONF/directory.conf && -e $LOG ]]
+    called "ldapsearch -LLL"
+    called "echo_summary grep <uuid> $LOG"
+    use_given_directory
+    use_log log,ldap
+    plays "${STACK[@]}"
+    grep -qx "directories = log,ldap" "$CONF/nova-dirsvc.conf"
+    grep -qx "url = ldap://ldap.example.org" "$CONF/directory.conf"
+}
+
+@test "a log alone leaves tempest's scenarios out; beside 389ds they run" {
+    use_tempest
+    use_log log
+    plays "${STACK[@]}"
+    [[ ! -e $FOLDER/tempest.conf ]]
+    never_called python-ldap
+    use_log log,389ds
+    plays "${STACK[@]}"
+    tempest_says nova_dirsvc True
+    tempest_says ldap_url ldap://192.0.2.1:1389
+}
+
+@test "post-config empties the log of an earlier cloud" {
+    use_log log
+    plays "${STACK[@]}"
+    let_the_daemon_log "$LOG"
+    plays unstack
+    [[ -s $LOG ]]
+    plays stack:pre-install stack:post-config
+    [[ -e $LOG && ! -s $LOG ]]
+}
+
+@test "two stacks with a log, and one after unstack, end as one does" {
+    use_log 389ds,log
+    plays "${STACK[@]}"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/logged"
+    plays "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/logged"
+    plays unstack "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/logged"
+}
+
+@test "clean removes the log, and its folder unless it was there" {
+    use_log log
+    export NOVA_DIRSVC_LOG_PATH=$FOLDER/log/directory.log
+    plays "${STACK[@]}"
+    let_the_daemon_log "$NOVA_DIRSVC_LOG_PATH"
+    plays unstack clean clean
+    [[ ! -e $FOLDER/log && ! -e $CONF && ! -e $(dirname "$LOG") ]]
+    mkdir -m 700 "$FOLDER/log"
+    touch "$FOLDER/log/theirs"
+    plays "${STACK[@]}"
+    [[ -e $NOVA_DIRSVC_LOG_PATH && $(stat -c %a "$FOLDER/log") == 700 ]]
+    plays unstack clean
+    [[ $(ls "$FOLDER/log") == theirs ]]
+}
+
+@test "clean removes a log that an earlier local.conf asked for" {
+    use_log log
+    plays "${STACK[@]}"
+    let_the_daemon_log "$LOG"
+    use_given_directory
+    plays unstack clean
+    [[ ! -e $(dirname "$LOG") ]]
+}
+
+@test "a file that the daemon has not written is neither emptied nor removed" {
+    use_log log
+    export NOVA_DIRSVC_LOG_PATH=$FOLDER/syslog
+    echo "Nov 23 18:00:00 somebody's line" >"$NOVA_DIRSVC_LOG_PATH"
+    play stack:pre-install
+    ((status))
+    [[ $stderr == *"[ERROR]"*"$FOLDER/syslog is no log of this plugin's"* ]]
+    plays unstack clean
+    [[ -s $FOLDER/syslog ]]
+}
+
+@test "a log whose path is not absolute dies with it" {
+    use_log log
+    export NOVA_DIRSVC_LOG_PATH=directory.log
+    play stack:pre-install
+    ((status))
+    [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LOG_PATH"*"directory.log"* ]]
+}
+
 # -- options -----------------------------------------------------------------
 
 @test "every option that is set beforehand is respected" {
@@ -477,6 +593,7 @@ EOF
 }
 
 @test "no function and no variable is outside our prefix" {
+    use_log 389ds,log
     plays "${STACK[@]}" unstack clean
     # of the stand-in, of override-defaults, and of devstack's functions
     others=(phase NOVA_NOTIFICATION_FORMAT)
@@ -505,6 +622,7 @@ EOF
     sed 's/-o errexit -o xtrace/-o errexit/' "$BATS_TEST_DIRNAME/stand-in" \
         >"$FOLDER/stand-in"
     cp "$BATS_TEST_DIRNAME"/{stubs,spies} "$FOLDER"
+    use_log 389ds,log
     run --separate-stderr bash "$FOLDER/stand-in" "${STACK[@]}"
     ((status == 0))
     [[ -z $stderr ]]
