@@ -4,7 +4,7 @@
 # container.sh: a Debian in a folder, with its own systemd and the host's
 # network. Sourced by ``run``.
 #
-# Uses: TOOL_DIR, WORK, SUITE, DEBIAN_MIRROR
+# Uses: TOOL_DIR, WORK, SUITE, DEBIAN_MIRROR, VIRT_DRIVER
 
 CONTAINER=devstack # its host name
 BASE=$WORK/base-$SUITE
@@ -84,6 +84,9 @@ function _configure_units {
     done
     cp -a "$TOOL_DIR/inside/." "$ROOT/"
     chown -R 0:0 "$ROOT"/etc/systemd/system{,.conf.d} "$ROOT/usr/local"
+    # the fake driver adds a number to the name of its host
+    echo "CHASSIS=$CONTAINER$([[ $VIRT_DRIVER != fake ]] || echo 1)" \
+        >"$ROOT/etc/default/container-ovn"
 }
 
 # boot_container FOLDER ...: boot the root folder and wait until systemd has

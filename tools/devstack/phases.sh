@@ -25,7 +25,8 @@ CHECKOUT=$(cd "$TOOL_DIR/../.." && pwd)
 PLUGIN=$WORK/plugin/nova_dirsvc_plugin.git
 PLUGIN_BRANCH=under-test
 DEVSTACK=/opt/stack/devstack
-IMAGE=/opt/stack/cirros-0.6.3-x86_64-disk.img
+# Without .img or .tar.gz, it is the image's name in glance
+IMAGE=/opt/stack/guest
 
 function phase_root {
     halt_container
@@ -35,8 +36,7 @@ function phase_root {
     git clone --branch "$DEVSTACK_BRANCH" "$DEVSTACK_REPO" "$ROOT$DEVSTACK"
     echo "= devstack $(git -C "$ROOT$DEVSTACK" rev-parse --short HEAD)," \
         "plugin $(git -C "$PLUGIN" log -1 --format='%h %s' "$PLUGIN_BRANCH")"
-    # The fake driver boots no image; glance wants one all the same.
-    truncate --size=1M "$ROOT$IMAGE"
+    make_image
     write_local_conf
     install "$TOOL_DIR/check" "$ROOT/opt/stack/check"
     chroot "$ROOT" chown -R stack: /opt/stack
@@ -61,12 +61,33 @@ function publish_plugin {
     git -C "$PLUGIN" branch --force "$PLUGIN_BRANCH" "$commit"
 }
 
+# The fake driver boots no image; glance wants one all the same.
+function make_image {
+    local guest=$WORK/guest-$SUITE.tar.gz
+    if [[ $VIRT_DRIVER == fake ]]; then
+        truncate --size=1M "$ROOT$IMAGE.img"
+        return
+    fi
+    if [[ ! -e $guest ]]; then
+        install "$TOOL_DIR/make-guest" "$ROOT/root/make-guest"
+        chroot "$ROOT" /root/make-guest "/root/guest.tar.gz"
+        mv "$ROOT/root/guest.tar.gz" "$guest"
+    fi
+    cp "$guest" "$ROOT$IMAGE.tar.gz"
+}
+
 function write_local_conf {
+    local image
+    image=$(cd "$ROOT" && ls ".$IMAGE".*)
     sed -e "s|@GIT_BASE@|$GIT_BASE|" -e "s|@PLUGIN@|file://$PLUGIN|" \
         -e "s|@PLUGIN_BRANCH@|$PLUGIN_BRANCH|" \
-        -e "s|@IMAGE_URL@|file://$IMAGE|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
+        -e "s|@VIRT_DRIVER@|$VIRT_DRIVER|" -e "s|@DIRECTORIES@|$DIRECTORIES|" \
+        -e "s|@IMAGE_URL@|file://${image#.}|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
         -e "s|@LDAPS_PORT@|$LDAPS_PORT|" \
         "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
+    if [[ $VIRT_DRIVER == libvirt ]]; then
+        cat "$TOOL_DIR/local.conf.libvirt" >>"$ROOT$DEVSTACK/local.conf"
+    fi
     if has_scenarios; then
         cat "$TOOL_DIR/local.conf.tempest" >>"$ROOT$DEVSTACK/local.conf"
     fi
@@ -94,7 +115,7 @@ function phase_stack {
 }
 
 function phase_check {
-    as_stack /opt/stack/check
+    as_stack /opt/stack/check "$VIRT_DRIVER" "${IMAGE##*/}"
 }
 
 # Whether the plugin that is tested brings a plugin for tempest, too.
