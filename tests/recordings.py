@@ -6,7 +6,6 @@ import copy
 import json
 import pathlib
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 _FOLDER = pathlib.Path(__file__).with_name("recordings")
@@ -14,52 +13,58 @@ _FOLDER = pathlib.Path(__file__).with_name("recordings")
 Context = dict[str, Any]
 Message = dict[str, Any]
 
+#: The scenarios that are there, all but one of versioned notifications.
+SCENARIOS = tuple(sorted(path.stem for path in _FOLDER.glob("*.jsonl")))
+LEGACY = "legacy_unversioned"
 
-def notification(scenario: str, event_type: str) -> tuple[Context, Message]:
+
+def scenario(name: str) -> list[tuple[Context, Message]]:
+    """Give context and message of all of a scenario, in order of arrival."""
+    lines = (_FOLDER / f"{name}.jsonl").read_text().splitlines()
+    return [(line["ctxt"], line["message"]) for line in map(json.loads, lines)]
+
+
+def notification(name: str, event_type: str) -> tuple[Context, Message]:
     """Give context and message of the first one of a type in a scenario."""
-    for ctxt, message in scenario_notifications(scenario):
+    for ctxt, message in scenario(name):
         if message["event_type"] == event_type:
             return ctxt, message
-    raise LookupError(f"no {event_type} in {scenario}")
-
-
-def scenario_notifications(
-    scenario: str,
-) -> Iterator[tuple[Context, Message]]:
-    """Give all of a scenario, in order, as a driver gets them."""
-    for path in sorted((_FOLDER / scenario).glob("*.json")):
-        recorded = json.loads(path.read_text())
-        message = {
-            "event_type": recorded["event_type"],
-            "payload": recorded["payload"],
-            "priority": recorded["priority"].upper(),
-            "publisher_id": recorded["publisher_id"],
-            **recorded["metadata"],
-        }
-        yield recorded["ctxt"], message
+    raise LookupError(f"no {event_type} in {name}")
 
 
 def create_end(
     instance_uuid: str | None = None, **changes: Any
 ) -> tuple[Context, Message]:
     """Give alice's boot, of another instance or with other values."""
-    return _varied("instance.create.end", instance_uuid, changes)
+    return varied("instance.create.end", instance_uuid, **changes)
 
 
 def delete_end(
     instance_uuid: str | None = None, **changes: Any
 ) -> tuple[Context, Message]:
     """Give alice's delete, of another instance or with other values."""
-    return _varied("instance.delete.end", instance_uuid, changes)
+    return varied("instance.delete.end", instance_uuid, **changes)
 
 
-def _varied(
-    event_type: str, instance_uuid: str | None, changes: dict[str, Any]
+def varied(
+    event_type: str,
+    instance_uuid: str | None = None,
+    name: str = "boot_delete",
+    /,
+    **changes: Any,
 ) -> tuple[Context, Message]:
-    ctxt, message = copy.deepcopy(notification("boot_delete", event_type))
+    """Give the last one of a type in a scenario, with other values."""
+    ctxt, message = copy.deepcopy(
+        [
+            (ctxt, message)
+            for ctxt, message in scenario(name)
+            if message["event_type"] == event_type
+        ][-1]
+    )
     message["message_id"] = str(uuid.uuid4())
-    data = message["payload"]["nova_object.data"]
+    payload = message["payload"]
+    data = payload.get("nova_object.data", payload)
     if instance_uuid is not None:
-        data["uuid"] = instance_uuid
+        data["instance_id" if data is payload else "uuid"] = instance_uuid
     data.update(changes)
     return ctxt, message
