@@ -17,6 +17,15 @@ nova-dirsvc-sync all name the same file. Its folder belongs to a group that
 all their users are in, and carries the set-group-id bit.
 """,
     ),
+    cfg.BoolOpt(
+        "record_users",
+        default=True,
+        help="""
+Whether user names and the addresses that requests came from are recorded.
+When false, they are neither stored nor written to any directory; user ids
+are.
+""",
+    ),
 ]
 
 #: What nova-dirsvc-sync reads, from its own file.

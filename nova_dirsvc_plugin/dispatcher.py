@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes one directory from the outbox to where the outbox says.
 
-Claim a batch, let the driver apply it, settle each entry by its outcome:
-that is :meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
+Claim a batch, decide what it asks for, ask Nova where that is late news, let
+the driver apply it, settle each entry by its outcome: that is
+:meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
 *Unavailable* is waited out and never counts; *rejected* is tried a few
 times and then buried. An entry that is put off makes room for the others.
 """
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from nova_dirsvc_plugin import backoff, outbox
+from nova_dirsvc_plugin import backoff, decision, outbox, standing
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ RECHECK_INTERVAL = 0.5
 #: Entries that a directory is tried with while it is out: an old and a new.
 PROBE = 2
 
+#: Seconds within which a driver is done with what it was given.
+GRACE = 30.0
+
 #: Seconds between two reports of the same outage.
 REPORT_INTERVAL = 60.0
 
@@ -40,16 +44,33 @@ class Settings:
 
     :ivar batch_size: entries that the driver is given at a time
     :ivar max_attempts: refusals after which an entry is buried
+    :ivar late_after: seconds after which news is late
     """
 
     batch_size: int = 128
     max_attempts: int = 5
+    late_after: float = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Write:
+    """What a directory is to be told, for which entry.
+
+    :ivar because: Nova's answer, where it was asked
+    """
+
+    entry: outbox.Entry
+    wanted: standing.Standing
+    because: str = ""
+    repeat: bool = False
 
 
 class Dispatcher:
     """Delivers to one directory, in one thread.
 
     :param name: the directory's name, under which progress is kept
+    :param ask: asks Nova how things stand; None where it cannot be asked,
+        and late news is taken as it is
     """
 
     def __init__(
@@ -60,6 +81,7 @@ class Dispatcher:
         settings: Settings,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
+        ask: standing.Ask | None = None,
     ) -> None:
         self._name = name
         self._directory = directory
@@ -67,20 +89,22 @@ class Dispatcher:
         self._settings = settings
         self._clock = clock
         self._uniform = uniform
+        self._in_turn = directory.RECORDS_EVENTS
+        self._ask = None if self._in_turn else ask
         self._failures = 0
         self._reported_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; the batch in hand is finished."""
         while not stop.is_set():
-            changes = -1
+            changes, failures = -1, self._failures
             try:
                 changes = self._outbox.changes()
                 busy = self.step()
             except outbox.OutboxError as error:
                 self._out_of_reach(str(error))
                 busy = False
-            if self._failures:
+            if self._failures > failures or (self._failures and not busy):
                 stop.wait(backoff.full_jitter(self._failures, self._uniform))
             elif not busy:
                 self._wait_for_change(stop, changes)
@@ -94,26 +118,83 @@ class Dispatcher:
             be delivered again
         """
         limit = PROBE if self._failures else self._settings.batch_size
-        claim = self._outbox.claim(self._name, limit)
+        claim = self._outbox.claim(self._name, limit, self._in_turn)
         if not claim:
             return False
-        readable = [item for item in claim.entries if not item.unreadable]
-        outcomes = self._apply([_change(entry) for entry in readable])
-        self._judge(readable, outcomes)
-        settlements = [
-            self._settlement(entry, outcome)
-            for entry, outcome in zip(readable, outcomes, strict=True)
-        ] + [
-            outbox.Settlement(entry, outbox.State.BURIED, entry.unreadable)
-            for entry in claim.entries
-            if entry.unreadable
-        ]
+        writes, settlements = self._decided(claim)
+        if self._ask:
+            writes, unsure = self._asked(writes, self._ask)
+            settlements += unsure
+        if writes:
+            outcomes = self._apply([_change(write) for write in writes])
+            self._judge([write.entry for write in writes], outcomes)
+            settlements += [
+                self._settlement(write, outcome)
+                for write, outcome in zip(writes, outcomes, strict=True)
+            ]
         self._outbox.settle(self._name, claim, settlements)
         for settlement in settlements:
             self._log(settlement)
-        for entry in claim.late:
-            self._say(logging.INFO, entry, "dropped", "unregistered before")
         return True
+
+    # -- what to write -----------------------------------------------------
+
+    def _decided(
+        self, claim: outbox.Claim
+    ) -> tuple[list[_Write], list[outbox.Settlement]]:
+        """Give the writes that a claim asks for, and what needs none."""
+        decide = decision.by_event if self._in_turn else decision.by_total
+        writes, settlements = [], []
+        for turn in claim.turns:
+            decided = decide(turn)
+            if decided.lead and decided.wanted:
+                writes.append(
+                    _Write(decided.lead, decided.wanted, repeat=turn.repeat)
+                )
+            settlements += [
+                outbox.Settlement(entry, outbox.State.SKIPPED, why)
+                for entry, why in decided.skipped
+            ] + [
+                outbox.Settlement(entry, outbox.State.BURIED, entry.unreadable)
+                for entry in turn.entries
+                if entry.unreadable
+            ]
+        return writes, settlements
+
+    def _asked(
+        self, writes: Sequence[_Write], ask: standing.Ask
+    ) -> tuple[list[_Write], list[outbox.Settlement]]:
+        """Put Nova's answer in the place of late news.
+
+        :returns: what to write, and what to put off since Nova was no help
+        """
+        now = self._clock()
+        late = [
+            write.wanted.record.instance_uuid
+            for write in writes
+            if not write.repeat
+            and decision.is_late(write.wanted, now, self._settings.late_after)
+        ]
+        answers = ask(late) if late else {}
+        sure, unsure = [], []
+        for write in writes:
+            answer = answers.get(write.wanted.record.instance_uuid)
+            if isinstance(answer, standing.Unsure):
+                unsure.append(
+                    self._put_off(write.entry, f"late, {answer.reason}")
+                )
+            elif answer is None:
+                sure.append(write)
+            else:
+                record = answer.record.completed(write.wanted.record)
+                sure.append(
+                    dataclasses.replace(
+                        write,
+                        wanted=dataclasses.replace(answer, record=record),
+                        because=f"late, and Nova says {answer.verb}",
+                    )
+                )
+        return sure, unsure
 
     # -- the directory -----------------------------------------------------
 
@@ -192,20 +273,14 @@ class Dispatcher:
     # -- one entry ---------------------------------------------------------
 
     def _settlement(
-        self, entry: outbox.Entry, outcome: base.Outcome
+        self, write: _Write, outcome: base.Outcome
     ) -> outbox.Settlement:
+        entry = write.entry
+        if write.repeat:
+            return self._repeated(entry, outcome)
         if isinstance(outcome, base.Done):
-            return outbox.Settlement(entry, outbox.State.DONE)
-        deferrals = entry.deferrals + 1
-        deferred = outbox.Settlement(
-            entry,
-            outbox.State.DEFERRED,
-            reason=outcome.reason,
-            attempts=entry.attempts,
-            deferrals=deferrals,
-            not_before=self._clock()
-            + backoff.full_jitter(deferrals, self._uniform),
-        )
+            return self._done(write)
+        deferred = self._put_off(entry, outcome.reason)
         if isinstance(outcome, base.Unavailable):
             return deferred
         attempts = entry.attempts + 1
@@ -223,11 +298,60 @@ class Dispatcher:
             not_before=self._clock() + wait,
         )
 
+    def _put_off(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
+        deferrals = entry.deferrals + 1
+        return outbox.Settlement(
+            entry,
+            outbox.State.DEFERRED,
+            reason=reason,
+            attempts=entry.attempts,
+            deferrals=deferrals,
+            not_before=self._clock()
+            + backoff.full_jitter(deferrals, self._uniform),
+        )
+
+    def _done(self, write: _Write) -> outbox.Settlement:
+        """Settle what was done; a removal that is young is done once more.
+
+        Another process may be about to deliver older news of the instance.
+        What it delivers unasked is younger than ``late_after``: so when that
+        time is over, a second removal meets whatever came of it.
+        """
+        done = outbox.Settlement(write.entry, outbox.State.DONE, write.because)
+        over = write.wanted.as_of + self._settings.late_after
+        if (
+            self._in_turn
+            or not write.wanted.verb.removes
+            or over < self._clock()
+        ):
+            return done
+        return dataclasses.replace(
+            done, state=outbox.State.REPEAT, not_before=over + GRACE
+        )
+
+    def _repeated(
+        self, entry: outbox.Entry, outcome: base.Outcome
+    ) -> outbox.Settlement:
+        """Settle the second of two removals: what is refused now is none."""
+        if isinstance(outcome, base.Unavailable):
+            return dataclasses.replace(
+                self._put_off(entry, outcome.reason),
+                state=outbox.State.REPEAT,
+            )
+        why = "once more"
+        if isinstance(outcome, base.Rejected):
+            why = f"not once more: {outcome.reason}"
+        return outbox.Settlement(entry, outbox.State.SKIPPED, why)
+
     def _log(self, settlement: outbox.Settlement) -> None:
         entry, reason = settlement.entry, settlement.reason
         match settlement.state:
-            case outbox.State.DONE:
-                self._say(logging.INFO, entry, "delivered")
+            case outbox.State.REPEAT if settlement.deferrals:
+                self._say(logging.DEBUG, entry, "not yet once more", reason)
+            case outbox.State.DONE | outbox.State.REPEAT:
+                self._say(logging.INFO, entry, "delivered", reason)
+            case outbox.State.SKIPPED:
+                self._say(logging.DEBUG, entry, "skipped", reason)
             case outbox.State.DEFERRED:
                 # While all is out, one line says so for all of them.
                 level = logging.DEBUG if self._failures else logging.WARNING
@@ -265,5 +389,6 @@ class Dispatcher:
                 return
 
 
-def _change(entry: outbox.Entry) -> base.Change:
-    return base.Change(entry.event.verb, entry.event.record)
+def _change(write: _Write) -> base.Change:
+    wanted = write.wanted
+    return base.Change(wanted.verb, wanted.record, wanted.as_of)

@@ -55,9 +55,10 @@ class HostRecord:
     """All that a directory may learn about one instance.
 
     Only ``instance_uuid`` is sure to be there: what Nova did not say is an
-    empty string, and addresses that it did not speak of are None. Times are as Nova prints them (``2026-11-22T10:27:53Z``).
-    Texts are the tenant's own, of any characters: who writes them into a
-    DN, a file or a header escapes them there.
+    empty string, and addresses that it did not speak of are None. Times are
+    as Nova prints them (``2026-11-22T10:27:53Z``). Texts are the tenant's
+    own, of any characters: who writes them into a DN, a file or a header
+    escapes them there.
     """
 
     instance_uuid: str

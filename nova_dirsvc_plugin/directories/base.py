@@ -19,10 +19,16 @@ from nova_dirsvc_plugin import events
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to do: register or unregister what the record says."""
+    """One thing to do about one instance.
+
+    :ivar verb: all but the two that remove ask for the same: an entry that
+        is as the record
+    :ivar as_of: epoch seconds, the time of the news that asks for it
+    """
 
     verb: events.Verb
     record: events.HostRecord
+    as_of: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,19 +60,30 @@ class WrongOption(Exception):
 class Directory(abc.ABC):
     """One directory service.
 
-    Both verbs are idempotent. *register* makes the entry equal to the
-    record, whether or not there was one. *unregister* removes it; that there
-    is none is success. An entry that carries another owner mark is never
-    changed: that is Rejected.
+    All verbs are idempotent. *register*, *refresh* and *restore* make the
+    entry equal to the record, whether or not there was one; what the record
+    does not know (:meth:`events.HostRecord.completed`) stays as it was.
+    *unregister* and *soft-unregister* remove it; that there is none is
+    success. An entry that carries another owner mark is never changed: that
+    is Rejected.
+
+    Others write to the same directory, whose news may be newer: an entry
+    keeps the time of the news that it rests on, and a change that is older
+    adds no more than what was not known; it is Done. *unregister* alone is
+    for ever, and heeds no time.
 
     :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
         group that has the driver's name
+    :cvar RECORDS_EVENTS: it is no directory of how things stand but a record
+        of what happened: it is told of each event in turn, and heeds no
+        time
     :param options: that group
     :param owner: the owner mark
     :raises WrongOption: an option makes no sense
     """
 
     OPTS: ClassVar[Sequence[Any]] = ()
+    RECORDS_EVENTS: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __init__(self, options: Any, owner: str) -> None: ...

@@ -32,6 +32,9 @@ _PAGE_SIZE = 1000
 #: Entries that are looked up by one search (OpenLDAP gives 500 at most).
 _LOOK_UP_SIZE = 128
 
+#: Tries to change an entry that others change at the same time.
+_TRIES = 5
+
 #: After these the connection is of no more use.
 _BROKEN = (
     ldap.SERVER_DOWN,
@@ -66,8 +69,11 @@ _CERTIFICATE_CHECKS = {
     "never": ldap.OPT_X_TLS_NEVER,
 }
 
+#: What is read of an entry that is to be removed.
+_TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
+
 _Request = tuple[str, tuple[Any, ...]]
-_Owners = dict[str, Sequence[bytes]]
+_Found = dict[str, ldap_entry.Attributes]
 _Conversation = Generator[_Request, Any, base.Outcome]
 
 
@@ -101,13 +107,13 @@ class LdapDirectory(base.Directory):
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
         try:
             self._connect()
-            owners = self._owners(changes)
+            found = self._found(changes)
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in changes]
         line: pipeline.Pipeline[_Request, Any, base.Outcome]
         line = pipeline.Pipeline(self._send, self._receive, _WINDOW)
         return line.run(
-            [self._conversation(change, owners) for change in changes],
+            [self._conversation(change, found) for change in changes],
             base.Unavailable,
         )
 
@@ -122,7 +128,7 @@ class LdapDirectory(base.Directory):
             found, answers = self._search(condition, ldap_entry.MANAGED, page)
             for entry in found:
                 # The filter takes any case for ours.
-                if self._is_ours(entry[ldap_entry.OWNER_MARK]):
+                if self._is_ours(entry):
                     yield ldap_entry.record(entry)
             page.cookie = next(
                 (
@@ -142,8 +148,8 @@ class LdapDirectory(base.Directory):
 
     # -- one change --------------------------------------------------------
 
-    def _owners(self, changes: Sequence[base.Change]) -> _Owners:
-        """Read whose the entries are that are to be unregistered.
+    def _found(self, changes: Sequence[base.Change]) -> _Found:
+        """Read whose the entries are that are to be removed, and as of when.
 
         389 DS knows no assertion control (RFC 4528), so we look before we
         delete; many at a time, which costs a tenth of one by one.
@@ -153,72 +159,90 @@ class LdapDirectory(base.Directory):
         uuids = [
             change.record.instance_uuid
             for change in changes
-            if change.verb is events.Verb.UNREGISTER
+            if change.verb.removes
         ]
-        owners: _Owners = {}
+        found: _Found = {}
         for start in range(0, len(uuids), _LOOK_UP_SIZE):
             some = uuids[start : start + _LOOK_UP_SIZE]
             condition = ldap.filter.filter_format(
                 f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
             )
-            names = [ldap_entry.RDN, ldap_entry.OWNER_MARK]
-            for found in self._search(condition, names)[0]:
-                uuid = found[ldap_entry.RDN][0].decode().lower()
-                owners[uuid] = found.get(ldap_entry.OWNER_MARK, [])
-        return owners
+            for entry in self._search(condition, _TO_REMOVE)[0]:
+                uuid = entry[ldap_entry.RDN][0].decode().lower()
+                found[uuid] = entry
+        return found
 
     def _conversation(
-        self, change: base.Change, owners: _Owners
+        self, change: base.Change, found: _Found
     ) -> _Conversation:
         """Do one change; what the server says against it is the outcome."""
         instance_uuid = change.record.instance_uuid
         dn = ldap_entry.dn(instance_uuid, self._tree)
         try:
-            if change.verb is events.Verb.REGISTER:
-                return (yield from self._register(dn, change.record))
-            return (yield from self._unregister(dn, owners.get(instance_uuid)))
+            if change.verb.removes:
+                return (
+                    yield from self._remove(
+                        dn, change, found.get(instance_uuid)
+                    )
+                )
+            return (yield from self._keep(dn, change))
         except _NOT_NOW as error:
             return base.Unavailable(f"{_said(error)} ({dn})")
         except ldap.LDAPError as error:
             return base.Rejected(f"{_said(error)} ({dn})")
 
-    def _register(self, dn: str, record: events.HostRecord) -> _Conversation:
-        wanted = ldap_entry.attributes(record, self._owner)
+    def _keep(self, dn: str, change: base.Change) -> _Conversation:
+        wanted = ldap_entry.attributes(
+            change.record, self._owner, change.as_of
+        )
         try:
             yield "add_ext", (dn, list(wanted.items()))
         except ldap.ALREADY_EXISTS:
-            return (yield from self._correct(dn, wanted))
+            return (yield from self._correct(dn, change))
         return base.Done()
 
-    def _correct(
-        self, dn: str, wanted: ldap_entry.Attributes
-    ) -> _Conversation:
-        found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
-        if not self._is_ours(found.get(ldap_entry.OWNER_MARK, [])):
-            return _foreign(dn)
-        replace = ldap_entry.differences(found, wanted)
-        if replace:
-            modifications = [
-                (ldap.MOD_REPLACE, name, values or None)
-                for name, values in replace.items()
-            ]
-            yield "modify_ext", (dn, modifications)
+    def _correct(self, dn: str, change: base.Change) -> _Conversation:
+        """Bring an entry that is there up to date.
+
+        The time that was read is part of the modification: where another
+        writer was faster, the server refuses it, and we look again.
+        """
+        for _ in range(_TRIES):
+            found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
+            if not self._is_ours(found):
+                return _foreign(dn)
+            replace = ldap_entry.update(
+                found, change.record, self._owner, change.as_of
+            )
+            if not replace:
+                break
+            try:
+                yield "modify_ext", (dn, _modifications(found, replace))
+            except ldap.NO_SUCH_ATTRIBUTE:
+                continue
+            break
+        else:
+            return base.Unavailable(f"others change the entry ({dn})")
         return base.Done()
 
-    def _unregister(
-        self, dn: str, marks: Sequence[bytes] | None
+    def _remove(
+        self, dn: str, change: base.Change, found: ldap_entry.Attributes | None
     ) -> _Conversation:
         with contextlib.suppress(ldap.NO_SUCH_OBJECT):
-            if marks is None:
+            if found is None:
                 # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
-                found = yield _read(dn, [ldap_entry.OWNER_MARK])
-                marks = found.get(ldap_entry.OWNER_MARK, [])
-            if not self._is_ours(marks):
+                found = yield _read(dn, _TO_REMOVE)
+            if not self._is_ours(found):
                 return _foreign(dn)
-            yield "delete_ext", (dn,)
+            if (
+                change.verb is events.Verb.UNREGISTER
+                or ldap_entry.rests_on_time(found) <= change.as_of
+            ):
+                yield "delete_ext", (dn,)
         return base.Done()
 
-    def _is_ours(self, marks: Sequence[bytes]) -> bool:
+    def _is_ours(self, found: ldap_entry.Attributes) -> bool:
+        marks = found.get(ldap_entry.OWNER_MARK, [])
         return [mark.decode() for mark in marks] == [self._owner]
 
     # -- the connection ----------------------------------------------------
@@ -352,8 +376,25 @@ class LdapDirectory(base.Directory):
         return f"{url}: {_said(error)}"
 
 
-def _read(dn: str, names: list[str]) -> _Request:
-    return "search_ext", (dn, ldap.SCOPE_BASE, "(objectClass=*)", names)
+def _modifications(
+    found: ldap_entry.Attributes, replace: ldap_entry.Attributes
+) -> list[tuple[int, str, list[bytes] | None]]:
+    """Replace attributes, if the entry is still as of the time we read."""
+    made: list[tuple[int, str, list[bytes] | None]] = []
+    for name, values in replace.items():
+        if name == ldap_entry.AS_OF and found.get(name):
+            made.append((ldap.MOD_DELETE, name, list(found[name])))
+            made.append((ldap.MOD_ADD, name, list(values)))
+        else:
+            made.append((ldap.MOD_REPLACE, name, list(values) or None))
+    return made
+
+
+def _read(dn: str, names: Sequence[str]) -> _Request:
+    return (
+        "search_ext",
+        (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(names)),
+    )
 
 
 def _foreign(dn: str) -> base.Rejected:

@@ -8,6 +8,7 @@ the entry; and it is a UUID by the time it comes here, so nothing a tenant
 wrote is ever part of a DN.
 """
 
+import datetime
 import uuid
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,8 @@ Attributes = Mapping[str, Sequence[bytes]]
 
 OWNER_MARK = "novaOwnerMark"
 RDN = "novaInstanceUuid"
+#: The time of the news that the entry rests on.
+AS_OF = "novaAsOf"
 
 #: Attribute -> field of the record, for those that are plain strings.
 _STRINGS = {
@@ -47,6 +50,14 @@ MANAGED = (
     "macAddress",
 )
 
+#: What not every record knows, and so stays when a record is silent on it.
+_KEPT = ("novaProjectName", "novaUserName", "novaUserRemoteAddress")
+
+#: Attribute -> the class that goes with it.
+_ADDRESSES = {"ipHostNumber": "ipHost", "macAddress": "ieee802Device"}
+
+_STAMP = "%Y%m%d%H%M%S.%fZ"
+
 _CLASSES = ("top", "device", "novaInstance", "ipHost", "ieee802Device")
 
 
@@ -60,7 +71,7 @@ def dn(instance_uuid: str, tree: str) -> str:
 
 
 def attributes(
-    record: events.HostRecord, owner: str
+    record: events.HostRecord, owner: str, as_of: float
 ) -> dict[str, list[bytes]]:
     """Make the entry's attributes; none is empty.
 
@@ -79,6 +90,7 @@ def attributes(
         "cn": [name],
         RDN: [record.instance_uuid],
         OWNER_MARK: [owner],
+        AS_OF: [_stamp(as_of)],
         "ipHostNumber": list(ips),
         "macAddress": list(record.mac_addresses),
     }
@@ -91,6 +103,54 @@ def attributes(
         for name, values in made.items()
         if any(values)
     }
+
+
+def update(
+    found: Attributes, record: events.HostRecord, owner: str, as_of: float
+) -> dict[str, list[bytes]]:
+    """Say what to replace so that an entry takes in news.
+
+    :param found: the entry as it is
+    :param as_of: epoch seconds; news that is older than what the entry
+        rests on adds what the entry does not know, and no more
+    :returns: as :func:`differences`, and the time if the news is newer
+    """
+    wanted = attributes(record, owner, as_of)
+    rests_on = rests_on_time(found)
+    if as_of < rests_on:
+        return {
+            name: wanted[name]
+            for name in _KEPT
+            if name in wanted and not found.get(name)
+        }
+    for name in _KEPT:
+        if name not in wanted and found.get(name):
+            wanted[name] = list(found[name])
+    if record.addresses is None:
+        _keep_addresses(found, wanted)
+    replace = differences(found, wanted)
+    if as_of > rests_on or AS_OF not in found:
+        replace[AS_OF] = wanted[AS_OF]
+    return replace
+
+
+def rests_on_time(found: Attributes) -> float:
+    """Give the time of the news that an entry rests on, epoch seconds."""
+    (value,) = found.get(AS_OF, [b""])[:1]
+    try:
+        moment = datetime.datetime.strptime(value.decode(), _STAMP)
+    except ValueError:
+        return 0.0
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def _keep_addresses(found: Attributes, wanted: dict[str, list[bytes]]) -> None:
+    classes = {name.lower() for name in found.get("objectClass", [])}
+    for attribute, name in _ADDRESSES.items():
+        if found.get(attribute):
+            wanted[attribute] = list(found[attribute])
+        if name.lower().encode() in classes:
+            wanted["objectClass"].append(name.encode())
 
 
 def differences(
@@ -145,6 +205,12 @@ def _folded(name: str, values: Sequence[bytes]) -> set[bytes]:
     """Compare class names as LDAP does, all else to the letter."""
     fold = bytes.lower if name == "objectClass" else bytes
     return {fold(value) for value in values}
+
+
+def _stamp(as_of: float) -> str:
+    """Write a time as Generalized Time with a fraction (RFC 4517, 3.3.13)."""
+    moment = datetime.datetime.fromtimestamp(as_of, datetime.UTC)
+    return moment.strftime(_STAMP)
 
 
 def _generalized_time(iso: str) -> str:

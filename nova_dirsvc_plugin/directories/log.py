@@ -24,12 +24,8 @@ from oslo_config import cfg
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 
-_WORDS = {
-    events.Verb.REGISTER: "Registering instance with directory service at",
-    events.Verb.UNREGISTER: (
-        "Unregistering instance from directory service at"
-    ),
-}
+_REGISTERING = "Registering instance with directory service at"
+_UNREGISTERING = "Unregistering instance from directory service at"
 _LINE = re.compile(
     r"\S+ (?P<verb>Registering instance with|Unregistering instance from)"
     r" directory service at .*?: (?P<dict>\{.*\})\n"
@@ -39,9 +35,13 @@ _LINE = re.compile(
 class LogDirectory(base.Directory):
     """Appends to the file and syncs it once a batch.
 
+    What has changed about an instance is one more *Registering* line.
+
     The file may be rotated away at any time. After a crash the last lines
     may come twice.
     """
+
+    RECORDS_EVENTS = True
 
     OPTS = (
         cfg.StrOpt(
@@ -78,7 +78,8 @@ the path of the file itself.
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         text = json.dumps(change.record.essentials())
         address = self._address.encode("ascii", "backslashreplace").decode()
-        return f"{stamp} {_WORDS[change.verb]} {address}: {text}\n"
+        words = _UNREGISTERING if change.verb.removes else _REGISTERING
+        return f"{stamp} {words} {address}: {text}\n"
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A directory in memory: for trying things out, and the shortest driver."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,31 +10,53 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry: whose it is, what it says, and as of when."""
+
+    owner: str
+    record: events.HostRecord
+    as_of: float
+
+
 class MemoryDirectory(base.Directory):
     """Keeps the entries as long as the process lives.
 
-    :ivar content: instance uuid -> (owner mark, record)
+    :ivar content: instance uuid -> what is kept of it
     """
 
     def __init__(self, options: Any, owner: str) -> None:
         self._owner = owner
-        self.content: dict[str, tuple[str, events.HostRecord]] = {}
+        self.content: dict[str, Kept] = {}
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
         return [self._apply(change) for change in changes]
 
     def _apply(self, change: base.Change) -> base.Outcome:
-        key = change.record.instance_uuid
-        owner, _ = self.content.get(key, (self._owner, None))
-        if owner != self._owner:
+        key, record = change.record.instance_uuid, change.record
+        kept = self.content.get(key)
+        if kept is None:
+            if not change.verb.removes:
+                self.content[key] = Kept(self._owner, record, change.as_of)
+            return base.Done()
+        if kept.owner != self._owner:
             return base.Rejected("the entry carries another owner mark")
-        if change.verb is events.Verb.REGISTER:
-            self.content[key] = self._owner, change.record
+        if change.verb is events.Verb.UNREGISTER:
+            del self.content[key]
+        elif kept.as_of > change.as_of:
+            if not change.verb.removes:
+                self.content[key] = dataclasses.replace(
+                    kept, record=kept.record.completed(record)
+                )
+        elif change.verb.removes:
+            del self.content[key]
         else:
-            self.content.pop(key, None)
+            self.content[key] = Kept(
+                self._owner, record.completed(kept.record), change.as_of
+            )
         return base.Done()
 
     def entries(self) -> Iterator[events.HostRecord]:
-        for owner, record in list(self.content.values()):
-            if owner == self._owner:
-                yield record
+        for kept in list(self.content.values()):
+            if kept.owner == self._owner:
+                yield kept.record

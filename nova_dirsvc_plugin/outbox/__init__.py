@@ -7,8 +7,19 @@ from nova_dirsvc_plugin.outbox.values import (
     Claim,
     Entry,
     OutboxError,
+    Parked,
     Settlement,
     State,
+    Turn,
 )
 
-__all__ = ("Claim", "Entry", "Outbox", "OutboxError", "Settlement", "State")
+__all__ = (
+    "Claim",
+    "Entry",
+    "Outbox",
+    "OutboxError",
+    "Parked",
+    "Settlement",
+    "State",
+    "Turn",
+)

@@ -49,6 +49,23 @@ MIGRATIONS = (
         reason TEXT NOT NULL,
         notification TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE journal (
+        number INTEGER NOT NULL,
+        directory TEXT NOT NULL,
+        what TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        times INTEGER NOT NULL,
+        first_at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        PRIMARY KEY (number, directory, what, reason)) WITHOUT ROWID;
+    CREATE TABLE origin (
+        request_id TEXT PRIMARY KEY,
+        remote_address TEXT NOT NULL,
+        stored_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE INDEX origin_stored ON origin (stored_at);
+    CREATE INDEX exception_due ON exception (directory, state, not_before);
+    """,
 )
 
 

@@ -2,17 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements behind a claim and its settlement."""
 
-COLUMNS = (
-    "e.number, e.message_id, e.event_type, e.verb, e.occurred_at,"
-    " e.request_id, e.instance_uuid, e.record, e.stored_at"
-)
+STORE = """
+INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
+                   stored_at, request_id, record)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (message_id) DO NOTHING RETURNING number
+"""
+
+PARK = """
+INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
+                    notification)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (message_id) DO NOTHING RETURNING number
+"""
 
 #: The oldest entry of each instance, if it is put off no longer, those that
 #: have waited longest first. One that is put off for longer than any wait
 #: lasts was so by a clock that was wrong.
-DUE = f"""
-SELECT {COLUMNS}, x.attempts, x.deferrals
-FROM exception AS x JOIN entry AS e USING (number)
+DUE = """
+SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
+FROM exception AS x
 WHERE x.directory = ? AND x.state = 'deferred'
   AND (x.not_before <= ? OR x.not_before > ?)
   AND NOT EXISTS (
@@ -20,28 +29,44 @@ WHERE x.directory = ? AND x.state = 'deferred'
     WHERE older.directory = ? AND older.state = 'deferred'
       AND older.instance_uuid = x.instance_uuid AND older.number < x.number)
 ORDER BY x.not_before, x.number LIMIT ?
-"""  # noqa: S608 - constants only
+"""
 
-#: What came since, whether it must wait behind an exception of its instance,
-#: and whether the instance had been unregistered before it came.
-FRESH = f"""
-SELECT {COLUMNS}, 0, 0,
+#: What was delivered and is to be once more by now.
+REPEATS = """
+SELECT number, instance_uuid, attempts, deferrals FROM exception
+WHERE directory = ? AND state = 'repeat' AND not_before <= ?
+ORDER BY not_before LIMIT ?
+"""
+
+#: What came since, and whether it must wait behind another of its instance.
+FRESH = """
+SELECT e.number, e.instance_uuid,
   EXISTS (
     SELECT 1 FROM exception AS x
     WHERE x.directory = ? AND x.state = 'deferred'
-      AND x.instance_uuid = e.instance_uuid),
-  e.verb = 'register' AND EXISTS (
-    SELECT 1 FROM entry AS gone
-    WHERE gone.instance_uuid = e.instance_uuid
-      AND gone.verb = 'unregister' AND gone.number < e.number)
+      AND x.instance_uuid = e.instance_uuid)
 FROM entry AS e WHERE e.number > ? ORDER BY e.number LIMIT ?
-"""  # noqa: S608 - constants only
+"""
 
-BURIED = f"""
-SELECT {COLUMNS}, x.attempts, x.deferrals, x.reason
+#: All that is stored of some instances, oldest first.
+HISTORY = """
+SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
+  e.request_id, e.instance_uuid, e.record, e.stored_at,
+  coalesce(o.remote_address, ''), coalesce(x.state, '') = 'buried'
+FROM json_each(?) AS one
+JOIN entry AS e ON e.instance_uuid = one.value
+LEFT JOIN origin AS o ON o.request_id = e.request_id
+LEFT JOIN exception AS x ON x.directory = ? AND x.number = e.number
+ORDER BY e.number
+"""
+
+BURIED = """
+SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
+  e.request_id, e.instance_uuid, e.record, e.stored_at, '',
+  x.attempts, x.deferrals, x.reason
 FROM exception AS x JOIN entry AS e USING (number)
 WHERE x.directory = ? AND x.state = 'buried' ORDER BY x.number
-"""  # noqa: S608 - constants only
+"""
 
 PENDING = """
 SELECT (SELECT count(*) FROM exception
@@ -65,6 +90,15 @@ INSERT INTO position (directory, number) VALUES (?, ?)
 ON CONFLICT (directory) DO UPDATE SET number = excluded.number
 """
 
+#: One row for what happens again and again, an outage's deferrals above all.
+NOTE = """
+INSERT INTO journal (number, directory, what, reason, times, first_at,
+                     last_at)
+VALUES (?, ?, ?, ?, 1, ?, ?)
+ON CONFLICT (number, directory, what, reason) DO UPDATE SET
+  times = times + 1, last_at = excluded.last_at
+"""
+
 #: Old entries that nobody needs, a few at a time: other writers wait for us.
 PURGE = """
 DELETE FROM entry WHERE number IN (
@@ -72,4 +106,5 @@ DELETE FROM entry WHERE number IN (
   WHERE e.stored_at < ? AND e.number <= ?
     AND NOT EXISTS (SELECT 1 FROM exception AS x WHERE x.number = e.number)
   LIMIT 500)
+RETURNING number
 """

@@ -9,23 +9,34 @@ them on, and *settles* what became of them. An entry is durable when
 
 A directory's progress is a position, up to which every entry is settled,
 and a row in ``exception`` for each entry below it that is not: deferred,
-waiting behind a deferred one of its instance, or buried.
+waiting behind a deferred one of its instance, to be repeated, or buried.
+What was done about an entry, and why, is in ``journal``.
 """
 
-import json
 import os
 import pathlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import connection, sql
-from nova_dirsvc_plugin.outbox.values import Claim, Entry, Settlement, State
+from nova_dirsvc_plugin.outbox import claiming, connection, rows, sql
+from nova_dirsvc_plugin.outbox.values import (
+    Claim,
+    Entry,
+    Parked,
+    Settlement,
+    State,
+)
 
-#: Seconds: no wait of a deferred entry is as long.
-FAR = 3600.0
+#: What a settled claim is called in the journal.
+_WHAT = {
+    State.DONE: "delivered",
+    State.REPEAT: "delivered",
+    State.SKIPPED: "skipped",
+    State.DEFERRED: "deferred",
+    State.BURIED: "buried",
+}
 
 
 class Outbox:
@@ -49,55 +60,54 @@ class Outbox:
 
     # -- sources -----------------------------------------------------------
 
-    def put(self, event: events.Event) -> int | None:
-        """Store an event durably.
+    def put(self, item: events.Event | Parked) -> int | None:
+        """Store an event, or a notification to park, durably.
 
-        :returns: the entry's number; None when the message is there already
-        :raises OutboxError: not stored
-        """
-        return self._insert(
-            "INSERT INTO entry (message_id, event_type, verb, instance_uuid,"
-            " occurred_at, stored_at, request_id, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (message_id) DO NOTHING RETURNING number",
-            (
-                event.message_id,
-                event.event_type,
-                event.verb.value,
-                event.instance_uuid,
-                event.occurred_at,
-                self._clock(),
-                event.request_id,
-                event.record.to_json(),
-            ),
-        )
-
-    def park(
-        self,
-        notification: Mapping[str, Any],
-        instance_uuid: str,
-        reason: str,
-    ) -> int | None:
-        """Keep a notification that could not be understood.
-
-        :param notification: what a later release needs to read it again;
-            no token, no whole context
         :returns: its number; None when the message is there already
         :raises OutboxError: not stored
         """
-        return self._insert(
-            "INSERT INTO parked (message_id, event_type, instance_uuid,"
-            " stored_at, reason, notification) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (message_id) DO NOTHING RETURNING number",
-            (
-                str(notification.get("message_id") or "") or None,
-                str(notification.get("event_type")),
-                instance_uuid,
-                self._clock(),
-                reason,
-                json.dumps(notification, default=repr),
-            ),
-        )
+        statement, values = self._insertion(item)
+        with self._session as database:
+            row = database.execute(statement, values).fetchone()
+        return None if row is None else int(row[0])
+
+    def put_all(
+        self, items: Iterable[events.Event | Parked]
+    ) -> list[int | None]:
+        """Store many in one transaction; see :meth:`put`.
+
+        :raises OutboxError: none of them is stored
+        """
+        numbers = []
+        with self._session as database:
+            database.execute("BEGIN IMMEDIATE")
+            for item in items:
+                statement, values = self._insertion(item)
+                row = database.execute(statement, values).fetchone()
+                numbers.append(None if row is None else int(row[0]))
+            database.execute("COMMIT")
+        return numbers
+
+    def note_origin(self, request_id: str, remote_address: str) -> None:
+        """Keep from where a request came; it is joined to what it caused.
+
+        :param request_id: Nova's ``req-…``
+        :raises OutboxError: not stored
+        """
+        with self._session as database:
+            database.execute(
+                "INSERT INTO origin (request_id, remote_address, stored_at)"
+                " VALUES (?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+                (request_id, remote_address, self._clock()),
+            )
+
+    def _insertion(
+        self, item: events.Event | Parked
+    ) -> tuple[str, tuple[object, ...]]:
+        now = self._clock()
+        if isinstance(item, Parked):
+            return sql.PARK, rows.of_parked(item, now)
+        return sql.STORE, rows.of_event(item, now)
 
     def parked(self) -> Sequence[tuple[int, str, str]]:
         """Give number, instance uuid and reason of what is parked."""
@@ -109,8 +119,10 @@ class Outbox:
 
     # -- dispatchers -------------------------------------------------------
 
-    def claim(self, directory: str, limit: int) -> Claim:
-        """Give the next entries of a directory, each of another instance.
+    def claim(
+        self, directory: str, limit: int, in_turn: bool = False
+    ) -> Claim:
+        """Give the next turns of a directory, each of another instance.
 
         Nothing is written: until :meth:`settle`, another claim gives the
         same. So a directory has one dispatcher, and a dispatcher that dies
@@ -120,21 +132,15 @@ class Outbox:
         is new: neither keeps the other from its turn.
 
         :param limit: entries to look at, at most; no less than 2
+        :param in_turn: one entry an instance, for a directory that is told
+            of every event; otherwise all that are new, for one that is told
+            what they add up to
         :raises OutboxError: it cannot be read
         """
-        limit, now = max(limit, 2), self._clock()
         with self._session as database:
-            due = _entries(
-                database.execute(
-                    sql.DUE,
-                    (directory, now, now + FAR, directory, limit // 2),
-                )
+            return claiming.claim(
+                database, directory, max(limit, 2), self._clock(), in_turn
             )
-            position = _position(database, directory)
-            fresh = database.execute(
-                sql.FRESH, (directory, position, limit - len(due))
-            ).fetchall()
-        return _sort_out(due, fresh, position)
 
     def settle(
         self,
@@ -144,19 +150,24 @@ class Outbox:
     ) -> None:
         """Store how a claim ended, in one transaction.
 
-        :param settlements: one for each of ``claim.entries``
+        :param settlements: one for each entry of the claim's turns
         :raises OutboxError: nothing of it is stored; the entries come again
         """
-        done, kept = [], []
-        for settlement in settlements:
-            number = settlement.entry.number
-            if settlement.state is State.DONE:
+        now = self._clock()
+        done, kept, notes = [], [], []
+        for one in settlements:
+            number = one.entry.number
+            if one.state in (State.DONE, State.SKIPPED):
                 done.append((directory, number))
             else:
-                kept.append(_exception_row(directory, settlement))
+                kept.append(_exception_row(directory, one))
+            what = "deferred" if one.deferrals else _WHAT[one.state]
+            if one.state is State.BURIED:
+                what = "buried"
+            notes.append((number, directory, what, one.reason, now, now))
         kept += [
-            _exception_row(directory, Settlement(entry, State.DEFERRED))
-            for entry in claim.waiting
+            (directory, number, instance, State.DEFERRED.value, 0, 0, 0.0, "")
+            for number, instance in claim.waiting
         ]
         with self._session as database:
             database.execute("BEGIN IMMEDIATE")
@@ -165,6 +176,7 @@ class Outbox:
                 done,
             )
             database.executemany(sql.KEEP, kept)
+            database.executemany(sql.NOTE, notes)
             database.execute(sql.ADVANCE, (directory, claim.position))
             database.execute("COMMIT")
 
@@ -180,8 +192,8 @@ class Outbox:
     def buried(self, directory: str) -> Sequence[tuple[Entry, str]]:
         """Give the entries that a directory refused for good, and why."""
         with self._session as database:
-            rows = database.execute(sql.BURIED, (directory,)).fetchall()
-        return [(_entry(row[:-1]), row[-1]) for row in rows]
+            found = database.execute(sql.BURIED, (directory,)).fetchall()
+        return [(rows.entry(row, *row[10:12]), row[12]) for row in found]
 
     def changes(self) -> int:
         """Give a number that moves when another process has written.
@@ -203,12 +215,21 @@ class Outbox:
             register is still known to be late
         :returns: how many went
         """
-        total, gone = 0, -1
+        total, gone = 0, [(0,)]
         while gone:
             with self._session as database:
+                database.execute("BEGIN IMMEDIATE")
                 done = _settled_by_all(database, directories)
-                gone = database.execute(sql.PURGE, (before, done)).rowcount
-            total += gone
+                gone = database.execute(sql.PURGE, (before, done)).fetchall()
+                database.executemany(
+                    "DELETE FROM journal WHERE number = ?", gone
+                )
+                database.execute("COMMIT")
+            total += len(gone)
+        with self._session as database:
+            database.execute(
+                "DELETE FROM origin WHERE stored_at < ?", (before,)
+            )
         return total
 
     def check_writable(self) -> None:
@@ -225,11 +246,6 @@ class Outbox:
         """Close this process's connection; the next call opens another."""
         self._session.close()
 
-    def _insert(self, sql: str, values: tuple[Any, ...]) -> int | None:
-        with self._session as database:
-            row = database.execute(sql, values).fetchone()
-        return None if row is None else int(row[0])
-
 
 def _settled_by_all(
     database: sqlite3.Connection, directories: Iterable[str]
@@ -241,39 +257,6 @@ def _settled_by_all(
         *(known.get(name, 0) for name in directories),
     ]
     return min(positions, default=0)
-
-
-def _sort_out(
-    due: Sequence[Entry], fresh: Sequence[Any], position: int
-) -> Claim:
-    """Part fresh rows into those to do now, those to wait, those too late.
-
-    What was put off most often comes last: if it is what breaks the
-    connection, the others have been served.
-    """
-    entries: list[Entry] = []
-    waiting, late = [], []
-    seen = {entry.event.instance_uuid for entry in due}
-    for row in fresh:
-        *columns, blocked, too_late = row
-        entry = _entry(columns)
-        position = entry.number
-        if too_late:
-            late.append(entry)
-        elif blocked or entry.event.instance_uuid in seen:
-            waiting.append(entry)
-        else:
-            entries.append(entry)
-            seen.add(entry.event.instance_uuid)
-    entries += sorted(due, key=lambda entry: entry.deferrals)
-    return Claim(entries, waiting, late, position)
-
-
-def _position(database: sqlite3.Connection, directory: str) -> int:
-    row = database.execute(
-        "SELECT number FROM position WHERE directory = ?", (directory,)
-    ).fetchone()
-    return 0 if row is None else int(row[0])
 
 
 def _exception_row(
@@ -290,29 +273,3 @@ def _exception_row(
         settlement.not_before,
         settlement.reason,
     )
-
-
-def _entries(rows: Iterable[Any]) -> Sequence[Entry]:
-    return [_entry(row) for row in rows]
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    (number, message_id, event_type, verb, occurred_at, request_id) = row[:6]
-    (instance_uuid, stored, stored_at, attempts, deferrals) = row[6:11]
-    unreadable = ""
-    record = events.HostRecord(instance_uuid=instance_uuid)
-    try:
-        verb = events.Verb(verb)
-        record = events.HostRecord.from_json(stored)
-    except (ValueError, TypeError) as error:
-        # To unregister, the uuid is enough.
-        unreadable = "" if verb is events.Verb.UNREGISTER else str(error)
-    event = events.Event(
-        message_id=message_id,
-        event_type=event_type,
-        verb=verb,
-        occurred_at=occurred_at,
-        request_id=request_id,
-        record=record,
-    )
-    return Entry(number, event, stored_at, attempts, deferrals, unreadable)

@@ -1,20 +1,20 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a notification to a stored event, inside somebody else's process.
+"""From an event to the disk, inside somebody else's process.
 
 What a source hands in is on disk when :meth:`Intake.take` returns. When it
 cannot be (disk full, folder not writable) it is kept in memory, tried again
-every second, and the log says so. Nothing is ever raised to the caller.
+every second, and the log says so. No trouble of the outbox is ever raised
+to the caller.
 """
 
 import atexit
 import collections
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from nova_dirsvc_plugin import forking, payloads
+from nova_dirsvc_plugin import events, forking
 from nova_dirsvc_plugin import outbox as outbox_module
 
 LOG = logging.getLogger(__name__)
@@ -25,21 +25,12 @@ HELD_AT_MOST = 10_000
 #: Seconds between two tries to store what is held.
 RETRY_INTERVAL = 1.0
 
-#: What is read of a request context, and so all that may be parked of it.
-_CONTEXT_KEYS = (
-    "user_id",
-    "user_name",
-    "project_id",
-    "project_name",
-    "request_id",
-)
-
-#: A write to the outbox, its words for the log, and the instance.
-_Write = tuple[Callable[[], int | None], str, str]
+#: A write to the outbox and its words for the log.
+_Write = tuple[Callable[[], int | None], str]
 
 
 class Intake:
-    """Stores what notifications say.
+    """Stores events.
 
     :param outbox: where to
     """
@@ -64,71 +55,26 @@ class Intake:
         """How many events wait in memory for the outbox."""
         return len(self._held)
 
-    def take(
-        self, ctxt: Mapping[str, Any], message: Mapping[str, Any]
-    ) -> None:
-        """Store what a notification means, if it means anything.
+    def take(self, item: events.Event | outbox_module.Parked | None) -> None:
+        """Store what a notification was read as, if it was anything.
 
-        :param ctxt: the request context; nothing but names and ids is kept
-        :param message: as oslo.messaging gives it to a driver
+        :raises Exception: never an :class:`outbox.OutboxError`
         """
-        try:
-            if message.get("event_type") in payloads.MEANINGS:
-                self._store(self._write_for(ctxt, message))
-        except Exception:
-            # Nova must go on, whatever we did not think of.
-            LOG.exception(
-                "Notification %s of type %s is lost: report this as a bug",
-                message.get("message_id"),
-                message.get("event_type"),
-            )
+        if isinstance(item, events.Event):
+            words = f"{item.verb} instance {item.instance_uuid}"
+        elif item is not None:
+            words = f"park instance {item.instance_uuid or 'unknown'}"
+        else:
+            return
+        self._store((lambda: self._outbox.put(item), words))
 
-    def _write_for(
-        self, ctxt: Mapping[str, Any], message: Mapping[str, Any]
-    ) -> _Write:
-        message_id = message.get("message_id")
+    def take_origin(self, request_id: str, remote_address: str) -> None:
+        """Store from where a request came."""
 
-        def complain(what: str) -> None:
-            LOG.warning("Notification %s: left out: %s", message_id, what)
+        def put() -> None:
+            self._outbox.note_origin(request_id, remote_address)
 
-        try:
-            event = payloads.parse(ctxt, message, complain)
-        except payloads.Unreadable as error:
-            return self._parking(ctxt, message, error)
-        assert event is not None  # noqa: S101 - it is in MEANINGS
-        return (
-            lambda: self._outbox.put(event),
-            f"{event.verb} instance {event.instance_uuid}",
-            event.instance_uuid,
-        )
-
-    def _parking(
-        self,
-        ctxt: Mapping[str, Any],
-        message: Mapping[str, Any],
-        error: payloads.Unreadable,
-    ) -> _Write:
-        LOG.error(
-            "Notification %s (%s) of instance %s cannot be understood: %s."
-            " It is parked in the outbox",
-            message.get("message_id"),
-            message.get("event_type"),
-            error.instance_uuid or "unknown",
-            error,
-        )
-        notification = {
-            key: message.get(key)
-            for key in ("message_id", "event_type", "timestamp")
-        }
-        notification["payload"] = payloads.essential(message.get("payload"))
-        notification["ctxt"] = {key: ctxt.get(key) for key in _CONTEXT_KEYS}
-        return (
-            lambda: self._outbox.park(
-                notification, error.instance_uuid, str(error)
-            ),
-            f"park instance {error.instance_uuid or 'unknown'}",
-            error.instance_uuid,
-        )
+        self._store((put, f"origin of request {request_id}"))
 
     def _store(self, write: _Write) -> None:
         with self._lock:
@@ -141,14 +87,14 @@ class Intake:
                 self._hold(write, str(error))
 
     def _do(self, write: _Write) -> None:
-        put, words, _ = write
+        put, words = write
         number = put()
         if number is not None:
             LOG.info("Outbox entry %s: %s: stored", number, words)
 
     def _hold(self, write: _Write, why: str) -> None:
         if len(self._held) >= HELD_AT_MOST:
-            _, words, _ = self._held.popleft()
+            _, words = self._held.popleft()
             LOG.critical(
                 "%s: lost, %d events wait in memory already", words, self.held
             )

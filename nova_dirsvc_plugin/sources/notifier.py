@@ -16,11 +16,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oslo_config import cfg
 from oslo_messaging.notify import notifier
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.sources import intake
+from nova_dirsvc_plugin.sources import intake, reading
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
         conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
         path = conf[options.GROUP].outbox
         self._intake = intake.Intake(outbox.Outbox(path, BUSY_TIMEOUT))
+        self._reader = reading.Reader(
+            legacy=_notification_format(conf) == "unversioned",
+            users=conf[options.GROUP].record_users,
+        )
         LOG.info("Notification driver nova_dirsvc loaded, outbox %s", path)
 
     def notify(
@@ -57,4 +62,20 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
 
         Never raises and never waits for anything but the local disk.
         """
-        self._intake.take(ctxt, message)
+        try:
+            self._intake.take(self._reader.read(ctxt, message))
+        except Exception:
+            # Nova must go on, whatever we did not think of.
+            LOG.exception(
+                "Notification %s of type %s is lost: report this as a bug",
+                message.get("message_id"),
+                message.get("event_type"),
+            )
+
+
+def _notification_format(conf: Any) -> str:
+    """Read Nova's own option, which says in which form it notifies."""
+    try:
+        return str(conf.notifications.notification_format)
+    except cfg.NoSuchOptError:
+        return "versioned"

@@ -521,7 +521,7 @@ class SchemaAndIndexTestCase(Directory389TestCase):
         "novaUserName", "novaUserRemoteAddress", "novaImageUuid",
         "novaFlavorName", "novaAvailabilityZone", "novaComputeHost",
         "novaDisplayName", "novaCreatedAt", "novaLaunchedAt",
-        "novaOwnerMark",
+        "novaOwnerMark", "novaAsOf",
     )  # fmt: skip
 
     def test_an_attribute_has_the_number_that_it_was_given(self) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What unit tests share."""
 
+import itertools
 import logging
 import pathlib
 import uuid
@@ -25,18 +26,22 @@ class TestCase(testtools.TestCase):
         )
 
 
+_MOMENTS = itertools.count(1795343275.5)
+
+
 def event(
     verb: events.Verb = events.Verb.REGISTER,
     instance_uuid: str | None = None,
     message_id: str | None = None,
+    occurred_at: float | None = None,
     **fields: object,
 ) -> events.Event:
-    """Make an event; each call is another instance and message."""
+    """Make an event; each call is another instance and message, and later."""
     return events.Event(
         message_id=message_id or str(uuid.uuid4()),
         event_type="instance.create.end",
         verb=verb,
-        occurred_at=1795343275.5,
+        occurred_at=occurred_at or next(_MOMENTS),
         request_id="req-8217bf15-5838-4524-872f-3592fa99abb3",
         record=events.HostRecord(
             instance_uuid=instance_uuid or str(uuid.uuid4()), **fields

@@ -176,13 +176,14 @@ class StepTest(DispatcherTestCase):
         ((_, reason),) = self.outbox.buried("d")
         self.assertEqual("RuntimeError: hated", reason)
 
-    def test_a_late_register_is_dropped_and_said(self):
+    def test_a_register_after_the_unregister_is_skipped_and_said(self):
         self.put(UNREGISTER, A)
+        self.steps(1)
         self.put(REGISTER, A)
         self.steps(2)
         self.assertEqual([], self.held())
         self.assertIn(
-            f"INFO Outbox entry 2: register instance {A}: dropped: directory"
+            f"DEBUG Outbox entry 2: register instance {A}: skipped: directory"
             " d: unregistered before",
             self.log.output,
         )

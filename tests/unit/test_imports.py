@@ -26,9 +26,17 @@ ROOMS = {
     "payloads": {"events", "fields", "legacy", "meanings"},
     "forking": set(),
     "outbox": {"events", "forking", "outbox"},
-    "sources": {"conf", "forking", "outbox", "payloads", "sources"},
+    "standing": {"events"},
+    "decision": {"events", "outbox", "standing"},
+    "sources": {"conf", "events", "forking", "outbox", "payloads", "sources"},
     "directories": {"directories", "events", "naming"},
-    "dispatcher": {"backoff", "directories.base", "outbox"},
+    "dispatcher": {
+        "backoff",
+        "decision",
+        "directories.base",
+        "outbox",
+        "standing",
+    },
     "cmd": {
         "cmd",
         "conf",
@@ -50,6 +58,7 @@ PURE = (
     "meanings",
     "naming",
     "payloads",
+    "standing",
 )
 
 #: Library -> the only modules that may import it.

@@ -9,11 +9,12 @@ from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
 MAC = "fa:16:3e:51:8e:ab"
+AS_OF = 1795343275.5
 
 
 def entry(**fields):
     return ldap_entry.attributes(
-        events.HostRecord(instance_uuid=UUID, **fields), "nova"
+        events.HostRecord(instance_uuid=UUID, **fields), "nova", AS_OF
     )
 
 
@@ -50,6 +51,7 @@ class AttributesTest(base.TestCase):
                 "cn": [b"plain"],
                 "novaInstanceUuid": [UUID.encode()],
                 "novaOwnerMark": [b"nova"],
+                "novaAsOf": [b"20261122102755.500000Z"],
                 "novaDisplayName": [b"Plain"],
                 "novaProjectName": [b"demo"],
                 "novaCreatedAt": [b"20261122102753Z"],
@@ -80,7 +82,9 @@ class AttributesTest(base.TestCase):
     def test_an_entry_reads_back_as_the_record_it_came_from(self):
         self.assertEqual(
             entry(**FULL),
-            ldap_entry.attributes(ldap_entry.record(entry(**FULL)), "nova"),
+            ldap_entry.attributes(
+                ldap_entry.record(entry(**FULL)), "nova", AS_OF
+            ),
         )
 
 
@@ -116,3 +120,48 @@ class DifferencesTest(base.TestCase):
         self.assertEqual({}, ldap_entry.differences(found, entry(**FULL)))
         replace = ldap_entry.differences(found, entry(host_name="plain"))
         self.assertIn(b"pkiUser", replace["objectClass"])
+
+
+class UpdateTest(base.TestCase):
+    def update(self, found, as_of=AS_OF, **fields):
+        record = events.HostRecord(instance_uuid=UUID, **fields)
+        return ldap_entry.update(found, record, "nova", as_of)
+
+    def test_the_same_news_again_changes_nothing(self):
+        self.assertEqual({}, self.update(entry(**FULL), **FULL))
+
+    def test_newer_news_replaces_and_sets_the_time(self):
+        self.assertEqual(
+            {
+                "novaDisplayName": [b"New"],
+                "novaAsOf": [b"20261122102756.500000Z"],
+            },
+            self.update(
+                entry(**FULL), AS_OF + 1, **FULL | {"display_name": "New"}
+            ),
+        )
+
+    def test_newer_news_that_says_the_same_sets_the_time(self):
+        self.assertEqual(
+            {"novaAsOf": [b"20261122102756.500000Z"]},
+            self.update(entry(**FULL), AS_OF + 1, **FULL),
+        )
+
+    def test_older_news_adds_names_that_are_missing_and_no_more(self):
+        older = FULL | {"display_name": "Old", "user_name": "alice"}
+        self.assertEqual(
+            {"novaUserName": [b"alice"]},
+            self.update(entry(**FULL), AS_OF - 1, **older),
+        )
+
+    def test_what_the_news_does_not_know_stays(self):
+        silent = FULL | {"project_name": "", "addresses": None}
+        self.assertEqual(
+            {"novaAsOf": [b"20261122102756.500000Z"]},
+            self.update(entry(**FULL), AS_OF + 1, **silent),
+        )
+
+    def test_a_time_that_is_none_is_the_oldest(self):
+        found = entry(**FULL) | {"novaAsOf": [b"20261122102755Z"]}
+        self.assertEqual(0.0, ldap_entry.rests_on_time(found))
+        self.assertEqual(0.0, ldap_entry.rests_on_time({}))

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 
 from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.outbox import schema
 from tests.unit import base
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -59,6 +60,27 @@ class PutTest(OutboxTestCase):
         self.assertEqual(
             (1, event, 1000.0), (entry.number, entry.event, entry.stored_at)
         )
+
+    def test_many_are_stored_at_once_or_none_of_them(self):
+        event = base.event()
+        items = [event, outbox.Parked({}, A, "why"), event, base.event()]
+        self.assertEqual([1, 1, None, 3], self.outbox.put_all(items))
+        broken = base.event(host_name=object())
+        self.assertRaises(
+            TypeError, self.outbox.put_all, [base.event(), broken]
+        )
+        self.assertEqual(2, self.outbox.pending("d"))
+
+    def test_an_outbox_of_the_release_before_is_brought_up_to_date(self):
+        with base.fixtures.MonkeyPatch(
+            "nova_dirsvc_plugin.outbox.schema.MIGRATIONS",
+            schema.MIGRATIONS[:1],
+        ):
+            old = outbox.Outbox(self.path)
+            old.changes()
+            old.close()
+        self.put((REGISTER, A))
+        self.assertEqual([(REGISTER, A)], self.drain())
 
     def test_a_message_that_comes_twice_is_stored_once(self):
         event = base.event()
@@ -136,8 +158,9 @@ class PutTest(OutboxTestCase):
             "event_type": "t",
             "payload": {1, 2},
         }
-        self.assertEqual(1, self.outbox.park(notification, A, "why"))
-        self.assertIsNone(self.outbox.park(notification, A, "why"))
+        parked = outbox.Parked(notification, A, "why")
+        self.assertEqual(1, self.outbox.put(parked))
+        self.assertIsNone(self.outbox.put(parked))
         self.assertEqual([(1, A, "why")], self.outbox.parked())
         self.assertFalse(self.claim())
 
@@ -174,12 +197,66 @@ class OpenTest(OutboxTestCase):
 
 
 class ClaimTest(OutboxTestCase):
-    def test_a_claim_has_one_entry_an_instance_and_the_rest_follows(self):
+    def test_a_turn_has_all_that_is_new_of_an_instance(self):
         self.put((REGISTER, A), (REGISTER, B), (UNREGISTER, A))
-        claim = self.claim()
+        first, second = self.claim().turns
+        self.assertEqual([(REGISTER, A), (UNREGISTER, A)], told(first.entries))
+        self.assertEqual([(REGISTER, B)], told(second.entries))
+
+    def test_for_a_record_of_events_a_turn_has_one_and_the_rest_follows(self):
+        self.put((REGISTER, A), (REGISTER, B), (UNREGISTER, A))
+        claim = self.outbox.claim("d", 100, in_turn=True)
         self.assertEqual([(REGISTER, A), (REGISTER, B)], told(claim.entries))
         self.settle(claim)
         self.assertEqual([(UNREGISTER, A)], told(self.claim().entries))
+
+    def test_a_turn_tells_what_else_is_known_of_its_instance(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        self.settle(self.claim())
+        self.put((events.Verb.REFRESH, A))
+        self.settle(self.claim(), outbox.State.DEFERRED)
+        self.put((UNREGISTER, A))
+        (turn,) = self.claim().turns
+        self.assertEqual([REGISTER], [event.verb for event in turn.before])
+        self.assertEqual([UNREGISTER], [event.verb for event in turn.after])
+
+    def test_what_was_refused_is_not_known_but_that_it_was_deleted_is(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.BURIED)
+        self.put((UNREGISTER, A))
+        self.settle(self.claim(), outbox.State.BURIED)
+        self.put((REGISTER, A))
+        (turn,) = self.claim().turns
+        self.assertEqual([UNREGISTER], [event.verb for event in turn.before])
+
+    def test_what_is_to_be_repeated_comes_when_it_is_time(self):
+        self.put((UNREGISTER, A), (REGISTER, B))
+        self.settle(self.claim(), outbox.State.REPEAT, not_before=1060.0)
+        self.assertEqual(0, self.outbox.pending("d"))
+        self.assertFalse(self.claim())
+        self.now = 1061.0
+        first, second = self.claim().turns
+        self.assertTrue(first.repeat and second.repeat)
+
+    def test_what_is_to_be_repeated_holds_back_nothing(self):
+        self.put((UNREGISTER, A))
+        self.settle(self.claim(), outbox.State.REPEAT, not_before=1060.0)
+        self.put((events.Verb.RESTORE, A))
+        (turn,) = self.claim().turns
+        self.assertFalse(turn.repeat)
+
+    def test_the_origin_of_a_request_is_joined_to_all_it_caused(self):
+        self.put((REGISTER, A), (REGISTER, B))
+        request = "req-8217bf15-5838-4524-872f-3592fa99abb3"
+        self.outbox.note_origin(request, "192.0.2.7")
+        self.outbox.note_origin(request, "192.0.2.8")
+        self.assertEqual(
+            ["192.0.2.7"] * 2,
+            [
+                entry.event.record.user_remote_address
+                for entry in self.claim().entries
+            ],
+        )
 
     def test_a_claim_that_is_not_settled_comes_again(self):
         self.put((REGISTER, A))
@@ -213,26 +290,13 @@ class ClaimTest(OutboxTestCase):
         self.assertEqual((2, 3), (entry.attempts, entry.deferrals))
 
     def test_a_buried_entry_holds_back_nothing_and_is_listed(self):
-        self.put((REGISTER, A), (UNREGISTER, A))
+        self.put((REGISTER, A))
         self.settle(self.claim(), outbox.State.BURIED, reason="no")
+        self.put((UNREGISTER, A))
         self.assertEqual([(UNREGISTER, A)], self.drain())
         ((entry, reason),) = self.outbox.buried("d")
         self.assertEqual((REGISTER, "no"), (entry.event.verb, reason))
         self.assertEqual(0, self.outbox.pending("d"))
-
-    def test_a_register_that_came_after_the_unregister_is_late(self):
-        self.put((UNREGISTER, A), (REGISTER, A), (REGISTER, B))
-        claim = self.claim()
-        self.assertEqual([(UNREGISTER, A), (REGISTER, B)], told(claim.entries))
-        self.assertEqual([(REGISTER, A)], told(claim.late))
-        self.settle(claim)
-        self.assertEqual([], self.drain())
-
-    def test_a_late_register_is_late_long_after_the_unregister(self):
-        self.put((UNREGISTER, A))
-        self.drain()
-        self.put((REGISTER, A))
-        self.assertEqual([], self.drain())
 
     def test_a_record_that_cannot_be_read_does_not_stop_the_others(self):
         self.put((REGISTER, A), (REGISTER, B))

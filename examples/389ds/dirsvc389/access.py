@@ -13,7 +13,7 @@ WRITABLE = (
     "novaProjectId", "novaProjectName", "novaUserId", "novaUserName",
     "novaUserRemoteAddress", "novaImageUuid", "novaFlavorName",
     "novaAvailabilityZone", "novaComputeHost", "novaDisplayName",
-    "novaCreatedAt", "novaLaunchedAt", "novaOwnerMark",
+    "novaCreatedAt", "novaLaunchedAt", "novaOwnerMark", "novaAsOf",
 )  # fmt: skip
 # An entry may be added with any attribute that its classes or the server
 # allow; these would make a host record an account or a rule.
