@@ -108,7 +108,7 @@ def parse(
 
 
 #: All that :func:`parse` reads of a versioned payload's data.
-_READ = (
+READ = (
     "uuid",
     "display_name",
     "host_name",
@@ -143,7 +143,7 @@ def essential(payload: object) -> dict[str, Any]:
     }
     if data is None:
         return kept
-    kept_data = {name: data[name] for name in _READ if name in data}
+    kept_data = {name: data[name] for name in READ if name in data}
     if "flavor" in data:
         kept_data["flavor"] = _only(data["flavor"], ("name",))
     if "ip_addresses" in data:
