@@ -529,6 +529,11 @@ EOF
     [[ $stderr == *"[ERROR]"*"$FOLDER/syslog is no log of this plugin's"* ]]
     plays unstack clean
     [[ -s $FOLDER/syslog ]]
+    export NOVA_DIRSVC_LOG_PATH=$FOLDER/devstack
+    play stack:pre-install
+    ((status))
+    plays unstack clean
+    [[ -d $FOLDER/devstack ]]
 }
 
 @test "a log whose path is not absolute dies with it" {
