@@ -4,9 +4,13 @@
 
 Mix :class:`DirectoryContract` into a test case and say how a driver of
 yours is made; :class:`OwnerContract` too if the service can hold entries of
-several owners, :class:`OutageContract` if it can be out of reach.
+several owners, :class:`TimeContract` if several write to it at a time, and
+:class:`OutageContract` if it can be out of reach.
 """
 
+import concurrent.futures
+import dataclasses
+import random
 import uuid
 
 from nova_dirsvc_plugin import events
@@ -159,6 +163,87 @@ class OwnerContract(DirectoryContract):
             self.assertIn("another owner mark", outcome.reason)
         self.assertEqual(before, self.found("other"))
         self.assertEqual({}, self.found())
+
+
+class TimeContract(DirectoryContract):
+    """A service that several daemons write to, each with its own news."""
+
+    NOON = 1795348800.25
+    WRITERS = 4
+
+    def tell(self, verb, item, minutes, driver=None):
+        """Apply news of so many minutes past noon; it is to be Done."""
+        driver = driver or self.driver()
+        self.addCleanup(driver.close)
+        outcomes = driver.apply(
+            [base.Change(verb, item, self.NOON + 60 * minutes)]
+        )
+        self.assertEqual([base.Done()], list(outcomes))
+
+    def test_older_news_does_not_replace_newer(self):
+        newer = record(image_uuid=str(uuid.uuid4()))
+        older = record(newer.instance_uuid)
+        self.tell(events.Verb.REFRESH, newer, 2)
+        self.tell(events.Verb.REGISTER, older, 1)
+        self.assert_held(newer)
+
+    def test_older_news_tells_the_names_that_newer_did_not(self):
+        one = record(user_remote_address="192.0.2.7")
+        silent = dataclasses.replace(
+            one, user_name="", project_name="", user_remote_address=""
+        )
+        self.tell(events.Verb.REFRESH, silent, 2)
+        self.tell(events.Verb.REGISTER, one, 1)
+        self.assert_held(one)
+
+    def test_what_newer_news_does_not_know_stays(self):
+        one = record(user_remote_address="192.0.2.7")
+        self.tell(events.Verb.REGISTER, one, 1)
+        image = str(uuid.uuid4())
+        silent = events.HostRecord(
+            instance_uuid=one.instance_uuid, image_uuid=image
+        )
+        self.tell(events.Verb.REFRESH, silent, 2)
+        self.assert_held(dataclasses.replace(one, image_uuid=image))
+
+    def test_a_soft_unregister_takes_away_what_is_older(self):
+        one = record()
+        self.tell(events.Verb.REGISTER, one, 1)
+        self.tell(events.Verb.SOFT_UNREGISTER, one, 2)
+        self.assert_held()
+        self.tell(events.Verb.RESTORE, one, 3)
+        self.assert_held(one)
+
+    def test_a_soft_unregister_leaves_what_is_newer(self):
+        one = record()
+        self.tell(events.Verb.RESTORE, one, 2)
+        self.tell(events.Verb.SOFT_UNREGISTER, one, 1)
+        self.assert_held(one)
+
+    def test_an_unregister_heeds_no_time(self):
+        one = record()
+        self.tell(events.Verb.REFRESH, one, 2)
+        self.tell(events.Verb.UNREGISTER, one, 1)
+        self.assert_held()
+
+    def test_of_many_who_write_at_once_the_newest_wins(self):
+        one = record()
+        news = [
+            (minutes, record(one.instance_uuid, image_uuid=str(uuid.uuid4())))
+            for minutes in range(24)
+        ]
+        newest = news[-1][1]
+        random.Random(4).shuffle(news)
+
+        def write(items):
+            driver = self.driver()
+            for minutes, item in items:
+                self.tell(events.Verb.REFRESH, item, minutes, driver)
+
+        shares = [news[start :: self.WRITERS] for start in range(self.WRITERS)]
+        with concurrent.futures.ThreadPoolExecutor(self.WRITERS) as pool:
+            list(pool.map(write, shares))
+        self.assert_held(newest)
 
 
 class OutageContract(DirectoryContract):

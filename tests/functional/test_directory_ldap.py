@@ -61,6 +61,7 @@ class LdapDirectoryTestCase(testtools.TestCase):
 class LdapDirectoryContractTest(
     LdapDirectoryTestCase,
     directory_contract.OwnerContract,
+    directory_contract.TimeContract,
     directory_contract.OutageContract,
 ):
     def break_directory(self):
@@ -130,7 +131,7 @@ class LdapEntryTest(LdapDirectoryTestCase):
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
         dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
-        foreign = ldap_entry.attributes(one, "somebody")
+        foreign = ldap_entry.attributes(one, "somebody", 0.0)
         connection.add_s(dn, list(foreign.items()))
         driver = self.driver()
         for verb in (REGISTER, UNREGISTER):

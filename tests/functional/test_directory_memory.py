@@ -7,8 +7,12 @@ from tests.functional import directory_contract
 
 
 class MemoryDirectoryTest(
-    directory_contract.OwnerContract, testtools.TestCase
+    directory_contract.OwnerContract,
+    directory_contract.TimeContract,
+    testtools.TestCase,
 ):
+    WRITERS = 1  # It is one process's own.
+
     def setUp(self):
         super().setUp()
         self.content = {}

@@ -10,6 +10,7 @@ from tests.functional import directory_contract, openldap
 class OpenLdapContractTest(
     testtools.TestCase,
     directory_contract.OwnerContract,
+    directory_contract.TimeContract,
     directory_contract.OutageContract,
 ):
     def setUp(self):
