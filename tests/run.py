@@ -76,6 +76,7 @@ SUITES = {
     "docs": (check_count, (*TOX, "docs,releasenotes")),
     "unit": (stestr_count, (*TOX, "py3")),
     "functional": (stestr_count, (*TOX, "functional")),
+    "nova-hooks": (stestr_count, (*TOX, "nova-hooks")),
     "nova-threads": (stestr_count, (*TOX, "nova-threads")),
     "nova-eventlet": (stestr_count, (*TOX, "nova-eventlet")),
     "integration": (stestr_count, (*TOX, "integration")),
