@@ -141,7 +141,7 @@ class World:
                     worker.step()
         self.nova_answers = True
         for _ in range(4):
-            while any([worker.step() for worker in self.dispatchers]):
+            while any(worker.step() for worker in self.dispatchers):
                 pass
             self.now += 2 * LATE
 
@@ -263,5 +263,5 @@ def life(length):
 
 def fast_folder():
     """Give a folder in memory, where there is one: a sync costs nothing."""
-    memory_disk = pathlib.Path("/dev/shm")  # noqa: S108 - a private folder
+    memory_disk = pathlib.Path("/dev/shm")
     return memory_disk if memory_disk.is_dir() else None
