@@ -20,7 +20,7 @@ from typing import Any
 from oslo_config import cfg
 
 from benchmarks import figures, ldclt
-from nova_dirsvc_plugin import dispatcher, events, outbox
+from nova_dirsvc_plugin import dispatcher, events, outbox, settling
 from nova_dirsvc_plugin.directories import ldap_entry, loading
 from tests.functional import directory389
 
@@ -135,7 +135,7 @@ class _Ours:
                 )
             )
         worker = dispatcher.Dispatcher(
-            "ldap", self._directory, self._outbox, dispatcher.Settings()
+            "ldap", self._directory, self._outbox, settling.Settings()
         )
         started = time.perf_counter()
         while worker.step():

@@ -68,6 +68,18 @@ While a directory cannot be reached, nothing counts.
 """,
     ),
     cfg.FloatOpt(
+        "late_after",
+        default=60.0,
+        min=1.0,
+        mutable=True,
+        help="""
+Seconds after which an event is late: Nova is asked how things stand before
+it is delivered, if ``[nova]`` says how to ask. Younger events may overtake
+each other on their way, so a removal is done once more when this time is
+over. More than the clocks of Nova's hosts differ by.
+""",
+    ),
+    cfg.FloatOpt(
         "retention_days",
         default=7.0,
         min=0.01,

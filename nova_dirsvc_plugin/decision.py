@@ -11,17 +11,30 @@ _TOO_LATE = "unregistered before"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Write:
+    """What a directory is to be told.
+
+    :ivar entry: the entry that it is done for
+    :ivar wanted: how things stand
+    :ivar because: Nova's answer, where it was asked
+    :ivar repeat: it was told so once
+    """
+
+    entry: outbox.Entry
+    wanted: standing.Standing
+    because: str = ""
+    repeat: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
     """What to do in a turn.
 
-    :ivar lead: the entry that the write is done for; None when there is
-        nothing to write
-    :ivar wanted: how things stand, which is what to write
+    :ivar write: None when there is nothing to write
     :ivar skipped: the entries that need no write of their own, and why
     """
 
-    lead: outbox.Entry | None = None
-    wanted: standing.Standing | None = None
+    write: Write | None = None
     skipped: tuple[tuple[outbox.Entry, str], ...] = ()
 
 
@@ -48,7 +61,8 @@ def by_total(turn: outbox.Turn) -> Decision:
     )
     covered = [entry for entry in entries if entry is not lead]
     return Decision(
-        lead, wanted, _skip(covered, f"goes with entry {lead.number}").skipped
+        Write(lead, wanted, repeat=turn.repeat),
+        _skip(covered, f"goes with entry {lead.number}").skipped,
     )
 
 
@@ -69,7 +83,7 @@ def by_event(turn: outbox.Turn) -> Decision:
             and _alike(wanted, earlier)
         ):
             return _skip(entries, _KNOWN)
-    return Decision(entry, wanted)
+    return Decision(Write(entry, wanted))
 
 
 def is_late(wanted: standing.Standing, now: float, late_after: float) -> bool:
@@ -86,6 +100,16 @@ def is_late(wanted: standing.Standing, now: float, late_after: float) -> bool:
     return (
         wanted.verb is events.Verb.SOFT_UNREGISTER
         or now - wanted.as_of > late_after
+    )
+
+
+def corrected(write: Write, answer: standing.Standing) -> Write:
+    """Put Nova's answer in the place of late news; names it does not tell."""
+    record = answer.record.completed(write.wanted.record)
+    return dataclasses.replace(
+        write,
+        wanted=dataclasses.replace(answer, record=record),
+        because=f"late, and Nova says {answer.verb}",
     )
 
 

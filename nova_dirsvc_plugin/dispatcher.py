@@ -9,14 +9,13 @@ the driver apply it, settle each entry by its outcome: that is
 times and then buried. An entry that is put off makes room for the others.
 """
 
-import dataclasses
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from nova_dirsvc_plugin import backoff, decision, outbox, standing
+from nova_dirsvc_plugin import backoff, decision, outbox, settling, standing
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -31,38 +30,8 @@ RECHECK_INTERVAL = 0.5
 #: Entries that a directory is tried with while it is out: an old and a new.
 PROBE = 2
 
-#: Seconds within which a driver is done with what it was given.
-GRACE = 30.0
-
 #: Seconds between two reports of the same outage.
 REPORT_INTERVAL = 60.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What an operator may set.
-
-    :ivar batch_size: entries that the driver is given at a time
-    :ivar max_attempts: refusals after which an entry is buried
-    :ivar late_after: seconds after which news is late
-    """
-
-    batch_size: int = 128
-    max_attempts: int = 5
-    late_after: float = 60.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Write:
-    """What a directory is to be told, for which entry.
-
-    :ivar because: Nova's answer, where it was asked
-    """
-
-    entry: outbox.Entry
-    wanted: standing.Standing
-    because: str = ""
-    repeat: bool = False
 
 
 class Dispatcher:
@@ -78,7 +47,7 @@ class Dispatcher:
         name: str,
         directory: base.Directory,
         entries: outbox.Outbox,
-        settings: Settings,
+        settings: settling.Settings,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
         ask: standing.Ask | None = None,
@@ -86,11 +55,14 @@ class Dispatcher:
         self._name = name
         self._directory = directory
         self._outbox = entries
-        self._settings = settings
+        self._batch_size = settings.batch_size
         self._clock = clock
         self._uniform = uniform
         self._in_turn = directory.RECORDS_EVENTS
         self._ask = None if self._in_turn else ask
+        self._settler = settling.Settler(
+            settings, clock, uniform, repeats=not self._in_turn
+        )
         self._failures = 0
         self._reported_at = float("-inf")
 
@@ -117,7 +89,7 @@ class Dispatcher:
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        limit = PROBE if self._failures else self._settings.batch_size
+        limit = PROBE if self._failures else self._batch_size
         claim = self._outbox.claim(self._name, limit, self._in_turn)
         if not claim:
             return False
@@ -129,7 +101,7 @@ class Dispatcher:
             outcomes = self._apply([_change(write) for write in writes])
             self._judge([write.entry for write in writes], outcomes)
             settlements += [
-                self._settlement(write, outcome)
+                self._settler.settlement(write, outcome)
                 for write, outcome in zip(writes, outcomes, strict=True)
             ]
         self._outbox.settle(self._name, claim, settlements)
@@ -141,16 +113,14 @@ class Dispatcher:
 
     def _decided(
         self, claim: outbox.Claim
-    ) -> tuple[list[_Write], list[outbox.Settlement]]:
+    ) -> tuple[list[decision.Write], list[outbox.Settlement]]:
         """Give the writes that a claim asks for, and what needs none."""
         decide = decision.by_event if self._in_turn else decision.by_total
         writes, settlements = [], []
         for turn in claim.turns:
             decided = decide(turn)
-            if decided.lead and decided.wanted:
-                writes.append(
-                    _Write(decided.lead, decided.wanted, repeat=turn.repeat)
-                )
+            if decided.write:
+                writes.append(decided.write)
             settlements += [
                 outbox.Settlement(entry, outbox.State.SKIPPED, why)
                 for entry, why in decided.skipped
@@ -162,38 +132,31 @@ class Dispatcher:
         return writes, settlements
 
     def _asked(
-        self, writes: Sequence[_Write], ask: standing.Ask
-    ) -> tuple[list[_Write], list[outbox.Settlement]]:
-        """Put Nova's answer in the place of late news.
+        self, writes: Sequence[decision.Write], ask: standing.Ask
+    ) -> tuple[list[decision.Write], list[outbox.Settlement]]:
+        """Put Nova's answers in the place of late news.
 
         :returns: what to write, and what to put off since Nova was no help
         """
-        now = self._clock()
         late = [
             write.wanted.record.instance_uuid
             for write in writes
-            if not write.repeat
-            and decision.is_late(write.wanted, now, self._settings.late_after)
+            if not write.repeat and self._settler.is_late(write)
         ]
         answers = ask(late) if late else {}
         sure, unsure = [], []
         for write in writes:
             answer = answers.get(write.wanted.record.instance_uuid)
-            if isinstance(answer, standing.Unsure):
-                unsure.append(
-                    self._put_off(write.entry, f"late, {answer.reason}")
-                )
-            elif answer is None:
+            if answer is None:
                 sure.append(write)
-            else:
-                record = answer.record.completed(write.wanted.record)
-                sure.append(
-                    dataclasses.replace(
-                        write,
-                        wanted=dataclasses.replace(answer, record=record),
-                        because=f"late, and Nova says {answer.verb}",
+            elif isinstance(answer, standing.Unsure):
+                unsure.append(
+                    self._settler.put_off(
+                        write.entry, f"late, {answer.reason}"
                     )
                 )
+            else:
+                sure.append(decision.corrected(write, answer))
         return sure, unsure
 
     # -- the directory -----------------------------------------------------
@@ -272,77 +235,6 @@ class Dispatcher:
 
     # -- one entry ---------------------------------------------------------
 
-    def _settlement(
-        self, write: _Write, outcome: base.Outcome
-    ) -> outbox.Settlement:
-        entry = write.entry
-        if write.repeat:
-            return self._repeated(entry, outcome)
-        if isinstance(outcome, base.Done):
-            return self._done(write)
-        deferred = self._put_off(entry, outcome.reason)
-        if isinstance(outcome, base.Unavailable):
-            return deferred
-        attempts = entry.attempts + 1
-        wait = backoff.full_jitter(
-            attempts,
-            self._uniform,
-            backoff.REFUSED_BASE,
-            backoff.REFUSED_CAP,
-        )
-        last = attempts >= self._settings.max_attempts
-        return dataclasses.replace(
-            deferred,
-            state=outbox.State.BURIED if last else outbox.State.DEFERRED,
-            attempts=attempts,
-            not_before=self._clock() + wait,
-        )
-
-    def _put_off(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
-        deferrals = entry.deferrals + 1
-        return outbox.Settlement(
-            entry,
-            outbox.State.DEFERRED,
-            reason=reason,
-            attempts=entry.attempts,
-            deferrals=deferrals,
-            not_before=self._clock()
-            + backoff.full_jitter(deferrals, self._uniform),
-        )
-
-    def _done(self, write: _Write) -> outbox.Settlement:
-        """Settle what was done; a removal that is young is done once more.
-
-        Another process may be about to deliver older news of the instance.
-        What it delivers unasked is younger than ``late_after``: so when that
-        time is over, a second removal meets whatever came of it.
-        """
-        done = outbox.Settlement(write.entry, outbox.State.DONE, write.because)
-        over = write.wanted.as_of + self._settings.late_after
-        if (
-            self._in_turn
-            or not write.wanted.verb.removes
-            or over < self._clock()
-        ):
-            return done
-        return dataclasses.replace(
-            done, state=outbox.State.REPEAT, not_before=over + GRACE
-        )
-
-    def _repeated(
-        self, entry: outbox.Entry, outcome: base.Outcome
-    ) -> outbox.Settlement:
-        """Settle the second of two removals: what is refused now is none."""
-        if isinstance(outcome, base.Unavailable):
-            return dataclasses.replace(
-                self._put_off(entry, outcome.reason),
-                state=outbox.State.REPEAT,
-            )
-        why = "once more"
-        if isinstance(outcome, base.Rejected):
-            why = f"not once more: {outcome.reason}"
-        return outbox.Settlement(entry, outbox.State.SKIPPED, why)
-
     def _log(self, settlement: outbox.Settlement) -> None:
         entry, reason = settlement.entry, settlement.reason
         match settlement.state:
@@ -389,6 +281,6 @@ class Dispatcher:
                 return
 
 
-def _change(write: _Write) -> base.Change:
+def _change(write: decision.Write) -> base.Change:
     wanted = write.wanted
     return base.Change(wanted.verb, wanted.record, wanted.as_of)

@@ -18,7 +18,7 @@ from oslo_config import cfg
 from oslo_service import service
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import dispatcher, outbox
+from nova_dirsvc_plugin import dispatcher, outbox, settling
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -49,9 +49,10 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
 
     def start(self) -> None:
         path = self._conf[options.GROUP].outbox
-        settings = dispatcher.Settings(
+        settings = settling.Settings(
             batch_size=_mutable(self._conf, "batch_size"),
             max_attempts=_mutable(self._conf, "max_attempts"),
+            late_after=_mutable(self._conf, "late_after"),
         )
         keep = _mutable(self._conf, "retention_days") * _DAY
         for name, directory in self._directories.items():

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 
-from nova_dirsvc_plugin import dispatcher, events, outbox
+from nova_dirsvc_plugin import dispatcher, events, outbox, settling
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories import memory
 from tests import waiting
@@ -58,7 +58,7 @@ class DispatcherTestCase(base.TestCase):
             "d",
             self.directory,
             self.outbox,
-            dispatcher.Settings(batch_size=10, max_attempts=3),
+            settling.Settings(batch_size=10, max_attempts=3),
             clock=self.clock,
             uniform=lambda low, high: high,
         )

@@ -30,11 +30,13 @@ ROOMS = {
     "decision": {"events", "outbox", "standing"},
     "sources": {"conf", "events", "forking", "outbox", "payloads", "sources"},
     "directories": {"directories", "events", "naming"},
+    "settling": {"backoff", "decision", "directories.base", "outbox"},
     "dispatcher": {
         "backoff",
         "decision",
         "directories.base",
         "outbox",
+        "settling",
         "standing",
     },
     "cmd": {
@@ -44,6 +46,7 @@ ROOMS = {
         "directories.loading",
         "dispatcher",
         "outbox",
+        "sources.listener",
         "version",
     },
 }

@@ -24,6 +24,7 @@ from nova_dirsvc_plugin import (
     events,
     outbox,
     payloads,
+    settling,
     standing,
 )
 from nova_dirsvc_plugin.directories import memory
@@ -90,7 +91,7 @@ class World:
                 "d",
                 self.directory,
                 box,
-                dispatcher.Settings(late_after=LATE),
+                settling.Settings(late_after=LATE),
                 clock=lambda: self.now,
                 uniform=chance.uniform,
                 ask=self.ask,
