@@ -47,6 +47,7 @@ ROOMS = {
         "dispatcher",
         "outbox",
         "sources.listener",
+        "sources.reading",
         "version",
     },
 }

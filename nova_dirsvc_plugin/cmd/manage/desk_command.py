@@ -1,0 +1,59 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands that use an outbox share."""
+
+import argparse
+import sqlite3
+
+from cliff import command
+
+from nova_dirsvc_plugin.cmd.manage import settings
+from nova_dirsvc_plugin.outbox import desk, views
+
+
+class NotPossible(Exception):
+    """It cannot be done; the message says what and why."""
+
+
+class DeskCommand(command.Command):
+    """A command on an outbox.
+
+    :ivar settings: given by the program before the command runs
+    """
+
+    settings: settings.Settings
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        try:
+            return super().run(parsed_args)
+        except (settings.WrongUse, ValueError) as error:
+            # ValueError is cliff's own, for a column that there is not.
+            self.app.LOG.error("%s", error)
+            return settings.EXIT_WRONG_USE
+
+    @property
+    def desk(self) -> desk.Desk:
+        return desk.Desk(self.settings.outbox)
+
+    def directories(
+        self, database: sqlite3.Connection, chosen: str | None = None
+    ) -> list[str]:
+        """Give the names of the directories, or the one that was chosen.
+
+        :raises settings.WrongUse: it is none of them
+        """
+        found = set(views.directories(database))
+        if self.settings.sure or not found:
+            found.update(self.settings.directories)
+        if chosen is None:
+            return sorted(found)
+        if chosen not in found:
+            raise settings.WrongUse(
+                f"there is no directory {chosen!r}; there are:"
+                f" {', '.join(sorted(found))}"
+            )
+        return [chosen]
+
+    def fail(self, sentence: str) -> None:
+        """Say what was not possible; the exit status is the command's."""
+        self.app.LOG.error("%s", sentence)

@@ -1,0 +1,294 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""``outbox list``, ``outbox show`` and ``outbox status``."""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cliff import lister, show
+
+from nova_dirsvc_plugin.cmd.manage import desk_command, words
+from nova_dirsvc_plugin.outbox import claiming, values, views
+
+#: Lines of a listing, unless the operator says otherwise.
+LIMIT = 1000
+
+_COLUMNS = (
+    "Number",
+    "Directory",
+    "State",
+    "Verb",
+    "Event Type",
+    "Instance",
+    "Attempts",
+    "Stored At",
+    "Next Try",
+    "Reason",
+)
+
+
+class OutboxList(desk_command.DeskCommand, lister.Lister):
+    """List what is under way, and what needs a decision.
+
+    One line for each entry and directory, first what is buried: the
+    directory refused it for good. Then what is parked (a notification that
+    could not be understood), deferred (tried again later), waiting for its
+    turn, and to be repeated (delivered, and once more for safety). What is
+    delivered is listed with --all only.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--directory", metavar="NAME", help="only of this directory"
+        )
+        parser.add_argument(
+            "--state",
+            action="append",
+            choices=[progress.value for progress in views.Progress],
+            help="only in this state; may be repeated",
+        )
+        parser.add_argument(
+            "--instance",
+            metavar="UUID",
+            type=words.instance,
+            help="only of this instance",
+        )
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="with what is delivered, skipped or dropped",
+        )
+        parser.add_argument(
+            "--limit",
+            metavar="N",
+            type=words.at_least_none,
+            default=LIMIT,
+            help=f"lines at most, 0 for all; default: {LIMIT}",
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Any]]:
+        limit = parsed_args.limit or None
+        with self.desk.look() as database:
+            found = views.items(
+                database,
+                self.directories(database, parsed_args.directory),
+                _wanted(parsed_args),
+                instance_uuid=parsed_args.instance or "",
+                limit=limit and limit + 1,
+            )
+        if limit and len(found) > limit:
+            self.app.LOG.warning(
+                "There is more than these %d lines: --limit 0 lists all", limit
+            )
+        return _COLUMNS, [_line(item) for item in found[:limit]]
+
+
+def _wanted(parsed_args: argparse.Namespace) -> set[views.Progress]:
+    if parsed_args.state:
+        wanted = set(map(views.Progress, parsed_args.state))
+    else:
+        wanted = set(views.EVERY if parsed_args.all else views.UNDER_WAY)
+    if parsed_args.directory:
+        wanted.discard(views.Progress.PARKED)
+    return wanted
+
+
+def _line(item: views.Item) -> tuple[object, ...]:
+    parked = item.progress is views.Progress.PARKED
+    return (
+        words.shown(parked, item.number),
+        words.clean(item.directory),
+        item.progress.value,
+        words.clean(item.verb),
+        words.clean(item.event_type),
+        words.clean(item.instance_uuid),
+        item.attempts,
+        words.stamp(item.stored_at),
+        _next_try(item),
+        words.clean(item.reason),
+    )
+
+
+def _next_try(item: views.Item) -> str:
+    if item.progress not in (views.Progress.DEFERRED, views.Progress.REPEAT):
+        return ""
+    wait = (item.not_before or 0.0) - time.time()
+    # A longer wait was set by a clock that was wrong, and is not kept.
+    put_off = 0 < wait <= claiming.FAR or (
+        wait > 0 and item.progress is views.Progress.REPEAT
+    )
+    return words.stamp(item.not_before) if put_off else "now"
+
+
+class OutboxShow(desk_command.DeskCommand, show.ShowOne):
+    """Show all of one entry, or of one parked notification.
+
+    The host record, how far each directory is with it, and what was done.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "name",
+            metavar="NUMBER",
+            type=words.name,
+            help="as `outbox list` shows it: 12, or parked-3",
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Any]]:
+        parked, number = parsed_args.name
+        found = self._parked(number) if parked else self._entry(number)
+        if found is None:
+            raise desk_command.NotPossible(
+                f"there is no {words.shown(parked, number)} in the outbox"
+            )
+        return self.dict2columns(found)
+
+    def _entry(self, number: int) -> dict[str, Any] | None:
+        with self.desk.look() as database:
+            entry = views.entry(database, number)
+            if entry is None:
+                return None
+            items = views.items(
+                database,
+                self.directories(database),
+                views.EVERY,
+                number=number,
+            )
+            journal = views.journal(database, number)
+        return _fields(entry) | {
+            "directories": words.Nested(
+                {
+                    item.directory: words.cleaned(
+                        {
+                            "state": item.progress.value,
+                            "attempts": item.attempts,
+                            "next_try": _next_try(item),
+                            "reason": item.reason,
+                        }
+                    )
+                    for item in items
+                }
+            ),
+            "journal": words.Nested([_note(*row) for row in journal]),
+        }
+
+    def _parked(self, number: int) -> dict[str, Any] | None:
+        with self.desk.look() as database:
+            parking = views.parking(database, number)
+        if parking is None:
+            return None
+        return {
+            "number": words.shown(True, parking.number),
+            "event_type": words.clean(parking.event_type),
+            "instance_uuid": words.clean(parking.instance_uuid),
+            "message_id": words.clean(parking.message_id),
+            "stored_at": words.stamp(parking.stored_at),
+            "reason": words.clean(parking.reason),
+            "notification": words.Nested(words.cleaned(parking.notification)),
+        }
+
+
+def _fields(entry: values.Entry) -> dict[str, Any]:
+    event = entry.event
+    fields: dict[str, Any] = {
+        "number": entry.number,
+        "verb": words.clean(event.verb),
+        "event_type": words.clean(event.event_type),
+        "instance_uuid": words.clean(event.instance_uuid),
+        "request_id": words.clean(event.request_id),
+        "message_id": words.clean(event.message_id),
+        "happened_at": words.stamp(event.occurred_at),
+        "stored_at": words.stamp(entry.stored_at),
+    }
+    if entry.unreadable:
+        return fields | {"unreadable": words.clean(entry.unreadable)}
+    record = words.cleaned(dataclasses.asdict(event.record))
+    return fields | {"record": words.Nested(record)}
+
+
+def _note(
+    directory: str,
+    what: str,
+    reason: str,
+    times: int,
+    first: float,
+    last: float,
+) -> dict[str, Any]:
+    return {
+        "at": words.stamp(first),
+        "what": words.clean(what),
+        "directory": words.clean(directory),
+        "times": times,
+        "until": words.stamp(last),
+        "reason": words.clean(reason),
+    }
+
+
+class OutboxStatus(desk_command.DeskCommand, show.ShowOne):
+    """Show how the outbox and each directory are doing, in numbers."""
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Any]]:
+        desk = self.desk
+        with desk.look() as database:
+            names = self.directories(database)
+            (entries, parked) = database.execute(
+                "SELECT (SELECT count(*) FROM entry),"
+                " (SELECT count(*) FROM parked)"
+            ).fetchone()
+            counts = {name: views.count(database, name) for name in names}
+        size = sum(
+            path.stat().st_size
+            for suffix in ("", "-wal")
+            if (path := desk.path.with_name(desk.path.name + suffix)).exists()
+        )
+        return self.dict2columns(
+            {
+                "outbox": words.clean(desk.path),
+                "bytes": size,
+                "entries": entries,
+                "parked": parked,
+                "directories": Counts(
+                    {
+                        words.clean(name): _numbers(count)
+                        for name, count in counts.items()
+                    }
+                ),
+            }
+        )
+
+
+def _numbers(count: views.Count) -> dict[str, Any]:
+    age = None if count.oldest is None else time.time() - count.oldest
+    return dataclasses.asdict(count) | {
+        "oldest": words.stamp(count.oldest),
+        "oldest_seconds": None if age is None else max(round(age, 3), 0.0),
+    }
+
+
+class Counts(words.Nested):
+    """A line for each directory."""
+
+    def human_readable(self) -> str:
+        lines = []
+        for name, numbers in self._value.items():
+            line = f"{name}: up to {numbers['position']}; " + ", ".join(
+                f"{numbers[state]} {state}"
+                for state in ("waiting", "deferred", "buried", "repeat")
+            )
+            if numbers["oldest_seconds"] is not None:
+                line += f"; oldest {words.span(numbers['oldest_seconds'])}"
+            lines.append(line)
+        return "\n".join(lines)

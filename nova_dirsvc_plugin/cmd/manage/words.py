@@ -1,0 +1,136 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Values as an operator reads and writes them."""
+
+import argparse
+import datetime
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cliff import columns
+
+#: What is parked has numbers of its own, and this before them.
+PARKED = "parked-"
+
+#: What to retry or drop: whether it is parked, and its number.
+Name = tuple[bool, int]
+
+
+def name(text: str) -> Name:
+    """Read a number as listings show it: ``12``, or ``parked-3``.
+
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    match = re.fullmatch(rf"({PARKED})?([0-9]{{1,18}})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number nor {PARKED}NUMBER"
+        )
+    return bool(match[1]), int(match[2])
+
+
+def shown(parked: bool, number: int) -> str | int:
+    """Write a number as :func:`name` reads it."""
+    return f"{PARKED}{number}" if parked else number
+
+
+def instance(text: str) -> str:
+    """Read the uuid of an instance.
+
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UUID") from None
+
+
+def at_least_none(text: str) -> int:
+    """Read a number of lines.
+
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
+    return int(text)
+
+
+def clean(text: object) -> str:
+    """Escape what would move the cursor, or cannot be printed at all.
+
+    Names are the tenants' own, and reasons may quote them.
+    """
+    return "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape").decode("ascii")
+        for char in str(text)
+    )
+
+
+def stamp(at: float | None) -> str:
+    """Write epoch seconds in UTC; what is not known is empty."""
+    if not at:
+        return ""
+    try:
+        moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return clean(at)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(seconds: float) -> str:
+    """Write how long something lasts, in its two largest units."""
+    left = max(int(seconds), 0)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def cleaned(value: Any) -> Any:
+    """Clean each text in lists and dicts."""
+    if isinstance(value, Mapping):
+        return {clean(key): cleaned(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [cleaned(item) for item in value]
+    return clean(value) if isinstance(value, str) else value
+
+
+class Nested(columns.FormattableColumn):  # type: ignore[type-arg]
+    """Lists and dicts: lines for people, a structure for programs."""
+
+    def human_readable(self) -> str:
+        return "\n".join(_lines(self._value))
+
+
+def _lines(value: Any, name: str = "") -> list[str]:
+    label = f"{name}: " if name else ""
+    if isinstance(value, Mapping):
+        inner = [
+            line for key, item in value.items() for line in _lines(item, key)
+        ]
+    elif isinstance(value, list):
+        inner = [line for item in value for line in _flat(item)]
+    else:
+        return [f"{label}{'' if value is None else value}".rstrip()]
+    if not inner:
+        return [f"{label}none"]
+    return (
+        [label.rstrip(), *(f"  {line}" for line in inner)] if name else inner
+    )
+
+
+def _flat(item: Any) -> list[str]:
+    """Write an item of a list on one line, without what is empty."""
+    if not isinstance(item, Mapping):
+        return _lines(item)
+    return [
+        ", ".join(
+            f"{key}: {value}" for key, value in item.items() if value != ""
+        )
+    ]
