@@ -40,6 +40,7 @@ novaAvailabilityZone: nova
 novaComputeHost: pocket1
 novaCreatedAt: 20261122102753Z
 novaLaunchedAt: 20261122102755Z
+novaAsOf: 20261122102755.500000Z
 ipHostNumber: 10.0.0.1[A]
 macAddress: fa:16:3e:51:8e:[A]
 """

@@ -159,7 +159,7 @@ class _Raw:
         entries = []
         for number in range(count):
             item = record(number)
-            attributes = ldap_entry.attributes(item, "nova")
+            attributes = ldap_entry.attributes(item, "nova", 0.0)
             dn = ldap_entry.dn(item.instance_uuid, self._tree)
             entries.append((dn, list(attributes.items())))
         return {
