@@ -90,3 +90,54 @@ late after its instance's unregister is still known to be late.
 """,
     ),
 ]
+
+#: What nova-dirsvc-sync reads to listen to the message bus, as well.
+LISTENER_OPTS = [
+    cfg.BoolOpt(
+        "listen",
+        default=False,
+        help="""
+Whether nova-dirsvc-sync takes Nova's notifications from the message bus.
+Where to is said as for any OpenStack service: ``transport_url`` in
+``[oslo_messaging_notifications]`` or ``[DEFAULT]``, and
+``[oslo_messaging_rabbit]``, whose ``rabbit_quorum_queue`` or
+``amqp_durable_queues`` must be as in nova.conf.
+""",
+    ),
+    cfg.ListOpt(
+        "listener_topics",
+        default=["nova_dirsvc"],
+        help="""
+The topics to listen to. Nova has to name them in ``[notifications]
+versioned_notifications_topics``. A topic must be nobody else's: each of its
+notifications goes to one consumer only.
+""",
+    ),
+    cfg.StrOpt(
+        "listener_exchange",
+        default="nova",
+        regex=r"^\S+$",
+        help="The exchange that Nova publishes to: its ``control_exchange``.",
+    ),
+    cfg.IntOpt(
+        "listener_workers",
+        default=1,
+        min=1,
+        max=64,
+        help="Processes that listen, side by side.",
+    ),
+    cfg.IntOpt(
+        "listener_batch_size",
+        default=100,
+        min=1,
+        max=10_000,
+        help="Notifications that are stored at a time, at most.",
+    ),
+    cfg.FloatOpt(
+        "listener_batch_timeout",
+        default=0.1,
+        min=0.001,
+        max=60.0,
+        help="Seconds to wait for a batch to fill before it is stored.",
+    ),
+]

@@ -16,7 +16,8 @@ def list_opts() -> list[tuple[str, list[Any]]]:
 
     A driver whose library is not installed is left out, and named.
     """
-    groups = [(conf.GROUP, [*conf.SOURCE_OPTS, *conf.SYNC_OPTS])]
+    ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
+    groups = [(conf.GROUP, ours)]
     for name in loading.names():
         try:
             groups.append((name, list(loading.driver_class(name).OPTS)))

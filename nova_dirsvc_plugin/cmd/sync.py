@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-dirsvc-sync``: the daemon between the outbox and the directories."""
+"""``nova-dirsvc-sync``: the daemon between Nova and the directories."""
 
 import sys
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from nova_dirsvc_plugin.directories import base, loading
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
 
+OPTS = (*options.SOURCE_OPTS, *options.SYNC_OPTS, *options.LISTENER_OPTS)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP reads mutable options again.
@@ -27,11 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     backend.init_backend(backend.BackendType.THREADING)
     from nova_dirsvc_plugin.cmd import sync_service
+    from nova_dirsvc_plugin.sources import listener
 
     conf = cfg.ConfigOpts()
     try:
         _configure(conf, sys.argv[1:] if argv is None else argv)
         directories = _load(conf)
+        bus = listener.Bus(conf) if conf[options.GROUP].listen else None
     except (
         cfg.Error,
         ValueError,
@@ -49,21 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             claim.hold()
     except (outbox.OutboxError, claimer.Held) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
-    sync_service.run(conf, directories)
+    sync_service.run(conf, directories, bus)
     return 0
 
 
 def _configure(conf: Any, argv: Sequence[str]) -> None:
     logging.register_options(conf)
-    conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-    conf.register_opts(options.SYNC_OPTS, group=options.GROUP)
+    conf.register_opts(OPTS, group=options.GROUP)
     conf(
         list(argv),
         project="nova-dirsvc",
         prog="nova-dirsvc-sync",
         version=version.release(),
     )
-    for option in (*options.SOURCE_OPTS, *options.SYNC_OPTS):
+    for option in OPTS:
         # oslo.config looks at a value when it is first asked for.
         conf[options.GROUP][option.dest]
     logging.setup(conf, "nova_dirsvc")

@@ -1,9 +1,10 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's service: a dispatcher thread for each directory.
+"""The daemon's first process: a dispatcher thread for each directory.
 
-oslo.service forks it, starts it again when it dies, and turns signals into
-calls. Its back end must have been chosen before this module is imported.
+oslo.service forks it, and those that listen, starts each again when it
+dies, and turns signals into calls. Its back end must have been chosen before
+this module is imported.
 """
 
 import functools
@@ -19,7 +20,9 @@ from oslo_service import service
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import dispatcher, outbox, settling
+from nova_dirsvc_plugin.cmd import listener_service
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
 
@@ -29,11 +32,23 @@ PURGE_INTERVAL = 3600.0
 _DAY = 86400.0
 
 
-def run(conf: Any, directories: Mapping[str, base.Directory]) -> None:
-    """Serve until a signal ends it."""
-    service.launch(
-        conf, SyncService(conf, directories), restart_method="mutate"
-    ).wait()
+def run(
+    conf: Any,
+    directories: Mapping[str, base.Directory],
+    bus: listener.Bus | None,
+) -> None:
+    """Serve until a signal ends it.
+
+    :param bus: what to listen to, if anything
+    """
+    launcher = service.ServiceLauncher(conf, restart_method="mutate")
+    launcher.launch_service(SyncService(conf, directories))
+    if bus is not None:
+        launcher.launch_service(
+            listener_service.ListenerService(conf, bus),
+            workers=conf[options.GROUP].listener_workers,
+        )
+    launcher.wait()
 
 
 class SyncService(service.ServiceBase):  # type: ignore[misc]

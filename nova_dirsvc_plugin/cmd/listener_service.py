@@ -1,0 +1,74 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's processes that listen to the message bus.
+
+Each has a connection and a transport of its own, made after the fork.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from oslo_service import service
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.sources import listener
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two tries to listen to a bus that refuses it. One that
+#: does not answer is tried by oslo.messaging, without an end.
+RETRY_INTERVAL = 5.0
+
+
+class ListenerService(service.ServiceBase):  # type: ignore[misc]
+    """Stores what the bus delivers, until it is told to stop."""
+
+    def __init__(self, conf: Any, bus: listener.Bus) -> None:
+        self._conf = conf
+        self._bus = bus
+        self._stop = threading.Event()
+        self._server: Any = None
+
+    def start(self) -> None:
+        where = self._bus.where
+        LOG.info("Connecting, to listen to %s", where)
+        if not self._bus.keeps:
+            LOG.warning(
+                "This bus is told that a notification has arrived before it"
+                " is stored: what a killed process had in hand is lost"
+            )
+        entries = outbox.Outbox(self._conf[options.GROUP].outbox)
+        while not self._stop.is_set():
+            server = self._bus.server(entries, self._stop)
+            try:
+                # One thread: batches are stored in the order of their coming.
+                server.start(override_pool_size=1)
+            except Exception as error:
+                # Credentials, or queues of another kind: each driver has its
+                # own exceptions, and all are the operator's to mend.
+                LOG.error(
+                    "Not listening to %s, tried again in %.0f s: %s",
+                    where,
+                    RETRY_INTERVAL,
+                    error,
+                )
+                self._stop.wait(RETRY_INTERVAL)
+            else:
+                self._server = server
+                LOG.info("Listening to %s", where)
+                return
+
+    def stop(self) -> None:
+        """Store what has been received, give back what cannot be stored."""
+        self._stop.set()
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+
+    def wait(self) -> None:
+        self._stop.wait()
+
+    def reset(self) -> None:
+        """SIGHUP: the parent mutates the options and starts it afresh."""

@@ -1,0 +1,258 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The listener: Nova's notifications from the message bus.
+
+oslo.messaging connects, receives and connects again; here each batch is
+stored before any of it is acknowledged. So whatever dies, the bus still has
+what the outbox has not, and may deliver again what it has: the outbox knows
+it by its ``message_id``.
+
+Import it after the back end of oslo.service was chosen.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import oslo_messaging
+from oslo_messaging.notify import listener as notify_listener
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import events, outbox, payloads
+from nova_dirsvc_plugin.sources import reading
+
+LOG = logging.getLogger(__name__)
+
+#: Those that oslo.messaging has a queue for.
+PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
+
+#: Seconds between two tries to store a batch.
+RETRY_INTERVAL = 1.0
+
+#: Seconds between two complaints that it cannot be stored.
+COMPLAINT_INTERVAL = 60.0
+
+#: Batches that the broker sends ahead: it must not wait for our disk, and
+#: what waits here must be bounded while the disk is full.
+BATCHES_AHEAD = 10
+
+_RABBIT = "oslo_messaging_rabbit"
+
+
+class WrongTransport(ValueError):
+    """The options do not say how to reach a message bus."""
+
+
+class Bus:
+    """The message bus that the options name.
+
+    :ivar where: topics, exchange and hosts in words; no credentials
+    :raises WrongTransport: they name none, or one that cannot be used
+    :raises cfg.Error: an option of oslo.messaging is wrong
+    """
+
+    def __init__(self, conf: Any) -> None:
+        self._conf = conf
+        self._group = conf[options.GROUP]
+        if not self._group.listener_topics:
+            raise WrongTransport("[nova_dirsvc] listener_topics names none")
+        url = self._check()
+        hosts = ", ".join(f"{one.hostname}:{one.port}" for one in url.hosts)
+        self.where = (
+            f"{', '.join(self._group.listener_topics)} of exchange"
+            f" {self._group.listener_exchange} on {hosts or url.transport}"
+        )
+        #: Whether the bus keeps what we have not acknowledged.
+        self.keeps = not url.transport.startswith("kafka")
+
+    def server(
+        self, entries: outbox.Outbox, stop: threading.Event
+    ) -> notify_listener.BatchNotificationServer:
+        """Give what receives once it is started; for one process.
+
+        Start it with one thread, or batches overtake each other.
+
+        :param entries: where to store
+        :param stop: set when this process is to end
+        """
+        reader = reading.Reader(
+            # Nova sends those to our own topic only if it was told to.
+            legacy=True,
+            users=self._group.record_users,
+        )
+        return notify_listener.BatchNotificationServer(
+            oslo_messaging.get_notification_transport(self._conf),
+            [
+                oslo_messaging.Target(
+                    exchange=self._group.listener_exchange, topic=topic
+                )
+                for topic in self._group.listener_topics
+            ],
+            Batches(entries, reader, stop),
+            executor="threading",
+            allow_requeue=True,
+            batch_size=self._group.listener_batch_size,
+            batch_timeout=self._group.listener_batch_timeout,
+        )
+
+    def _check(self) -> oslo_messaging.TransportURL:
+        """Have oslo.messaging read its options; connect to nothing."""
+        conf = self._conf
+        try:
+            oslo_messaging.get_notification_transport(conf).cleanup()
+            url = conf.oslo_messaging_notifications.transport_url
+            parsed = oslo_messaging.TransportURL.parse(conf, url)
+        except oslo_messaging.DriverLoadFailure as error:
+            raise WrongTransport(f"transport_url: {error}") from error
+        except (oslo_messaging.InvalidTransportURL, ValueError):
+            # What they say holds the URL, and so a password.
+            raise WrongTransport(
+                "transport_url is not of the form"
+                " rabbit://user:password@host:port/virtual_host"
+            ) from None
+        place = conf.get_location("transport_url").location
+        if url is None and not place.is_user_controlled:
+            raise WrongTransport(
+                "[nova_dirsvc] listen is true, but there is no transport_url,"
+                " neither in [oslo_messaging_notifications] nor in [DEFAULT]"
+            )
+        if _RABBIT in conf:
+            conf.set_default(
+                "rabbit_qos_prefetch_count",
+                BATCHES_AHEAD * max(10, self._group.listener_batch_size),
+                group=_RABBIT,
+            )
+            for name in conf[_RABBIT]:
+                # oslo.config looks at a value when it is first asked for.
+                conf[_RABBIT][name]
+        return parsed
+
+
+class Batches:
+    """Stores batches of messages: a dispatcher, as oslo.messaging calls it.
+
+    Oslo.messaging's own sorts a batch by priority, and gives a batch back
+    for ever when it cannot take one of its messages apart. This one stores a
+    batch as it came, and parks such a message.
+
+    :param entries: where to
+    :param stop: set when this process is to end
+    """
+
+    #: One queue each.
+    supported_priorities = PRIORITIES
+
+    def __init__(
+        self,
+        entries: outbox.Outbox,
+        reader: reading.Reader,
+        stop: threading.Event,
+    ) -> None:
+        self._outbox = entries
+        self._reader = reader
+        self._stop = stop
+
+    def dispatch(self, incoming: Sequence[Any]) -> Collection[Any]:
+        """Store a batch; wait as long as it cannot be.
+
+        :param incoming: oslo.messaging's, each with ``ctxt`` and ``message``
+        :returns: those that the bus has to take back: none, or all
+        """
+        items = [
+            item
+            for one in incoming
+            if (item := self._read(one.ctxt, one.message)) is not None
+        ]
+        return () if self._store(items) else set(incoming)
+
+    def _read(
+        self, ctxt: Any, message: Any
+    ) -> events.Event | outbox.Parked | None:
+        try:
+            return self._reader.read(ctxt, message)
+        except Exception as error:
+            LOG.exception(
+                "A notification is parked in the outbox: report this as a bug"
+            )
+            return _parked(message, error)
+
+    def _store(self, items: list[events.Event | outbox.Parked]) -> bool:
+        """Store items in one transaction, however long that takes.
+
+        :returns: False when it was not possible before the end
+        """
+        complained = -math.inf
+        while items:
+            try:
+                numbers = self._outbox.put_all(items)
+            except outbox.OutboxError as error:
+                if time.monotonic() - complained > COMPLAINT_INTERVAL:
+                    complained = time.monotonic()
+                    LOG.error(
+                        "%d events are not stored, and not acknowledged:"
+                        " tried again until they are: %s",
+                        len(items),
+                        error,
+                    )
+                if self._stop.wait(RETRY_INTERVAL):
+                    return False
+            except Exception:
+                LOG.exception("One of %d events cannot be stored", len(items))
+                items = [self._storable(item) for item in items]
+            else:
+                if complained > -math.inf:
+                    LOG.info("%d events are stored at last", len(items))
+                for item, number in zip(items, numbers, strict=True):
+                    if number is not None:
+                        LOG.info(
+                            "Outbox entry %s: %s: stored", number, _said(item)
+                        )
+                return True
+        return True
+
+    def _storable(
+        self, item: events.Event | outbox.Parked
+    ) -> events.Event | outbox.Parked:
+        """Give an item, or what can be parked of one that breaks the put."""
+        try:
+            self._outbox.put(item)
+        except outbox.OutboxError:
+            return item
+        except Exception as error:
+            message = (
+                item.notification
+                if isinstance(item, outbox.Parked)
+                else {
+                    "message_id": item.message_id,
+                    "event_type": item.event_type,
+                }
+            )
+            return _parked(message, error, item.instance_uuid)
+        return item
+
+
+def _parked(
+    message: object, error: Exception, instance_uuid: str = ""
+) -> outbox.Parked:
+    """Keep what is needed to look into it, in characters that can be kept."""
+    kept: dict[str, Any] = {}
+    if isinstance(message, Mapping):
+        for key in ("message_id", "event_type", "timestamp"):
+            kept[key] = _ascii(message.get(key))
+        kept["payload"] = payloads.essential(message.get("payload"))
+    return outbox.Parked(
+        kept, instance_uuid, _ascii(f"{type(error).__name__}: {error}")
+    )
+
+
+def _ascii(value: object) -> str:
+    return str(value or "").encode("ascii", "backslashreplace").decode()
+
+
+def _said(item: events.Event | outbox.Parked) -> str:
+    if isinstance(item, outbox.Parked):
+        return f"park instance {item.instance_uuid or 'unknown'}"
+    return f"{item.verb} instance {item.instance_uuid}"
