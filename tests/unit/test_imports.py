@@ -67,7 +67,7 @@ PURE = (
 
 #: Library -> the only modules that may import it.
 LIBRARIES = {
-    "ldap": {"directories/ldap"},
+    "ldap": {"directories/ldap", "directories/ldap_connection"},
     "requests": {"directories/rest"},
     "nova": set(),
     "lib389": set(),
