@@ -46,6 +46,7 @@ ROOMS = {
         "directories.loading",
         "dispatcher",
         "outbox",
+        "settling",
         "sources.listener",
         "sources.reading",
         "version",
