@@ -119,7 +119,8 @@ WHERE e.number BETWEEN :first AND :last
 ORDER BY e.number, d.value LIMIT :limit
 """
 
-#: What the journal says of an entry last; max() picks the row.
+#: What the journal says of an entry last; max() picks the row. A second
+#: removal of what was delivered may have been skipped: delivered it is.
 _OVER = """
 SELECT * FROM (
   SELECT e.number, p.directory, coalesce(j.what, 'delivered') AS progress,
@@ -128,7 +129,8 @@ SELECT * FROM (
   FROM position AS p
   JOIN entry AS e ON e.number <= p.number
   LEFT JOIN (
-    SELECT number, directory, what, reason, max(last_at) FROM journal
+    SELECT number, directory, what, reason,
+      max(last_at + 1e12 * (what = 'delivered')) FROM journal
     WHERE what IN ('delivered', 'skipped', 'dropped')
       AND number BETWEEN :first AND :last
     GROUP BY number, directory) AS j

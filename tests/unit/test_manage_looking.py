@@ -121,6 +121,12 @@ class ListTest(ManageTestCase):
             ("skipped", "unregistered before"), (line["State"], line["Reason"])
         )
 
+    def test_what_was_delivered_and_not_once_more_is_delivered(self):
+        self.put(base.event(events.Verb.UNREGISTER))
+        self.settle(outbox.State.REPEAT)
+        self.settle(outbox.State.SKIPPED, reason="once more")
+        self.assertEqual([(1, "log", "delivered")], self.listed("--all"))
+
     def test_before_any_daemon_ran_the_default_directory_waits(self):
         self.put(base.event())
         self.assertEqual([(1, "ldap", "waiting")], self.listed())

@@ -53,7 +53,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="a folder with such files (*.conf); may be repeated",
+        help="a folder of files with names that end in .conf; may be repeated",
     )
     parser.add_argument(
         "--outbox",
