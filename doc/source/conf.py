@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sphinx configuration."""
 
-extensions = ["openstackdocstheme", "oslo_config.sphinxext"]
+extensions = [
+    "cliff.sphinxext",
+    "openstackdocstheme",
+    "oslo_config.sphinxext",
+]
 project = "nova-dirsvc-plugin"
 copyright = "the nova-dirsvc-plugin authors"
 html_theme = "openstackdocs"
