@@ -54,9 +54,13 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
     def prepare(self) -> None:
         """Do what a test wants to be there when Nova starts."""
 
+    def api_paste(self) -> pathlib.Path:
+        """Give nova-api's pipelines."""
+        return data_file("api-paste.ini")
+
     def _setup_services(self) -> None:
         """Read our settings before any service starts, as from nova.conf."""
-        self.flags(api_paste_config=_data_file("api-paste.ini"), group="wsgi")
+        self.flags(api_paste_config=str(self.api_paste()), group="wsgi")
         rpc.CONF.register_opts(options.SOURCE_OPTS, group=options.GROUP)
         self.flags(outbox=str(self.outbox_path), group=options.GROUP)
         self.flags(
@@ -141,6 +145,6 @@ def addresses(server: Server) -> set[tuple[str, str]]:
     }
 
 
-def _data_file(name: str) -> str:
+def data_file(name: str) -> pathlib.Path:
     """Find a file of Nova's configuration, as pip put it."""
-    return str(pathlib.Path(sys.prefix) / "etc" / "nova" / name)
+    return pathlib.Path(sys.prefix) / "etc" / "nova" / name
