@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 
-from pocket import install, stores
+from pocket import install, rabbitmq, stores
 from pocket.errors import PocketError
 from pocket.home import PORT_NAMES
 
@@ -47,7 +47,7 @@ def _check_packages():
     """:raises PocketError: naming the Debian packages that are missing"""
     needed = {
         "mariadb-server": stores.MARIADB.exists(),
-        "rabbitmq-server": stores.RABBITMQ.exists(),
+        "rabbitmq-server": rabbitmq.PROGRAMS.exists(),
         "ldap-utils": shutil.which("ldapsearch"),
         "389-ds-base": shutil.which("ns-slapd"),
         "python3-lib389": shutil.which("dscreate"),

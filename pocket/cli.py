@@ -11,6 +11,7 @@ import sys
 from pocket import demo as story
 from pocket import tempest as scenarios
 from pocket.cloud import Cloud, Lock
+from pocket.configuration import SOURCES
 from pocket.directory import search_command
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, PORT_BASE, Home
@@ -39,7 +40,7 @@ def main(argv=None):
 
 def up(home, args):
     with Lock(home):
-        Cloud(home, _say).up()
+        Cloud(home, _say, args.source).up()
     _say(f"""
 use it:    . {home.openrc}        (alice; admin: {home.adminrc})
            openstack server create --image blank --flavor tiny \\
@@ -60,7 +61,7 @@ def down(home, args):
 def demo(home, args):
     """Take the cloud up, show an instance's life, take the cloud down."""
     with Lock(home):
-        cloud = Cloud(home, _say)
+        cloud = Cloud(home, _say, args.source)
         cloud.up()
         try:
             story.run(home, cloud.processes, _say)
@@ -72,7 +73,7 @@ def demo(home, args):
 def tempest(home, args):
     """Run scenarios on the cloud, which stays up."""
     with Lock(home):
-        cloud = Cloud(home, _say)
+        cloud = Cloud(home, _say, args.source)
         cloud.up()
         scenarios.run(home, cloud.processes, args.regex, cloud.say)
 
@@ -122,6 +123,16 @@ def _parse(argv):
                 "regex", nargs="?", help="which of Tempest's tests to run"
             )
         if command in (up, demo, tempest):
+            source = os.environ.get("POCKET_SOURCE") or SOURCES[0]
+            if source not in SOURCES:
+                sub.error(f"POCKET_SOURCE: {source} is none of {SOURCES}")
+            sub.add_argument(
+                "--source",
+                choices=SOURCES,
+                default=source,
+                help="how events come to the outbox: by the hook in Nova, or"
+                " from the message bus (POCKET_SOURCE, or %(default)s)",
+            )
             sub.add_argument(
                 "--port-base",
                 type=int,

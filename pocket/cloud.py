@@ -21,10 +21,13 @@ class Cloud:
     """One pocket cloud.
 
     :param say: called with each line of progress
+    :param source: how notifications come to the outbox, one of
+        :data:`configuration.SOURCES`; for :meth:`up`
     """
 
-    def __init__(self, home, say):
+    def __init__(self, home, say, source="hook"):
         self.home = home
+        self._source = source
         self.processes = Processes(home)
         self._say = say
         self._begin = time.monotonic()
@@ -33,16 +36,20 @@ class Cloud:
         """Make it run; quick when it does already."""
         self.home.make()
         if self.is_up():
-            self.say("the cloud is already running")
-            return
+            if self.home.is_done("source", self._source):
+                self.say("the cloud is already running")
+                return
+            self.say(f"changing the source to the {self._source}")
+            self.processes.stop(directory.SYNC, *self._nova())
         checks.check(self.home, self.processes)
         try:
             if not install.is_installed(self.home):
                 self.say("installing OpenStack into the venv")
                 install.install(self.home, self.processes)
                 self.say("the venv is ready")
-            configuration.write_all(self.home)
+            configuration.write_all(self.home, self._source)
             self._start()
+            self.home.set_done("source", self._source)
         except BaseException:
             self.processes.stop_all()
             raise
@@ -78,6 +85,14 @@ class Cloud:
                 for chain in services(self.home).values()
                 for service in chain
             ),
+        ]
+
+    def _nova(self):
+        chains = services(self.home)
+        return [
+            service.name
+            for name in ("nova", "hosts")
+            for service in chains[name]
         ]
 
     def _start(self):

@@ -11,9 +11,16 @@ import string
 TEMPLATES = pathlib.Path(__file__).parent / "etc"
 
 
-def write_all(home):
-    """(Re)write <home>/etc and the openrc files."""
-    values = _values(home)
+#: The ways in which Nova's notifications come to the outbox.
+SOURCES = ("hook", "listener")
+
+
+def write_all(home, source):
+    """(Re)write <home>/etc and the openrc files.
+
+    :param source: one of :data:`SOURCES`
+    """
+    values = _values(home) | _source_values(home, source)
     for template in sorted(TEMPLATES.glob("*.in")):
         if template.name != "openrc.in":
             home.write(home.etc / template.stem, _fill(template, values))
@@ -65,14 +72,36 @@ def _values(home):
         "keystone_login": "\n".join(f"{k} = {v}" for k, v in login.items()),
         "database_url": f"mysql+pymysql://pocket:{passwords['database']}@localhost",
         "database_query": f"?unix_socket={home.sockets}/mariadb.sock",
-        "transport_url": (
-            f"rabbit://pocket:{passwords['rabbitmq']}"
-            f"@127.0.0.1:{home.ports.rabbitmq}/"
-        ),
+        "transport_url": _transport_url(home),
         "rabbitmq_password_hash": _rabbitmq_hash(passwords["rabbitmq"]),
         **{f"{name}_password": word for name, word in passwords.items()},
         **{f"{name}_port": port for name, port in vars(home.ports).items()},
     }
+
+
+def _source_values(home, source):
+    # In a virtual host of their own notifications can have quorum queues
+    # beside RPC's, whose exchange is not durable.
+    url = f"{_transport_url(home)}notifications?rabbit_quorum_queue=true"
+    common = {"notification_url": url}
+    if source == "hook":
+        return common | {
+            "notification_topics": "versioned_notifications",
+            "notification_source": "driver = nova_dirsvc",
+            "listen": "false",
+        }
+    return common | {
+        "notification_topics": "versioned_notifications,nova_dirsvc",
+        "notification_source": f"transport_url = {url}",
+        "listen": "true",
+    }
+
+
+def _transport_url(home):
+    return (
+        f"rabbit://pocket:{home.passwords.rabbitmq}"
+        f"@127.0.0.1:{home.ports.rabbitmq}/"
+    )
 
 
 def _make_keys(home):

@@ -8,8 +8,8 @@ import pwd
 import shutil
 import socket
 
-# The wrappers in sbin change the user; these do not.
-RABBITMQ = pathlib.Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+from pocket import rabbitmq
+
 MARIADB = pathlib.Path("/usr/sbin/mariadbd")
 
 
@@ -102,30 +102,17 @@ def _sql(home, processes, statements):
 
 def start_rabbitmq(home, processes):
     """Start the message broker, and the port mapper that it needs."""
-    own = home.path / "rabbitmq"
-    own.mkdir(exist_ok=True)
-    home.write(own / "enabled_plugins", "[].\n")
     ports = home.ports
-    epmd = {"ERL_EPMD_PORT": str(ports.epmd), "ERL_EPMD_ADDRESS": "127.0.0.1"}
-    # Started by us, or the broker starts one that outlives it.
-    processes.start("epmd", ["epmd"], epmd)
-    processes.wait("epmd", lambda: listens(ports.epmd))
-    processes.start(
-        "rabbitmq",
-        [RABBITMQ],
-        {
-            **epmd,
-            "HOME": str(own),
-            "RABBITMQ_NODENAME": "pocket@localhost",
-            "RABBITMQ_DIST_PORT": str(ports.rabbitmq_cluster),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_CONFIG_FILE": str(home.etc / "rabbitmq"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
-            "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(own),
-            "RABBITMQ_LOGS": "-",
-            # The script then becomes the broker instead of guarding it.
-            "RUNNING_UNDER_SYSTEMD": "true",
-        },
+    broker = rabbitmq.Broker(
+        home.path / "rabbitmq",
+        home.etc / "rabbitmq",
+        ports.rabbitmq,
+        ports.rabbitmq_cluster,
+        ports.epmd,
     )
+    broker.make()
+    # Started by us, or the broker starts one that outlives it.
+    processes.start("epmd", rabbitmq.EPMD, broker.environment)
+    processes.wait("epmd", lambda: listens(ports.epmd))
+    processes.start("rabbitmq", rabbitmq.SERVER, broker.environment)
     processes.wait("rabbitmq", lambda: listens(ports.rabbitmq))

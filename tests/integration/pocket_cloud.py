@@ -25,15 +25,21 @@ class PocketCloud:
         self._home = Home(home)
 
     @classmethod
-    def ensure(cls, home: str | None = None) -> "PocketCloud":
+    def ensure(
+        cls, home: str | None = None, source: str = "hook"
+    ) -> "PocketCloud":
         """Start the cloud, unless it runs; it stays when the tests end.
 
         :param home: by default what POCKET_HOME says, or the checkout's
+        :param source: how events come to the outbox; changed if need be
         :raises RuntimeError: with what `pocket up` says
         """
         path = pathlib.Path(home) if home else CHECKOUT / ".pocket"
         done = subprocess.run(
-            [sys.executable, "-m", "pocket", "up", "--home", str(path)],
+            [
+                *(sys.executable, "-m", "pocket", "up"),
+                *("--home", str(path), "--source", source),
+            ],
             cwd=CHECKOUT,
             capture_output=True,
             text=True,

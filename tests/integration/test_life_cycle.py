@@ -12,13 +12,16 @@ BOOT_SECONDS = 60
 
 
 class TestLifeCycle(unittest.TestCase):
+    """Nova's processes store what happens."""
+
+    source = "hook"
     cloud: pocket_cloud.PocketCloud
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.cloud = pocket_cloud.PocketCloud.ensure(
-            os.environ.get("POCKET_HOME")
+            os.environ.get("POCKET_HOME"), cls.source
         )
 
     def setUp(self) -> None:
@@ -123,3 +126,12 @@ class TestLifeCycle(unittest.TestCase):
         later = self.boot_to_active()
         self.cloud.wait_for_entry(later.id)
         self.assertIsNone(self.cloud.entry(server.id))
+
+
+class TestByTheBus(TestLifeCycle):
+    """The daemon takes what happens from the message bus.
+
+    Its name is the first, so that the cloud is left as it is by default.
+    """
+
+    source = "listener"
