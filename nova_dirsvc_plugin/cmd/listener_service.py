@@ -29,7 +29,7 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
         self._conf = conf
         self._bus = bus
         self._stop = threading.Event()
-        self._server: Any = None
+        self._servers: list[Any] = []
 
     def start(self) -> None:
         where = self._bus.where
@@ -41,10 +41,11 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
             )
         entries = outbox.Outbox(self._conf[options.GROUP].outbox)
         while not self._stop.is_set():
-            server = self._bus.server(entries, self._stop)
             try:
-                # One thread: batches are stored in the order of their coming.
-                server.start(override_pool_size=1)
+                for server in self._bus.servers(entries, self._stop):
+                    # One thread: batches are stored as they come.
+                    server.start(override_pool_size=1)
+                    self._servers.append(server)
             except Exception as error:
                 # Credentials, or queues of another kind: each driver has its
                 # own exceptions, and all are the operator's to mend.
@@ -54,18 +55,22 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
                     RETRY_INTERVAL,
                     error,
                 )
+                self._end()
                 self._stop.wait(RETRY_INTERVAL)
             else:
-                self._server = server
                 LOG.info("Listening to %s", where)
                 return
 
     def stop(self) -> None:
         """Store what has been received, give back what cannot be stored."""
         self._stop.set()
-        if self._server is not None:
-            self._server.stop()
-            self._server.wait()
+        self._end()
+
+    def _end(self) -> None:
+        while self._servers:
+            server = self._servers.pop()
+            server.stop()
+            server.wait()
 
     def wait(self) -> None:
         self._stop.wait()

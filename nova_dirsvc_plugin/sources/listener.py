@@ -26,8 +26,14 @@ from nova_dirsvc_plugin.sources import reading
 
 LOG = logging.getLogger(__name__)
 
-#: Those that oslo.messaging has a queue for.
-PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
+#: The priorities, each a queue, of each connection. Nova's are info, and
+#: error now and then; a queue that its broker has lost track of holds up all
+#: of its connection (https://github.com/rabbitmq/rabbitmq-server/issues/10070)
+#: and must not be one that nobody uses.
+CONNECTIONS = (
+    ("info",),
+    ("audit", "critical", "debug", "error", "sample", "warn"),
+)
 
 #: Seconds between two tries to store a batch.
 RETRY_INTERVAL = 1.0
@@ -68,12 +74,12 @@ class Bus:
         #: Whether the bus keeps what we have not acknowledged.
         self.keeps = not url.transport.startswith("kafka")
 
-    def server(
+    def servers(
         self, entries: outbox.Outbox, stop: threading.Event
-    ) -> notify_listener.BatchNotificationServer:
-        """Give what receives once it is started; for one process.
+    ) -> list[notify_listener.BatchNotificationServer]:
+        """Give those that receive once they are started; for one process.
 
-        Start it with one thread, or batches overtake each other.
+        Start each with one thread, or batches overtake each other.
 
         :param entries: where to store
         :param stop: set when this process is to end
@@ -83,20 +89,25 @@ class Bus:
             legacy=True,
             users=self._group.record_users,
         )
-        return notify_listener.BatchNotificationServer(
-            oslo_messaging.get_notification_transport(self._conf),
-            [
-                oslo_messaging.Target(
-                    exchange=self._group.listener_exchange, topic=topic
-                )
-                for topic in self._group.listener_topics
-            ],
-            Batches(entries, reader, stop),
-            executor="threading",
-            allow_requeue=True,
-            batch_size=self._group.listener_batch_size,
-            batch_timeout=self._group.listener_batch_timeout,
-        )
+        targets = [
+            oslo_messaging.Target(
+                exchange=self._group.listener_exchange, topic=topic
+            )
+            for topic in self._group.listener_topics
+        ]
+        transport = oslo_messaging.get_notification_transport(self._conf)
+        return [
+            notify_listener.BatchNotificationServer(
+                transport,
+                targets,
+                Batches(entries, reader, stop, priorities),
+                executor="threading",
+                allow_requeue=True,
+                batch_size=self._group.listener_batch_size,
+                batch_timeout=self._group.listener_batch_timeout,
+            )
+            for priorities in CONNECTIONS
+        ]
 
     def _check(self) -> oslo_messaging.TransportURL:
         """Have oslo.messaging read its options; connect to nothing."""
@@ -140,17 +151,17 @@ class Batches:
 
     :param entries: where to
     :param stop: set when this process is to end
+    :ivar supported_priorities: those whose queues are listened to
     """
-
-    #: One queue each.
-    supported_priorities = PRIORITIES
 
     def __init__(
         self,
         entries: outbox.Outbox,
         reader: reading.Reader,
         stop: threading.Event,
+        priorities: Sequence[str] = (),
     ) -> None:
+        self.supported_priorities = priorities
         self._outbox = entries
         self._reader = reader
         self._stop = stop
