@@ -29,6 +29,14 @@ Read = Callable[
     [Mapping[str, Any], Mapping[str, Any]], events.Event | Parked | None
 ]
 
+#: What to do about an error of SQLite, by its primary code.
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process writes for long: try again",
+    sqlite3.SQLITE_CANTOPEN: "be root, or of the group of its folder",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_READONLY: "be root, or of the group of its folder",
+}
+
 _AGAIN = """
 UPDATE exception
 SET state = 'deferred', attempts = 0, deferrals = 0, not_before = 0,
@@ -167,7 +175,17 @@ class Desk:
                 database.execute(begin)
                 yield database
                 database.execute("COMMIT")
-        except (sqlite3.Error, OSError, schema.NotAnOutbox) as error:
+        except sqlite3.Error as error:
+            advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+            sentence = f"outbox {self.path}: {error}"
+            if advice:
+                sentence += f"; {advice}"
+            raise OutboxError(sentence) from error
+        except OSError as error:
+            raise OutboxError(
+                f"outbox {self.path}: {error.strerror or error}"
+            ) from error
+        except schema.NotAnOutbox as error:
             raise OutboxError(f"outbox {self.path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
@@ -186,7 +204,7 @@ class Desk:
         except PermissionError as error:
             raise OutboxError(
                 f"outbox {self.path} is not for this user: be root, or of the"
-                " group that its folder belongs to"
+                " group of its folder"
             ) from error
         database = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=rw",

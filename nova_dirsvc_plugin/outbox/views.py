@@ -77,22 +77,6 @@ class Parking:
     notification: Mapping[str, Any] | str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Count:
-    """How one directory is doing.
-
-    :ivar oldest: epoch seconds, since when the oldest that is not delivered
-        is stored; None when all is
-    """
-
-    position: int
-    waiting: int
-    deferred: int
-    buried: int
-    repeat: int
-    oldest: float | None
-
-
 _EXCEPTIONS = """
 SELECT * FROM (
   SELECT e.number, x.directory,
@@ -157,21 +141,6 @@ SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
   coalesce(o.remote_address, '')
 FROM entry AS e LEFT JOIN origin AS o ON o.request_id = e.request_id
 WHERE e.number = ?
-"""
-
-_COUNT = """
-SELECT coalesce(max(p.number), 0),
-  (SELECT count(*) FROM entry WHERE number > coalesce(max(p.number), 0)),
-  (SELECT min(stored_at) FROM entry WHERE number > coalesce(max(p.number), 0))
-FROM position AS p WHERE p.directory = ?
-"""
-
-_COUNT_EXCEPTIONS = """
-SELECT CASE WHEN x.state = 'deferred' AND x.deferrals = 0 AND x.reason = ''
-    THEN 'waiting' ELSE x.state END AS progress,
-  count(*), min(e.stored_at)
-FROM exception AS x JOIN entry AS e USING (number)
-WHERE x.directory = ? GROUP BY progress
 """
 
 
@@ -252,33 +221,6 @@ def journal(
         " FROM journal WHERE number = ? ORDER BY first_at, last_at",
         (number,),
     ).fetchall()
-
-
-def count(database: sqlite3.Connection, directory: str) -> Count:
-    """Count what one directory has before it."""
-    position, fresh, oldest = database.execute(_COUNT, (directory,)).fetchone()
-    found = {
-        progress: (number, since)
-        for progress, number, since in database.execute(
-            _COUNT_EXCEPTIONS, (directory,)
-        )
-    }
-
-    def number_of(progress: Progress) -> int:
-        return int(found.get(progress, (0, None))[0])
-
-    since = [oldest] + [
-        found.get(progress, (0, None))[1]
-        for progress in (Progress.WAITING, Progress.DEFERRED)
-    ]
-    return Count(
-        position=position,
-        waiting=fresh + number_of(Progress.WAITING),
-        deferred=number_of(Progress.DEFERRED),
-        buried=number_of(Progress.BURIED),
-        repeat=number_of(Progress.REPEAT),
-        oldest=min((at for at in since if at is not None), default=None),
-    )
 
 
 def _item(row: Sequence[Any]) -> Item:

@@ -13,6 +13,7 @@ import threading
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.directories import ldap_entry
+from nova_dirsvc_plugin.outbox import desk, views
 from nova_dirsvc_plugin.sources import reading
 from tests import recordings, waiting
 from tests.functional import directory389
@@ -55,9 +56,20 @@ class ManageTestCase(SyncTestCase):
         ]
 
     def wait_for_list(self, *lines):
+        """Wait until that is under way, and see that the program says so."""
+
+        def under_way():
+            with desk.Desk(self.outbox.path).look() as database:
+                names = views.directories(database)
+                return [
+                    (item.number, item.directory, item.progress.value)
+                    for item in views.items(database, names)
+                ]
+
         waiting.until(
-            lambda: self.listed() == list(lines), f"the list to be {lines}"
+            lambda: under_way() == list(lines), f"the list to be {lines}"
         )
+        self.assertEqual(list(lines), self.listed())
 
     def history(self):
         return [
@@ -134,7 +146,9 @@ class ManageTest(ManageTestCase):
             (understood.returncode, understood.stdout),
         )
         self.wait_for_line(UUID)
-        waiting.until(lambda: len(self.history()) == 3, "it to be settled")
+        waiting.until(
+            lambda: not self.outbox.pending("log"), "it to be settled"
+        )
         self.assertEqual(
             [(1, "parked", ""), (1, "stored", ""), (1, "delivered", "log")],
             self.history(),

@@ -1,9 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import sqlite3
 
+from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd.manage import words
-from nova_dirsvc_plugin.outbox import schema
+from nova_dirsvc_plugin.outbox import desk, schema
 from tests.unit import base
 from tests.unit.manage_base import ManageTestCase
 
@@ -65,6 +67,20 @@ class OpenTest(ManageTestCase):
         with sqlite3.connect(self.path) as database:
             database.execute("PRAGMA user_version = 99")
         self.refused("upgrade")
+
+    def test_one_that_another_process_holds_says_to_try_again(self):
+        self.put(base.event())
+        self.settle()
+        with contextlib.closing(
+            sqlite3.connect(self.path, isolation_level=None)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            box = desk.Desk(self.path, busy_timeout=0.0)
+            error = self.assertRaises(
+                outbox.OutboxError, box.read_again, 1, lambda *_: None
+            )
+            self.assertIn("try again", str(error))
+            self.assertEqual([(1, "log", "delivered")], self.listed("--all"))
 
     def test_a_path_with_any_letters_is_itself(self):
         self.outbox.close()

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""``outbox list``, ``outbox show`` and ``outbox status``."""
+"""``outbox list`` and ``outbox show``."""
 
 import argparse
 import dataclasses
@@ -233,62 +233,3 @@ def _note(
         "until": words.stamp(last),
         "reason": words.clean(reason),
     }
-
-
-class OutboxStatus(desk_command.DeskCommand, show.ShowOne):
-    """Show how the outbox and each directory are doing, in numbers."""
-
-    def take_action(
-        self, parsed_args: argparse.Namespace
-    ) -> tuple[Sequence[str], Iterable[Any]]:
-        desk = self.desk
-        with desk.look() as database:
-            names = self.directories(database)
-            (entries, parked) = database.execute(
-                "SELECT (SELECT count(*) FROM entry),"
-                " (SELECT count(*) FROM parked)"
-            ).fetchone()
-            counts = {name: views.count(database, name) for name in names}
-        size = sum(
-            path.stat().st_size
-            for suffix in ("", "-wal")
-            if (path := desk.path.with_name(desk.path.name + suffix)).exists()
-        )
-        return self.dict2columns(
-            {
-                "outbox": words.clean(desk.path),
-                "bytes": size,
-                "entries": entries,
-                "parked": parked,
-                "directories": Counts(
-                    {
-                        words.clean(name): _numbers(count)
-                        for name, count in counts.items()
-                    }
-                ),
-            }
-        )
-
-
-def _numbers(count: views.Count) -> dict[str, Any]:
-    age = None if count.oldest is None else time.time() - count.oldest
-    return dataclasses.asdict(count) | {
-        "oldest": words.stamp(count.oldest),
-        "oldest_seconds": None if age is None else max(round(age, 3), 0.0),
-    }
-
-
-class Counts(words.Nested):
-    """A line for each directory."""
-
-    def human_readable(self) -> str:
-        lines = []
-        for name, numbers in self._value.items():
-            line = f"{name}: up to {numbers['position']}; " + ", ".join(
-                f"{numbers[state]} {state}"
-                for state in ("waiting", "deferred", "buried", "repeat")
-            )
-            if numbers["oldest_seconds"] is not None:
-                line += f"; oldest {words.span(numbers['oldest_seconds'])}"
-            lines.append(line)
-        return "\n".join(lines)
