@@ -120,7 +120,7 @@ class Settler:
                 self.put_off(entry, outcome.reason),
                 state=outbox.State.REPEAT,
             )
-        why = "once more"
         if isinstance(outcome, base.Rejected):
             why = f"not once more: {outcome.reason}"
-        return outbox.Settlement(entry, outbox.State.SKIPPED, why)
+            return outbox.Settlement(entry, outbox.State.SKIPPED, why)
+        return outbox.Settlement(entry, outbox.State.DONE, "once more")

@@ -71,7 +71,7 @@ def _histories(
 ) -> Mapping[str, Sequence[Any]]:
     found: dict[str, list[Any]] = collections.defaultdict(list)
     for row in database.execute(
-        sql.HISTORY, (json.dumps(instances), directory)
+        sql.HISTORY, (directory, json.dumps(instances), directory)
     ):
         found[row[6]].append(row)
     return found

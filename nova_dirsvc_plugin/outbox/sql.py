@@ -48,11 +48,15 @@ SELECT e.number, e.instance_uuid,
 FROM entry AS e WHERE e.number > ? ORDER BY e.number LIMIT ?
 """
 
-#: All that is stored of some instances, oldest first.
+#: All that is stored of some instances, oldest first, and whether this
+#: directory refused it or an operator gave it up.
 HISTORY = """
 SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
   e.request_id, e.instance_uuid, e.record, e.stored_at,
-  coalesce(o.remote_address, ''), coalesce(x.state, '') = 'buried'
+  coalesce(o.remote_address, ''),
+  coalesce(x.state, '') = 'buried' OR EXISTS (
+    SELECT 1 FROM journal AS j
+    WHERE j.number = e.number AND j.directory = ? AND j.what = 'dropped')
 FROM json_each(?) AS one
 JOIN entry AS e ON e.instance_uuid = one.value
 LEFT JOIN origin AS o ON o.request_id = e.request_id
@@ -75,10 +79,16 @@ SELECT (SELECT count(*) FROM exception
           (SELECT number FROM position WHERE directory = ?), 0))
 """
 
+#: What an operator has dropped while it was in hand stays dropped.
 KEEP = """
 INSERT INTO exception (directory, number, instance_uuid, state, attempts,
                        deferrals, not_before, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+SELECT :directory, :number, :instance, :state, :attempts, :deferrals,
+       :not_before, :reason
+WHERE :number > coalesce(
+    (SELECT number FROM position WHERE directory = :directory), 0)
+  OR EXISTS (SELECT 1 FROM exception
+    WHERE directory = :directory AND number = :number)
 ON CONFLICT (directory, number) DO UPDATE SET
   state = excluded.state, attempts = excluded.attempts,
   deferrals = excluded.deferrals, not_before = excluded.not_before,

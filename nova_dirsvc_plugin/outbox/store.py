@@ -160,13 +160,14 @@ class Outbox:
             if one.state in (State.DONE, State.SKIPPED):
                 done.append((directory, number))
             else:
-                kept.append(_exception_row(directory, one))
-            what = "deferred" if one.deferrals else _WHAT[one.state]
-            if one.state is State.BURIED:
-                what = "buried"
-            notes.append((number, directory, what, one.reason, now, now))
+                kept.append(
+                    _exception_row(
+                        directory, number, one.entry.event.instance_uuid, one
+                    )
+                )
+            notes.append((number, directory, _what(one), one.reason, now, now))
         kept += [
-            (directory, number, instance, State.DEFERRED.value, 0, 0, 0.0, "")
+            _exception_row(directory, number, instance)
             for number, instance in claim.waiting
         ]
         with self._session as database:
@@ -259,17 +260,35 @@ def _settled_by_all(
     return min(positions, default=0)
 
 
+def _what(settlement: Settlement) -> str:
+    """Say for the journal what was done; a repeat can be put off, too."""
+    put_off = settlement.state is State.REPEAT and settlement.deferrals
+    return "deferred" if put_off else _WHAT[settlement.state]
+
+
 def _exception_row(
-    directory: str, settlement: Settlement
-) -> tuple[str | int | float, ...]:
-    entry = settlement.entry
-    return (
-        directory,
-        entry.number,
-        entry.event.instance_uuid,
-        settlement.state.value,
-        settlement.attempts,
-        settlement.deferrals,
-        settlement.not_before,
-        settlement.reason,
-    )
+    directory: str,
+    number: int,
+    instance_uuid: str,
+    settlement: Settlement | None = None,
+) -> dict[str, str | int | float]:
+    """Give the values of ``sql.KEEP``; without a settlement, of a wait."""
+    row: dict[str, str | int | float] = {
+        "directory": directory,
+        "number": number,
+        "instance": instance_uuid,
+        "state": State.DEFERRED.value,
+        "attempts": 0,
+        "deferrals": 0,
+        "not_before": 0.0,
+        "reason": "",
+    }
+    if settlement:
+        row |= {
+            "state": settlement.state.value,
+            "attempts": settlement.attempts,
+            "deferrals": settlement.deferrals,
+            "not_before": settlement.not_before,
+            "reason": settlement.reason,
+        }
+    return row

@@ -4,7 +4,13 @@ import sqlite3
 import threading
 import time
 
-from nova_dirsvc_plugin import dispatcher, events, outbox, settling
+from nova_dirsvc_plugin import (
+    dispatcher,
+    events,
+    outbox,
+    settling,
+    standing,
+)
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories import memory
 from tests import waiting
@@ -226,6 +232,136 @@ class StepTest(DispatcherTestCase):
             self.dispatcher.step()
             self.now += 0.5
         self.assertGreater(self.now - started, 10)
+
+
+class LateNewsTest(DispatcherTestCase):
+    """A young removal is done twice; Nova is asked about what is old."""
+
+    def setUp(self):
+        super().setUp()
+        self.answers = {}
+        self.asked = []
+        self.dispatcher = dispatcher.Dispatcher(
+            "d",
+            self.directory,
+            self.outbox,
+            settling.Settings(late_after=60.0),
+            clock=self.clock,
+            uniform=lambda low, high: high,
+            ask=self.ask,
+        )
+
+    def ask(self, uuids):
+        self.asked += uuids
+        return {uuid: self.answers[uuid] for uuid in uuids}
+
+    def news(self, verb, instance, age, **fields):
+        self.outbox.put(
+            base.event(verb, instance, occurred_at=self.now - age, **fields)
+        )
+
+    def nova_says(self, verb, instance, **fields):
+        self.answers[instance] = standing.Standing(
+            verb,
+            events.HostRecord(instance_uuid=instance, **fields),
+            self.now,
+        )
+
+    def test_young_news_is_not_asked_about(self):
+        self.news(REGISTER, A, age=59)
+        self.steps(1)
+        self.assertEqual([], self.asked)
+        self.assertEqual([A], self.held())
+
+    def test_old_news_of_an_instance_that_is_gone_makes_no_entry(self):
+        self.nova_says(UNREGISTER, A)
+        self.news(REGISTER, A, age=61)
+        self.steps(1)
+        self.assertEqual([A], self.asked)
+        self.assertEqual([], self.held())
+
+    def test_old_news_is_replaced_by_novas_but_for_the_names(self):
+        self.nova_says(events.Verb.REFRESH, A, display_name="now")
+        self.news(REGISTER, A, 61, display_name="then", user_name="alice")
+        self.steps(1)
+        record = self.directory.content[A].record
+        self.assertEqual(
+            ("now", "alice"), (record.display_name, record.user_name)
+        )
+
+    def test_a_delete_that_nova_only_says_it_ended_is_asked_about(self):
+        self.nova_says(events.Verb.REFRESH, A)
+        self.news(REGISTER, A, age=5)
+        self.steps(1)
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=0)
+        self.steps(1)
+        self.assertEqual([A], self.held())
+
+    def test_that_an_instance_is_deleted_is_not_asked_about(self):
+        self.news(UNREGISTER, A, age=1000)
+        self.steps(1)
+        self.assertEqual([], self.asked)
+
+    def test_nova_out_of_reach_puts_off_what_is_late_and_nothing_else(self):
+        self.answers[A] = standing.Unsure("nova-api is down")
+        self.news(REGISTER, A, age=61)
+        self.news(REGISTER, B, age=1)
+        self.steps(20)
+        self.assertEqual([B], self.held())
+        self.assertEqual([], self.outbox.buried("d"))
+        self.assertIn("late, nova-api is down", self.log.output)
+        self.nova_says(events.Verb.REFRESH, A)
+        self.steps(1)
+        self.assertEqual([A, B], self.held())
+
+    def test_a_young_removal_is_done_once_more_when_its_time_is_over(self):
+        self.news(UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.directory.apply(
+            [
+                directories.Change(
+                    REGISTER, events.HostRecord(instance_uuid=A), self.now
+                )
+            ]
+        )
+        self.assertFalse(self.dispatcher.step())
+        self.now += 60 + settling.GRACE
+        self.dispatcher.step()
+        self.assertEqual([], self.held())
+        self.assertIn("delivered: directory d: once more", self.log.output)
+        self.now += 1000
+        self.assertFalse(self.dispatcher.step())
+
+    def test_an_old_removal_is_done_once(self):
+        self.news(UNREGISTER, A, age=61)
+        self.dispatcher.step()
+        self.now += 1000
+        self.assertFalse(self.dispatcher.step())
+
+    def test_a_removal_is_not_done_once_more_after_a_restore(self):
+        self.nova_says(events.Verb.SOFT_UNREGISTER, A)
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.now += 2
+        self.news(events.Verb.RESTORE, A, age=1)
+        self.dispatcher.step()
+        self.now += 200
+        self.dispatcher.step()
+        self.assertEqual([A], self.held())
+
+    def test_of_many_events_at_once_one_is_written(self):
+        for name in ("one", "two", "three"):
+            self.outbox.put(
+                base.event(events.Verb.REFRESH, A, display_name=name)
+            )
+        self.dispatcher.step()
+        self.assertEqual(1, self.directory.asked)
+        self.assertEqual(
+            "three", self.directory.content[A].record.display_name
+        )
+        self.assertIn(
+            "skipped: directory d: goes with entry 3", self.log.output
+        )
 
 
 class RunTest(DispatcherTestCase):

@@ -258,6 +258,25 @@ class ClaimTest(OutboxTestCase):
             ],
         )
 
+    def test_what_is_dropped_while_it_is_in_hand_stays_dropped(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.DEFERRED)
+        claim = self.claim()
+        with sqlite3.connect(self.path) as database:
+            database.execute("DELETE FROM exception")
+        self.settle(claim, outbox.State.DEFERRED)
+        self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_what_was_dropped_is_not_how_things_stand(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.BURIED)
+        with sqlite3.connect(self.path) as database:
+            database.execute("DELETE FROM exception")
+            database.execute("UPDATE journal SET what = 'dropped'")
+        self.put((REGISTER, A))
+        (turn,) = self.claim().turns
+        self.assertEqual((), tuple(turn.before))
+
     def test_a_claim_that_is_not_settled_comes_again(self):
         self.put((REGISTER, A))
         self.assertEqual(self.claim(), self.claim())
