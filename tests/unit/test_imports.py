@@ -28,6 +28,7 @@ ROOMS = {
     "outbox": {"events", "forking", "outbox"},
     "standing": {"events"},
     "decision": {"events", "outbox", "standing"},
+    "reconcile": {"events", "fields", "reconcile", "standing"},
     "sources": {"conf", "events", "forking", "outbox", "payloads", "sources"},
     "directories": {"directories", "events", "naming"},
     "settling": {"backoff", "decision", "directories.base", "outbox"},
@@ -46,6 +47,7 @@ ROOMS = {
         "directories.loading",
         "dispatcher",
         "outbox",
+        "reconcile.inventory",
         "settling",
         "sources.listener",
         "sources.reading",
@@ -70,6 +72,7 @@ PURE = (
 LIBRARIES = {
     "ldap": {"directories/ldap", "directories/ldap_connection"},
     "requests": {"directories/rest"},
+    "keystoneauth1": {"reconcile/inventory"},
     "nova": set(),
     "lib389": set(),
 }
@@ -131,7 +134,13 @@ class ImportsTest(base.TestCase):
                 )
 
     def test_the_hook_runs_where_no_directory_library_is_installed(self):
-        forbidden = "ldap", "requests", "lib389", "cotyledon"
+        forbidden = (
+            "ldap",
+            "requests",
+            "keystoneauth1",
+            "lib389",
+            "cotyledon",
+        )
         script = (
             "import sys\n"
             f"sys.modules.update(dict.fromkeys({forbidden!r}))\n"
