@@ -212,24 +212,26 @@ class Batches:
                     return False
             except Exception:
                 LOG.exception("One of %d events cannot be stored", len(items))
-                items = [self._storable(item) for item in items]
+                left = map(self._put_alone, items)
+                items = [item for item in left if item is not None]
             else:
                 if complained > -math.inf:
                     LOG.info("%d events are stored at last", len(items))
                 for item, number in zip(items, numbers, strict=True):
-                    if number is not None:
-                        LOG.info(
-                            "Outbox entry %s: %s: stored", number, _said(item)
-                        )
+                    _say(item, number)
                 return True
         return True
 
-    def _storable(
+    def _put_alone(
         self, item: events.Event | outbox.Parked
-    ) -> events.Event | outbox.Parked:
-        """Give an item, or what can be parked of one that breaks the put."""
+    ) -> events.Event | outbox.Parked | None:
+        """Store an item if that is possible now.
+
+        :returns: what is left to store: the item, or what can be parked of
+            one that breaks the outbox
+        """
         try:
-            self._outbox.put(item)
+            _say(item, self._outbox.put(item))
         except outbox.OutboxError:
             return item
         except Exception as error:
@@ -242,7 +244,7 @@ class Batches:
                 }
             )
             return _parked(message, error, item.instance_uuid)
-        return item
+        return None
 
 
 def _parked(
@@ -263,7 +265,10 @@ def _ascii(value: object) -> str:
     return str(value or "").encode("ascii", "backslashreplace").decode()
 
 
-def _said(item: events.Event | outbox.Parked) -> str:
-    if isinstance(item, outbox.Parked):
-        return f"park instance {item.instance_uuid or 'unknown'}"
-    return f"{item.verb} instance {item.instance_uuid}"
+def _say(item: events.Event | outbox.Parked, number: int | None) -> None:
+    """Log that an item is stored, unless it was before."""
+    if number is None:
+        return
+    verb = "park" if isinstance(item, outbox.Parked) else item.verb
+    instance = item.instance_uuid or "unknown"
+    LOG.info("Outbox entry %s: %s instance %s: stored", number, verb, instance)

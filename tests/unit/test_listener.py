@@ -95,6 +95,15 @@ class BatchesTest(base.TestCase):
         self.assertIn((good.message["message_id"], UUID), self.rows())
         self.assertTrue(self.outbox.parked())
 
+    def test_what_breaks_the_outbox_is_parked_and_the_others_stored_once(self):
+        ctxt, boot = recordings.create_end(UUID)
+        breaks = Incoming(ctxt, boot | {"message_id": "\ud800"})
+        nameless = Incoming(ctxt, boot | {"message_id": None})
+        good = Incoming(*recordings.create_end(UUID))
+        self.assertFalse(self.batches.dispatch([nameless, breaks, good]))
+        self.assertEqual([(good.message["message_id"], UUID)], self.rows())
+        self.assertEqual(2, len(self.outbox.parked()))
+
     def test_a_reader_that_raises_is_a_reason_to_park(self):
         class Broken(reading.Reader):
             def read(self, ctxt, message):
