@@ -18,8 +18,8 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from nova_dirsvc_plugin import events, fields
-from nova_dirsvc_plugin.standing import Standing, Unsure
+from nova_dirsvc_plugin import fields, standing
+from nova_dirsvc_plugin.reconcile import server
 
 LOG = logging.getLogger(__name__)
 
@@ -38,16 +38,12 @@ AT_A_TIME = 8
 #: answers for a cell that is down, 2.47 tells the flavor's name.
 MICROVERSIONS = ("2.90", "2.69", "2.47")
 
-_LAUNCHED_AT = "OS-SRV-USG:launched_at"
-_COMPUTE_HOST = "OS-EXT-SRV-ATTR:host"
+
+_Answer = standing.Standing | standing.Unsure
 
 
 class WrongAccount(ValueError):
     """The options do not say how to reach Nova."""
-
-
-class Doubt(Exception):
-    """Nova's answer does not tell; the message says why, and what to do."""
 
 
 class Inventory:
@@ -71,7 +67,7 @@ class Inventory:
         self._limit = limit
         self._microversion = MICROVERSIONS[0]
 
-    def ask(self, uuids: Sequence[str]) -> Mapping[str, Standing | Unsure]:
+    def ask(self, uuids: Sequence[str]) -> Mapping[str, _Answer]:
         """Say how things stand with some instances; never raises.
 
         What is sure is so as of the moment before it was asked for.
@@ -86,56 +82,64 @@ class Inventory:
             pool.shutdown(wait=False, cancel_futures=True)
         return {uuid: self._outcome(one) for uuid, one in asked.items()}
 
-    def _outcome(
-        self, one: "futures.Future[Standing | Unsure]"
-    ) -> Standing | Unsure:
+    def _outcome(self, one: futures.Future[_Answer]) -> _Answer:
         if one.done() and not one.cancelled():
             return one.result()
-        return Unsure(
+        return standing.Unsure(
             f"Nova did not answer for all within {self._limit:g} s: see how"
             " busy nova-api is"
         )
 
-    def _ask_one(self, instance_uuid: str) -> Standing | Unsure:
+    def _ask_one(self, instance_uuid: str) -> _Answer:
         try:
             return self._told(instance_uuid)
-        except Doubt as doubt:
-            return Unsure(str(doubt))
+        except server.Doubt as doubt:
+            return standing.Unsure(str(doubt))
         except ksa_exceptions.ClientException as error:
-            return Unsure(
+            return standing.Unsure(
                 f"Nova cannot be asked: {error}: check [{GROUP}] and whether"
                 " Keystone and nova-api run"
             )
         except Exception as error:
             LOG.exception("Instance %s: report this as a bug", instance_uuid)
-            return Unsure(f"Nova's answer was not understood: {error!r}")
+            return standing.Unsure(
+                f"Nova's answer was not understood: {error!r}"
+            )
 
-    def _told(self, instance_uuid: str) -> Standing:
+    def _told(self, instance_uuid: str) -> standing.Standing:
         if not instance_uuid or (
             fields.canonical_uuid(instance_uuid) != instance_uuid
         ):
-            raise Doubt(f"{instance_uuid!r:.60} is not the uuid of anything")
+            raise server.Doubt(
+                f"{instance_uuid!r:.60} is not the uuid of anything"
+            )
         as_of = self._clock()
         status, body = self._get(f"/servers/{instance_uuid}")
         if status == 404:
             self._make_sure_that_it_is_gone(instance_uuid, body)
-            return _gone(instance_uuid, as_of)
+            return server.gone(instance_uuid, as_of)
         if status != 200:
-            raise Doubt(_trouble(status))
-        return standing_of(instance_uuid, body.get("server"), as_of)
+            raise server.Doubt(_trouble(status))
+
+        def complain(what: str) -> None:
+            LOG.warning("Nova on %s: left out: %s", instance_uuid, what)
+
+        return server.standing_of(
+            instance_uuid, body.get("server"), as_of, complain
+        )
 
     def _make_sure_that_it_is_gone(
         self, instance_uuid: str, body: Mapping[str, Any]
     ) -> None:
         """See that a 404 is Nova's, and not for want of a right.
 
-        :raises Doubt: it is not, or that cannot be told
+        :raises server.Doubt: it is not, or that cannot be told
         """
         fault = body.get("itemNotFound")
         if not isinstance(fault, Mapping) or instance_uuid not in str(
             fault.get("message")
         ):
-            raise Doubt(
+            raise server.Doubt(
                 f"the answer 404 is not Nova's own: check [{GROUP}]"
                 " endpoint_override, or the endpoint in the service catalog"
             )
@@ -147,9 +151,9 @@ class Inventory:
             limit="1",
         )
         if status != 200:
-            raise Doubt(_trouble(status))
+            raise server.Doubt(_trouble(status))
         if body.get("servers") != []:
-            raise Doubt(
+            raise server.Doubt(
                 f"the account of [{GROUP}] does not see all projects: give"
                 " it the role admin"
             )
@@ -169,87 +173,6 @@ class Inventory:
         except ValueError:
             body = None
         return response.status_code, body if isinstance(body, dict) else {}
-
-
-def standing_of(instance_uuid: str, server: object, as_of: float) -> Standing:
-    """Read what ``GET /servers/{uuid}`` says of an instance.
-
-    :raises Doubt: it does not tell
-    """
-    if not isinstance(server, Mapping) or server.get("id") != instance_uuid:
-        raise Doubt(
-            "the answer is not about the instance: see what is between here"
-            " and nova-api"
-        )
-    status = server.get("status")
-    if status == "DELETED":
-        return _gone(instance_uuid, as_of)
-    if status == "UNKNOWN":
-        raise Doubt("Nova does not know: see whether its cell is down")
-    if not isinstance(status, str) or _LAUNCHED_AT not in server:
-        raise Doubt("the answer lacks status or launched_at")
-    if _COMPUTE_HOST not in server:
-        raise Doubt(
-            f"the account of [{GROUP}] is not shown the compute host: give it"
-            " the role admin"
-        )
-    record = _record(instance_uuid, server)
-    alive = server[_LAUNCHED_AT] and status != "SOFT_DELETED"
-    verb = events.Verb.REFRESH if alive else events.Verb.SOFT_UNREGISTER
-    return Standing(verb, record, as_of)
-
-
-def _gone(instance_uuid: str, as_of: float) -> Standing:
-    record = events.HostRecord(instance_uuid=instance_uuid)
-    return Standing(events.Verb.UNREGISTER, record, as_of)
-
-
-def _record(
-    instance_uuid: str, server: Mapping[str, Any]
-) -> events.HostRecord:
-    def complain(what: str) -> None:
-        LOG.warning("Nova on %s: left out: %s", instance_uuid, what)
-
-    def part(name: str, key: str) -> str:
-        """Read a field of a field; Nova writes an empty one as a text."""
-        value = server.get(name)
-        data = value if isinstance(value, Mapping) else {}
-        return fields.Reader(data, complain).text(key)
-
-    reader = fields.Reader(server, complain)
-    addresses = {"ip_addresses": _addresses(server.get("addresses"))}
-    return events.HostRecord(
-        instance_uuid=instance_uuid,
-        display_name=reader.text("name"),
-        host_name=reader.text("OS-EXT-SRV-ATTR:hostname"),
-        project_id=reader.text("tenant_id"),
-        user_id=reader.text("user_id"),
-        image_uuid=part("image", "id"),
-        flavor_name=part("flavor", "original_name"),
-        availability_zone=reader.text("OS-EXT-AZ:availability_zone"),
-        compute_host=reader.text(_COMPUTE_HOST),
-        created_at=reader.time("created"),
-        launched_at=reader.time(_LAUNCHED_AT),
-        addresses=fields.Reader(addresses, complain).addresses(),
-    )
-
-
-def _addresses(networks: object) -> list[dict[str, Any]] | None:
-    """Put the fixed ones as a notification would."""
-    if not isinstance(networks, Mapping):
-        return None
-    return [
-        {
-            "nova_object.data": {
-                "address": item.get("addr"),
-                "mac": item.get("OS-EXT-IPS-MAC:mac_addr"),
-                "label": label,
-            }
-        }
-        for label, items in networks.items()
-        for item in items
-        if item.get("OS-EXT-IPS:type") == "fixed"
-    ]
 
 
 def _trouble(status: int) -> str:

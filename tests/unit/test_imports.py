@@ -65,6 +65,7 @@ PURE = (
     "meanings",
     "naming",
     "payloads",
+    "reconcile/server",
     "standing",
 )
 
