@@ -137,14 +137,17 @@ class Context:
 
 
 def configuration(
-    url: str, quorum: bool = True, **notifications: Any
+    url: str,
+    quorum: bool = True,
+    exchange: str = "nova",
+    **notifications: Any,
 ) -> cfg.ConfigOpts:
     """Give what a Nova reads of its nova.conf to reach the bus."""
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[])
     oslo_messaging.get_notification_transport(conf, url=url).cleanup()
     conf.set_override("transport_url", url)
-    conf.set_override("control_exchange", "nova")
+    conf.set_override("control_exchange", exchange)
     group = "oslo_messaging_rabbit"
     conf.set_override("rabbit_quorum_queue", quorum, group)
     for name, value in notifications.items():
@@ -154,11 +157,11 @@ def configuration(
 
 @contextlib.contextmanager
 def publisher(
-    url: str, *topics: str, quorum: bool = True
+    url: str, *topics: str, quorum: bool = True, exchange: str = "nova"
 ) -> Iterator["Publisher"]:
     """Give what publishes, as Nova's ``driver = messagingv2`` does."""
     transport = oslo_messaging.get_notification_transport(
-        configuration(url, quorum)
+        configuration(url, quorum, exchange)
     )
     try:
         yield Publisher(transport, topics)

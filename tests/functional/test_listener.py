@@ -41,6 +41,7 @@ def fresh(count):
 
 class ListenerTestCase(test_sync.SyncTestCase):
     quorum = True
+    exchange = "nova"
 
     def setUp(self):
         super().setUp()
@@ -55,12 +56,16 @@ class ListenerTestCase(test_sync.SyncTestCase):
             "directories": "memory",
             "listen": "true",
             "listener_topics": self.topic,
+            "listener_exchange": self.exchange,
         }
         self.publisher = self.publisher_to(self.topic)
 
     def publisher_to(self, *topics):
         context = rabbitmq.publisher(
-            self.broker.url, *topics, quorum=self.quorum
+            self.broker.url,
+            *topics,
+            quorum=self.quorum,
+            exchange=self.exchange,
         )
         publisher = context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
@@ -436,6 +441,8 @@ class BadTimesTest(ListenerTestCase):
 
 class ClassicQueuesTest(ListenerTestCase):
     quorum = False
+    # An exchange is durable or not, as its queues are.
+    exchange = "nova_classic"
 
     def test_classic_queues_do_as_well(self):
         self.listen()
