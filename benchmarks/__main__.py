@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 
-ROWS = ("hook", "path", "latency")
+ROWS = ("hook", "path", "latency", "listener")
 
 
 def main() -> int:
@@ -23,13 +23,14 @@ def main() -> int:
         nargs="*",
         help="hook: what notify() costs; path: from the outbox into the"
         " directory; latency: from Nova to ldapsearch, which needs the demo"
-        " cloud up (make demo-up). Default: hook path",
+        " cloud up (make demo-up); listener: from RabbitMQ into the outbox."
+        " Default: hook path",
     )
     parser.add_argument(
         "--events",
         type=int,
         default=10_000,
-        help="events of hook and path (%(default)s)",
+        help="events of hook, path and listener (%(default)s)",
     )
     parser.add_argument(
         "--boots",
