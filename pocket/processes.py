@@ -136,6 +136,18 @@ class Processes:
         for name in names:
             self._file(name).unlink(missing_ok=True)
 
+    def kill(self, name):
+        """Kill -9 a process and its children, and wait until it is gone.
+
+        :raises PocketError: it does not run
+        """
+        pid = self._pid(name)
+        if pid is None:
+            raise PocketError(f"{name} does not run", log=self.log(name))
+        os.killpg(pid, signal.SIGKILL)
+        while self._pid(name):
+            time.sleep(0.02)
+
     def stop_all(self):
         """End everything that belongs to this home, whoever started it."""
         with self._lock:
