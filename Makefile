@@ -8,7 +8,7 @@ TOOLS := .venv
 BIN := $(TOOLS)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up demo-down test bench style devstack clean packages
+.PHONY: help demo demo-up demo-down test test-faults bench style devstack clean packages
 
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo-down: $(TOOLS)/ready ## end all of it
 
 test: packages ## every test that runs on one machine
 	@$(BIN)/python tests/run.py
+
+test-faults: packages ## kill, freeze and fill what it stands on: ten minutes at most
+	@$(BIN)/python tests/run.py faults
 
 style: packages ## ruff, hacking, mypy, bashate, shellcheck, doc8
 	@$(BIN)/python tests/run.py style types

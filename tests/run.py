@@ -63,6 +63,18 @@ def tap_count(output: str) -> Count:
     return count
 
 
+def unittest_count(output: str) -> Count:
+    """Read the totals that Python's own test runner prints."""
+    [total] = re.findall(r"^Ran (\d+) tests?", output, re.M) or ["0"]
+    [words] = re.findall(r"^(?:OK|FAILED)\b(.*)$", output, re.M) or [""]
+
+    def count(word: str) -> int:
+        return sum(map(int, re.findall(rf"\b{word}=(\d+)", words)))
+
+    bad, skipped = count("failures") + count("errors"), count("skipped")
+    return Count(int(total) - bad - skipped, bad, skipped)
+
+
 def check_count(output: str) -> Count:
     """A check that is one by itself; its exit status says how it ended."""
     return Count(passed=1)
@@ -80,6 +92,7 @@ SUITES = {
     "nova-threads": (stestr_count, (*TOX, "nova-threads")),
     "nova-eventlet": (stestr_count, (*TOX, "nova-eventlet")),
     "integration": (stestr_count, (*TOX, "integration")),
+    "faults": (unittest_count, (*TOX, "faults")),
     "tempest": (stestr_count, (*TOX, "tempest")),
 }
 

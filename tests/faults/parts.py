@@ -1,0 +1,197 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is broken: a daemon and a disk of the test's own."""
+
+import errno
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from tests import waiting
+from tests.faults import schedule
+from tests.functional import directory389
+
+PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
+
+#: Seconds until a daemon that could not start is started again, as by
+#: systemd's RestartSec.
+RESTART_SECONDS = 0.5
+
+#: Seconds; other things go on on this machine.
+START_LIMIT = 120.0
+
+_PAGE = 4096
+
+
+class Daemon:
+    """nova-dirsvc-sync, started again as a service manager does.
+
+    :param files: its options
+    :param log: what it says, of all its lives
+    """
+
+    def __init__(
+        self,
+        files: Sequence[pathlib.Path],
+        log: pathlib.Path,
+        rng: random.Random,
+    ) -> None:
+        self._argv = [str(PROGRAM)]
+        self._argv += [f"--config-file={file}" for file in files]
+        self._log = log
+        self._rng = rng
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it until it delivers; a full disk may keep it from that."""
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            said = self._size()
+            process = self._process = self._run()
+            waiting.until(
+                lambda said=said, process=process: (
+                    "Delivering" in self.said(said)
+                    or process.poll() is not None
+                ),
+                "nova-dirsvc-sync to deliver",
+                START_LIMIT,
+            )
+            if process.poll() is None:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"nova-dirsvc-sync does not start: {self.said(said)}"
+                )
+            time.sleep(RESTART_SECONDS)
+
+    def kill_all(self) -> None:
+        """Kill -9 it and its workers."""
+        process = self._alive()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
+        self._process = None
+
+    def kill_a_worker(self) -> None:
+        """Kill -9 one of its workers, which it has to start again."""
+        pid = self._alive().pid
+        workers = waiting.until(lambda: _children(pid), "workers")
+        os.kill(self._rng.choice(workers), signal.SIGKILL)
+
+    def kill_the_parent(self) -> None:
+        """Kill -9 the first process alone; the workers have to notice."""
+        process = self._alive()
+        process.kill()
+        process.wait(30)
+
+    def see_it_live(self) -> None:
+        self._alive()
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill_all()
+
+    def said(self, since: int = 0) -> str:
+        if not self._log.exists():
+            return ""
+        with self._log.open("rb") as file:
+            file.seek(since)
+            return file.read().decode(errors="replace")
+
+    def kinds(self) -> schedule.Kinds:
+        return {
+            "daemon killed": schedule.Kind(self.kill_all, self.start, 3.0),
+            "a worker killed": schedule.Kind(
+                self.kill_a_worker, self.see_it_live, 0.5
+            ),
+            "parent killed": schedule.Kind(
+                self.kill_the_parent, self.start, 0.5
+            ),
+        }
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            raise AssertionError(
+                f"nova-dirsvc-sync has ended: {self.said()[-4000:]}"
+            )
+        return self._process
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def _size(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+
+def of_directory(server: directory389.Directory389) -> schedule.Kinds:
+    """Give what is done to a directory server."""
+    return {
+        "ns-slapd killed": schedule.Kind(server.kill, server.start, 4.0),
+        "ns-slapd frozen": schedule.Kind(server.freeze, server.thaw, 6.0),
+    }
+
+
+class Disk:
+    """A small file system of its own, which can be full. Only root mounts.
+
+    :param folder: where it is; made
+    """
+
+    SIZE = "48m"
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._filler = folder / "filler"
+
+    @staticmethod
+    def possible() -> bool:
+        return os.geteuid() == 0
+
+    def mount(self) -> None:
+        self._folder.mkdir()
+        subprocess.run(
+            [
+                *("mount", "-t", "tmpfs", "-o", f"size={self.SIZE}", "tmpfs"),
+                self._folder,
+            ],
+            check=True,
+        )
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", self._folder], check=True)
+
+    def fill(self) -> None:
+        """Take every page there is; what the outbox has, it keeps."""
+        with self._filler.open("ab", buffering=0) as file:
+            for size in (1 << 20, _PAGE):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+
+    def free(self) -> None:
+        self._filler.unlink(missing_ok=True)
+
+    def kinds(self) -> schedule.Kinds:
+        return {"disk full": schedule.Kind(self.fill, self.free, 6.0)}
+
+
+def _children(pid: int) -> list[int]:
+    """Give a process's children, whichever of its threads has made them."""
+    files = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(
+        int(word) for file in files for word in file.read_text().split()
+    )
