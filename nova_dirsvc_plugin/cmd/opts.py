@@ -7,6 +7,7 @@ from typing import Any
 
 from nova_dirsvc_plugin import conf
 from nova_dirsvc_plugin.directories import loading
+from nova_dirsvc_plugin.reconcile import inventory
 
 LOG = logging.getLogger(__name__)
 
@@ -17,7 +18,10 @@ def list_opts() -> list[tuple[str, list[Any]]]:
     A driver whose library is not installed is left out, and named.
     """
     ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
-    groups = [(conf.GROUP, ours)]
+    groups = [
+        (conf.GROUP, ours),
+        (inventory.GROUP, inventory.options()),
+    ]
     for name in loading.names():
         try:
             groups.append((name, list(loading.driver_class(name).OPTS)))

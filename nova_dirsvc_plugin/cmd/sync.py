@@ -14,6 +14,7 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox, version
 from nova_dirsvc_plugin.cmd import claimer
 from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.reconcile import inventory
 
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _configure(conf, sys.argv[1:] if argv is None else argv)
         directories = _load(conf)
+        nova = inventory.from_conf(conf)
         bus = listener.Bus(conf) if conf[options.GROUP].listen else None
     except (
         cfg.Error,
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             claim.hold()
     except (outbox.OutboxError, claimer.Held) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
-    sync_service.run(conf, directories, bus)
+    sync_service.run(conf, directories, bus, nova)
     return 0
 
 

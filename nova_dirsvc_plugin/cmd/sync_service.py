@@ -22,6 +22,7 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import dispatcher, outbox, settling
 from nova_dirsvc_plugin.cmd import listener_service
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.reconcile import inventory
 from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
@@ -36,13 +37,15 @@ def run(
     conf: Any,
     directories: Mapping[str, base.Directory],
     bus: listener.Bus | None,
+    nova: inventory.Inventory | None,
 ) -> None:
     """Serve until a signal ends it.
 
     :param bus: what to listen to, if anything
+    :param nova: whom to ask about late events, if anyone
     """
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
-    launcher.launch_service(SyncService(conf, directories))
+    launcher.launch_service(SyncService(conf, directories, nova))
     if bus is not None:
         launcher.launch_service(
             listener_service.ListenerService(conf, bus),
@@ -55,10 +58,14 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     """Runs the dispatchers, and removes old entries now and then."""
 
     def __init__(
-        self, conf: Any, directories: Mapping[str, base.Directory]
+        self,
+        conf: Any,
+        directories: Mapping[str, base.Directory],
+        nova: inventory.Inventory | None,
     ) -> None:
         self._conf = conf
         self._directories = directories
+        self._ask = nova.ask if nova else None
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -72,11 +79,20 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         keep = _mutable(self._conf, "retention_days") * _DAY
         for name, directory in self._directories.items():
             worker = dispatcher.Dispatcher(
-                name, directory, outbox.Outbox(path), settings
+                name,
+                directory,
+                outbox.Outbox(path),
+                settings,
+                ask=self._ask,
             )
             self._spawn(name, worker.run)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
-        LOG.info("Delivering %s to %s", path, ", ".join(self._directories))
+        LOG.info(
+            "Delivering %s to %s; late events are %s",
+            path,
+            ", ".join(self._directories),
+            "checked with Nova" if self._ask else "taken as they are",
+        )
 
     def stop(self) -> None:
         """Let each dispatcher finish the batch in hand, and no longer."""
