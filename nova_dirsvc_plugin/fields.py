@@ -121,6 +121,22 @@ def canonical_uuid(value: object) -> str:
         return ""
 
 
+def remote_address(value: object) -> str:
+    """Write an IP address as :mod:`ipaddress` does; empty when it is none.
+
+    A server that listens on both families says ``::ffff:203.0.113.7`` of an
+    IPv4 client; the zone of a link-local address is of any characters, and
+    means something on that host only.
+    """
+    try:
+        address = ipaddress.ip_address(str(value).partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)
+
+
 def shown(value: object) -> str:
     """Give a malformed value for the log, if it is short and a text."""
     return f"{value!r:.60}" if isinstance(value, str) else _kind(value)

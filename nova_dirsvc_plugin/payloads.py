@@ -262,7 +262,7 @@ def _record(
         project_name=project_name,
         user_id=user_id,
         user_name=user_name,
-        user_remote_address=_text(remote_address),
+        user_remote_address=fields.remote_address(remote_address),
         image_uuid=reader.text("image_uuid"),
         flavor_name=reader.flavor_name(),
         availability_zone=reader.text("availability_zone"),

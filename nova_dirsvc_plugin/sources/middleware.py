@@ -11,7 +11,6 @@ in writes anything, and so after ``compute_req_id``, which makes the id, and
 ``http_proxy_to_wsgi``, which knows the client behind a proxy.
 """
 
-import ipaddress
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin import fields, outbox
 from nova_dirsvc_plugin.sources import intake, notifier
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class RemoteAddress:
         if not request_id:
             self._say_where_it_belongs()
             return
-        address = canonical(environ.get("REMOTE_ADDR"))
+        address = fields.remote_address(environ.get("REMOTE_ADDR"))
         if address:
             self._opened()(request_id, address)
 
@@ -105,23 +104,6 @@ class RemoteAddress:
 
 def _leave(request_id: str, remote_address: str) -> None:
     """Store nothing."""
-
-
-def canonical(remote_address: object) -> str:
-    """Give an IP address as :mod:`ipaddress` writes it, else nothing.
-
-    A server that listens on both families says ``::ffff:203.0.113.7`` of an
-    IPv4 client; the zone of a link-local address is of any characters, and
-    means something on that host only.
-    """
-    text = str(remote_address).partition("%")[0]
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return str(address)
 
 
 def filter_factory(

@@ -29,7 +29,15 @@ ROOMS = {
     "standing": {"events"},
     "decision": {"events", "outbox", "standing"},
     "reconcile": {"events", "fields", "reconcile", "standing"},
-    "sources": {"conf", "events", "forking", "outbox", "payloads", "sources"},
+    "sources": {
+        "conf",
+        "events",
+        "fields",
+        "forking",
+        "outbox",
+        "payloads",
+        "sources",
+    },
     "directories": {"directories", "events", "naming"},
     "settling": {"backoff", "decision", "directories.base", "outbox"},
     "dispatcher": {
