@@ -32,6 +32,46 @@ read it.
         min=1,
         help="Seconds to wait for an entry to come or to go.",
     ),
+    cfg.IntOpt(
+        "follow_timeout",
+        default=5,
+        min=1,
+        help="""
+Seconds in which an entry follows what Nova has done with its instance.
+""",
+    ),
+    cfg.StrOpt(
+        "soft_delete_region",
+        default="",
+        help="""
+Region of the catalog whose Nova API has reclaim_instance_interval set, and
+so deletes softly; it may be a cloud's only one. Without it the scenarios of
+the soft delete are skipped.
+""",
+    ),
+    cfg.BoolOpt(
+        "remote_address",
+        default=False,
+        help="""
+Whether Nova's API records from which address an instance is asked for (paste
+filter remote_address), and users are recorded.
+""",
+    ),
+    cfg.StrOpt(
+        "compute_stop_command",
+        default="",
+        help="""
+Command that stops nova-compute, words as in a shell; {host} is replaced by
+the name of the compute host, and is needed where there is more than one.
+Without it and compute_start_command the scenarios of a lost compute host are
+skipped.
+""",
+    ),
+    cfg.StrOpt(
+        "compute_start_command",
+        default="",
+        help="Command that starts it; it may run already.",
+    ),
     cfg.StrOpt(
         "directory_stop_command",
         default="",

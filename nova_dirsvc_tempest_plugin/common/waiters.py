@@ -56,6 +56,39 @@ def wait_for_entry(entries, instance_uuid, timeout):
     )
 
 
+def wait_for_entry_with(entries, instance_uuid, expected, timeout):
+    """Wait until an instance has an entry that says something.
+
+    :param expected: field of the entry -> value
+    :returns: the entry
+    """
+
+    def others(entry):
+        return {
+            field: getattr(entry, field)
+            for field, value in expected.items()
+            if getattr(entry, field) != value
+        }
+
+    def describe(seen):
+        if not isinstance(seen, host_entries.HostEntry):
+            return repr(seen)
+        return ", ".join(
+            f"{field} is {value!r} in place of {expected[field]!r}"
+            for field, value in others(seen).items()
+        )
+
+    return wait_until(
+        lambda: _seen(entries, instance_uuid),
+        lambda seen: (
+            isinstance(seen, host_entries.HostEntry) and not others(seen)
+        ),
+        f"the entry of instance {instance_uuid} to follow Nova",
+        timeout,
+        describe,
+    )
+
+
 def wait_for_no_entry(entries, instance_uuid, timeout):
     """Wait until an instance has no entry any more."""
     wait_until(
@@ -106,8 +139,8 @@ def wait_for_server(client, server_id, status, timeout):
     def is_there(server):
         if server["status"] == "ERROR" != status:
             raise exceptions.TempestException(
-                f"Waited for server {server_id} to be {status}, but its"
-                f" boot failed: {server.get('fault')}"
+                f"Waited for server {server_id} to be {status}, but it"
+                f" is in ERROR: {server.get('fault')}"
             )
         return server["status"] == status
 
@@ -120,8 +153,26 @@ def wait_for_server(client, server_id, status, timeout):
     )
 
 
+def wait_for_server_of(client, server_id, is_there, what, timeout):
+    """Wait until Nova shows of a server what is asked for.
+
+    :param is_there: tells it of the server as Nova shows it
+    :param what: what is asked for, in words
+    :returns: the server as Nova shows it then
+    """
+    return wait_until(
+        lambda: client.show_server(server_id)["server"],
+        is_there,
+        f"server {server_id} to have {what}",
+        timeout,
+    )
+
+
 def wait_for_no_server(client, server_id, timeout):
-    """Wait until Nova knows a server no more."""
+    """Wait until Nova knows a server no more, or deleted it softly.
+
+    :returns: the server, if Nova still shows it
+    """
 
     def look():
         try:
@@ -129,9 +180,9 @@ def wait_for_no_server(client, server_id, timeout):
         except exceptions.NotFound:
             return None
 
-    wait_until(
+    return wait_until(
         look,
-        lambda seen: seen is None,
+        lambda seen: seen is None or seen["status"] == "SOFT_DELETED",
         f"server {server_id} to be gone from Nova",
         timeout,
         _state,

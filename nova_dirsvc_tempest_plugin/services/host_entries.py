@@ -12,7 +12,10 @@ class Unreachable(Exception):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HostEntry:
-    """What a directory says about one instance; unknown is empty."""
+    """What a directory says about one instance; unknown is empty.
+
+    Times are as Nova writes them: ``2026-11-22T10:27:53Z``.
+    """
 
     instance_uuid: str
     owner_mark: str = ""
@@ -22,7 +25,13 @@ class HostEntry:
     project_name: str = ""
     user_id: str = ""
     user_name: str = ""
+    user_remote_address: str = ""
     image_uuid: str = ""
+    flavor_name: str = ""
+    availability_zone: str = ""
+    compute_host: str = ""
+    created_at: str = ""
+    launched_at: str = ""
     ip_addresses: frozenset[str] = frozenset()
     mac_addresses: frozenset[str] = frozenset()
 

@@ -5,6 +5,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import re
 
 import ldap
 import ldap.dn
@@ -21,8 +22,13 @@ _TEXTS = {
     "novaProjectName": "project_name",
     "novaUserId": "user_id",
     "novaUserName": "user_name",
+    "novaUserRemoteAddress": "user_remote_address",
     "novaImageUuid": "image_uuid",
+    "novaFlavorName": "flavor_name",
+    "novaAvailabilityZone": "availability_zone",
+    "novaComputeHost": "compute_host",
 }
+_TIMES = {"novaCreatedAt": "created_at", "novaLaunchedAt": "launched_at"}
 _SETS = {"ipHostNumber": "ip_addresses", "macAddress": "mac_addresses"}
 
 #: What a server that is down, or on its way there, makes of a request.
@@ -111,21 +117,35 @@ class _Ldap:
         return attributes
 
 
+def _iso_time(value: str) -> str:
+    """Write Generalized Time, ``20261122102753Z``, as Nova writes a time."""
+    return re.sub(
+        r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\dZ)$",
+        r"\1-\2-\3T\4:\5:\6",
+        value,
+    )
+
+
 class LdapHostEntries(_Ldap, host_entries.HostEntries):
     """Reads host entries from an LDAP directory."""
 
     def get(self, instance_uuid):
-        found = self._read(instance_uuid, *_TEXTS, *_SETS)
+        names = (*_TEXTS, *_TIMES, *_SETS)
+        found = self._read(instance_uuid, *names)
         if not found:
             return None
         values = {
             name: [value.decode() for value in found.get(name, [])]
-            for name in (*_TEXTS, *_SETS)
+            for name in names
         }
         return host_entries.HostEntry(
             **{
                 field: ", ".join(values[name])
                 for name, field in _TEXTS.items()
+            },
+            **{
+                field: ", ".join(map(_iso_time, values[name]))
+                for name, field in _TIMES.items()
             },
             **{
                 field: frozenset(values[name]) for name, field in _SETS.items()

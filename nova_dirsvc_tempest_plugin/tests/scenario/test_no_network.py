@@ -8,9 +8,7 @@ from nova_dirsvc_tempest_plugin.tests.scenario import base
 
 
 class TestNoNetwork(base.HostEntryScenario):
-    """Compute API 2.37: networks may be "none"."""
-
-    compute_min_microversion = "2.37"
+    """Networks may be "none"."""
 
     @decorators.idempotent_id("00e5c584-7261-4706-8743-903b40160a60")
     def test_entry_of_an_instance_without_network_has_no_address(self):

@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A directory that is down loses nothing and disturbs nobody."""
 
-import shlex
-import subprocess
-
 from tempest import config
-from tempest.lib import decorators, exceptions
+from tempest.lib import decorators
 
 from nova_dirsvc_tempest_plugin.common import waiters
 from nova_dirsvc_tempest_plugin.tests.scenario import base
@@ -43,19 +40,6 @@ class TestOutage(base.HostEntryScenario):
         waiters.wait_for_directory(
             self.entries, server["id"], CONF.nova_dirsvc.entry_timeout
         )
-
-    def execute(self, command):
-        done = subprocess.run(  # noqa: S603 - tempest.conf's own words
-            shlex.split(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CONF.compute.build_timeout,
-        )
-        if done.returncode:
-            raise exceptions.CommandFailed(
-                done.returncode, command, done.stdout, done.stderr
-            )
 
     @decorators.idempotent_id("d4021bea-85f2-4606-b90a-9cb26c9e6640")
     def test_instance_booted_in_an_outage_has_its_entry_after_it(self):
