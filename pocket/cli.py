@@ -9,6 +9,7 @@ import signal
 import sys
 
 from pocket import demo as story
+from pocket import extras
 from pocket import tempest as scenarios
 from pocket.cloud import Cloud, Lock
 from pocket.configuration import SOURCES
@@ -75,7 +76,8 @@ def tempest(home, args):
     with Lock(home):
         cloud = Cloud(home, _say, args.source)
         cloud.up()
-        scenarios.run(home, cloud.processes, args.regex, cloud.say)
+        with extras.running(cloud):
+            scenarios.run(home, cloud.processes, args.regex, cloud.say)
 
 
 def status(home, args):

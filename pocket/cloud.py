@@ -139,7 +139,7 @@ class Cloud:
             except BaseException:
                 self.processes.stop_all()  # ends what the others wait for
                 raise
-        self._populate("ready", self._names())
+        self.populate("ready", self._names())
         self.say("nova answers on the message bus")
         self.home.set_done("cloud", self._schema())
 
@@ -188,11 +188,12 @@ class Cloud:
         for job in after:
             job.result()
         if not self.home.is_done(stage, self._schema()):
-            self._populate(stage)
+            self.populate(stage)
             self.home.set_done(stage, self._schema())
             self.say(f"{stage} made")
 
-    def _populate(self, stage, watch=()):
+    def populate(self, stage, watch=()):
+        """Fill the cloud: a stage of pocket_inside.populate."""
         self.processes.call(
             "populate",
             [

@@ -30,6 +30,7 @@ PORT_NAMES = (
     "epmd",
     "ldap",
     "ldaps",
+    "nova_soft",
 )
 PASSWORD_NAMES = (
     "database",
@@ -50,7 +51,7 @@ class Home:
     """Where one cloud lives.
 
     :param path: the folder; made on first use, for its owner only
-    :param port_base: the first of ten ports, used when the home is new
+    :param port_base: the first of eleven ports, used when the home is new
     """
 
     def __init__(self, path, port_base=PORT_BASE):

@@ -4,7 +4,7 @@
 
 import subprocess
 
-from pocket import directory, install
+from pocket import directory, extras, install
 from pocket.configuration import keystone_url
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, digest
@@ -80,8 +80,10 @@ def _settings(home, processes, folder):
             "flavor_ref": _uuid(home, processes, "flavor", "tiny"),
             "flavor_ref_alt": _uuid(home, processes, "flavor", "small"),
             "build_timeout": 120,
+            "min_compute_nodes": len(extras.HOSTS),
             "max_microversion": "latest",
         },
+        "compute-feature-enabled": {"resize": True, "live_migration": True},
         "validation": {"run_validation": False},
         "service_available": {
             "cinder": False,
@@ -90,6 +92,9 @@ def _settings(home, processes, folder):
         },
         "nova_dirsvc": {
             "entry_timeout": 60,
+            "soft_delete_region": extras.SOFT_REGION,
+            "compute_stop_command": extras.command(home, "stop"),
+            "compute_start_command": extras.command(home, "start"),
             "directory": "ldap",
             "ldap_url": found["url"],
             "ldap_hosts_tree_dn": found["tree"],

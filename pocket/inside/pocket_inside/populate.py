@@ -20,6 +20,7 @@ CATALOG = {  # service: (type, path)
     "neutron": ("network", ""),
     "nova": ("compute", "/v2.1"),
 }
+SOFT_REGION = "SoftDelete"
 LIMIT_SECONDS = 60
 
 
@@ -151,6 +152,46 @@ def network(cloud, name, cidr, project_id):
     return cloud.network.get_network(found.id)
 
 
+def more(cloud, given):
+    """What the scenarios want: a second host, and an API's own region."""
+    identity = cloud.identity
+    if not identity.find_region(SOFT_REGION):
+        identity.create_region(id=SOFT_REGION)
+    if not list(identity.endpoints(region_id=SOFT_REGION)):
+        identity.create_endpoint(
+            service_id=identity.find_service("nova", ignore_missing=False).id,
+            interface="public",
+            region_id=SOFT_REGION,
+            url=f"http://127.0.0.1:{given['ports']['nova_soft']}/v2.1",
+        )
+    for service in cloud.compute.services(binary="nova-compute"):
+        if service.is_forced_down:  # by a scenario that was interrupted
+            cloud.compute.update_service(service, forced_down=False)
+    wait(
+        "the second compute host to be up",
+        lambda: [host for host in second(cloud) if host.state == "up"],
+    )
+    for service in second(cloud):
+        cloud.compute.enable_service(service)
+    wait(
+        "its compute node to be found by its cell",
+        lambda: len(list(cloud.compute.hypervisors())) > 1,
+    )
+
+
+def less(cloud, given):
+    """Let nothing be asked of what :func:`more` made, and is gone."""
+    for endpoint in cloud.identity.endpoints(region_id=SOFT_REGION):
+        cloud.identity.delete_endpoint(endpoint)
+    for service in second(cloud):
+        cloud.compute.disable_service(service)
+
+
+def second(cloud):
+    """The second compute host's service, once Nova knows it."""
+    return list(cloud.compute.services(host="pocket2", binary="nova-compute"))
+
+
 def wait(what, is_there):
     end = time.monotonic() + LIMIT_SECONDS
     while not (seen := is_there()):
@@ -160,5 +201,8 @@ def wait(what, is_there):
 
 
 if __name__ == "__main__":
-    stages = {"identity": identity, "ready": ready, "resources": resources}
+    stages = {
+        stage.__name__: stage
+        for stage in (identity, ready, resources, more, less)
+    }
     stages[sys.argv[1]](openstack.connect(cloud="admin"), json.load(sys.stdin))

@@ -1,0 +1,111 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the scenarios want of a cloud beyond what the demo shows.
+
+A second compute host, to migrate to and to lose, and a second Nova API that
+deletes softly, in a region of its own. They run beside the cloud for as long
+as Tempest does.
+
+python3 -m pocket.extras stop|start HOST --home HOME: nova-compute of one
+compute host, as Tempest's own commands.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import pathlib
+import shlex
+import sys
+
+from pocket.home import CHECKOUT, Home
+from pocket.processes import Processes
+from pocket.services import services
+
+#: Compute host -> the process that is its nova-compute.
+HOSTS = {"pocket": "nova-compute", "pocket2": "nova-compute-2"}
+SECOND = "pocket2"
+SOFT_API = "nova-api-soft"
+SOFT_REGION = "SoftDelete"
+START_SECONDS = 120
+
+
+@contextlib.contextmanager
+def running(cloud):
+    """Have all of it beside a cloud that is up."""
+    home, processes = cloud.home, cloud.processes
+    try:
+        start(home, processes, SECOND)
+        _start_soft_api(home, processes)
+        cloud.populate("more")
+        yield
+    finally:
+        processes.stop(HOSTS[SECOND], SOFT_API)
+        start(home, processes, "pocket")
+        cloud.populate("less")
+
+
+def start(home, processes, host):
+    """Start nova-compute of a host, unless it runs."""
+    name = HOSTS[host]
+    [first] = [
+        service
+        for service in services(home)["hosts"]
+        if service.name == HOSTS["pocket"]
+    ]
+    environment = dict(first.environment)
+    if host == SECOND:
+        state = home.path / "state" / SECOND
+        state.mkdir(mode=0o700, exist_ok=True)
+        # oslo.config reads it: OS_<group>__<option>
+        environment["OS_DEFAULT__HOST"] = host
+        environment["OS_DEFAULT__STATE_PATH"] = str(state)
+    processes.start(name, first.argv, environment)
+
+
+def _start_soft_api(home, processes):
+    [api] = [service for service in services(home)["nova"] if service.port]
+    soft = dataclasses.replace(
+        api,
+        name=SOFT_API,
+        argv=(*api.argv[:-1], home.ports.nova_soft),
+        port=home.ports.nova_soft,
+        environment={
+            **api.environment,
+            "OS_DEFAULT__RECLAIM_INSTANCE_INTERVAL": "3600",
+        },
+    )
+    processes.start(soft.name, soft.argv, soft.environment)
+    processes.wait(soft.name, soft.answers, START_SECONDS)
+
+
+def command(home, verb):
+    """A command line for Tempest, which puts a host for ``{host}``."""
+    words = [
+        "env",
+        f"PYTHONPATH={CHECKOUT}",
+        sys.executable,
+        "-m",
+        "pocket.extras",
+        verb,
+        "--home",
+        str(home.path),
+    ]
+    return shlex.join(words) + " {host}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python3 -m pocket.extras")
+    parser.add_argument("verb", choices=["start", "stop"])
+    parser.add_argument("host", choices=HOSTS)
+    parser.add_argument("--home", type=pathlib.Path, required=True)
+    args = parser.parse_args()
+    home = Home(args.home)
+    processes = Processes(home)
+    if args.verb == "stop":
+        processes.stop(HOSTS[args.host])
+    else:
+        start(home, processes, args.host)
+
+
+if __name__ == "__main__":
+    main()
