@@ -21,6 +21,16 @@ setup() {
     cat >"$FOLDER/nova.conf" <<EOF
 [oslo_messaging_notifications]
 driver = messagingv2
+transport_url = rabbit://stackrabbit:r4bbitWord@192.0.2.1:5672/
+EOF
+    echo "[database]" >"$FOLDER/nova_cell1.conf"
+    cat >"$FOLDER/api-paste.ini" <<EOF
+[composite:openstack_compute_api_v21]
+use = call:nova.api.auth:pipeline_factory_v21
+keystone = cors authtoken keystonecontext osapi_compute_app_v21
+
+[composite:openstack_compute_api_v21_legacy_v2_compatible]
+keystone = authtoken keystonecontext legacy_v2_compatible osapi_compute_app_v21
 EOF
     make_systemctl
     make_389ds
@@ -28,6 +38,10 @@ EOF
 
 use_tempest() {
     export ENABLED_SERVICES=n-api,n-cpu,tempest
+    use_tempest_venv
+}
+
+use_tempest_venv() {
     mkdir -p "$FOLDER/stack/tempest/.tox/tempest/bin"
     cat >"$FOLDER/stack/tempest/.tox/tempest/bin/pip" <<'EOF'
 #!/bin/bash
@@ -141,6 +155,16 @@ use_given_directory() {
     export NOVA_DIRSVC_LDAP_CACERT=$FOLDER/ca.pem
 }
 
+use_listener() {
+    export ENABLED_SERVICES=n-api,n-cpu,rabbit${1:+,$1}
+    export NOVA_DIRSVC_SOURCE=listener
+}
+
+# nova_says FILE SECTION OPTION VALUE: and says it once
+nova_says() {
+    [[ $(sed -n "/^\[$2\]/,/^\[/{s/^$3 *= *//p}" "$FOLDER/$1") == "$4" ]]
+}
+
 use_log() {
     export NOVA_DIRSVC_DIRECTORIES=$1
     LOG=$FOLDER/stack/data/nova-dirsvc/directory.log
@@ -170,6 +194,24 @@ let_the_daemon_log() {
     [[ $(drivers) == "messagingv2 nova_dirsvc " ]]
     grep -qx "outbox = $FOLDER/stack/data/nova-dirsvc/outbox.db" \
         "$FOLDER/nova.conf"
+}
+
+@test "post-config lets a cell's conductor tell what it saves for computes" {
+    plays stack:post-config stack:post-config
+    nova_says nova_cell1.conf oslo_messaging_notifications driver nova_dirsvc
+    nova_says nova_cell1.conf notifications notification_format both
+    nova_says nova_cell1.conf notifications notify_on_state_change vm_state
+    nova_says nova_cell1.conf nova_dirsvc outbox \
+        "$FOLDER/stack/data/nova-dirsvc/outbox.db"
+}
+
+@test "post-config has Nova tell changes of state, unless it is told more" {
+    plays stack:post-config
+    nova_says nova.conf notifications notify_on_state_change vm_state
+    printf '[DEFAULT]\nnotify_on_state_change = vm_and_task_state\n' \
+        >"$FOLDER/nova.conf"
+    plays stack:post-config
+    nova_says nova.conf notifications notify_on_state_change ""
 }
 
 @test "post-config keeps a driver that somebody else has added" {
@@ -258,7 +300,11 @@ EOF
     export IN_THE_GATE=1
     plays "${STACK[@]}"
     systemctl=$FOLDER/bin/systemctl unit=dirsrv@dirsvc.service
-    diff "$FOLDER/sudoers" - <<EOF
+    diff "$FOLDER/sudoers/52_nova_dirsvc_directory" - <<EOF
+tempest ALL=(root) NOPASSWD:$systemctl stop $unit,$systemctl start $unit
+EOF
+    unit=devstack@n-cpu.service
+    diff "$FOLDER/sudoers/52_nova_dirsvc_compute" - <<EOF
 tempest ALL=(root) NOPASSWD:$systemctl stop $unit,$systemctl start $unit
 EOF
     plays unstack clean
@@ -544,6 +590,231 @@ EOF
     [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LOG_PATH"*"directory.log"* ]]
 }
 
+# -- the way in --------------------------------------------------------------
+
+@test "an unknown way in dies with its name before anything is installed" {
+    export NOVA_DIRSVC_SOURCE=pigeon
+    play "${STACK[@]}"
+    ((status))
+    [[ $stderr == *"[ERROR]"*"no way in called pigeon"* ]]
+    [[ ! -s $FOLDER/calls ]]
+}
+
+@test "the listener without a message bus dies before anything is installed" {
+    use_listener
+    export ENABLED_SERVICES=n-api,n-cpu
+    play "${STACK[@]}"
+    ((status))
+    [[ $stderr == *"[ERROR]"*"enable_service rabbit"* ]]
+    [[ ! -s $FOLDER/calls ]]
+    RABBIT_HOST=192.0.2.2 RABBIT_PASSWORD=r4bbitWord plays stack:pre-install
+}
+
+@test "with the listener Nova publishes to our topic and loads nothing" {
+    use_listener
+    plays "${STACK[@]}"
+    [[ $(drivers) == "messagingv2 " ]]
+    for conf in nova nova_cell1; do
+        nova_says $conf.conf notifications versioned_notifications_topics \
+            versioned_notifications,nova_dirsvc
+        nova_says $conf.conf oslo_messaging_notifications transport_url \
+            rabbit://stackrabbit:r4bbitWord@192.0.2.1:5672/
+        nova_says $conf.conf oslo_messaging_notifications driver messagingv2
+    done
+    grep -qx "listen = True" "$CONF/nova-dirsvc.conf"
+    grep -qx "listener_topics = nova_dirsvc" "$CONF/nova-dirsvc.conf"
+}
+
+@test "with the hook nobody publishes to our topic or listens" {
+    plays "${STACK[@]}"
+    [[ ! -e $CONF/bus.conf ]]
+    run grep -rE 'versioned_notifications_topics|^listen' "$FOLDER/nova.conf" \
+        "$FOLDER/nova_cell1.conf" "$CONF"
+    ((status == 1))
+}
+
+@test "topics that others read stay" {
+    use_listener
+    cat >>"$FOLDER/nova.conf" <<EOF
+[notifications]
+versioned_notifications_topics = theirs
+EOF
+    plays stack:post-config stack:post-config
+    nova_says nova.conf notifications versioned_notifications_topics \
+        theirs,nova_dirsvc
+}
+
+@test "extra gives the daemon Nova's bus, as local.conf wants it by then" {
+    use_listener
+    plays stack:post-config
+    cat >>"$FOLDER/nova.conf" <<EOF
+[oslo_messaging_rabbit]
+rabbit_quorum_queue = true
+heartbeat_rate = 3
+EOF
+    plays stack:extra
+    diff "$CONF/bus.conf" - <<EOF
+[oslo_messaging_notifications]
+transport_url = rabbit://stackrabbit:r4bbitWord@192.0.2.1:5672/
+[oslo_messaging_rabbit]
+rabbit_quorum_queue = true
+EOF
+    [[ $(stat -c %a "$CONF/bus.conf") == 640 ]]
+}
+
+@test "a bus that only [DEFAULT] names will do" {
+    use_listener
+    cat >"$FOLDER/nova.conf" <<EOF
+[DEFAULT]
+transport_url = rabbit://a:b@192.0.2.9/
+[oslo_messaging_notifications]
+driver = messagingv2
+EOF
+    plays "${STACK[@]}"
+    grep -qx "transport_url = rabbit://a:b@192.0.2.9/" "$CONF/bus.conf"
+}
+
+@test "post-config empties the queues of an earlier cloud, and no others" {
+    use_listener
+    plays stack:post-config
+    grep -o 'delete_queue .*' "$FOLDER/calls" >"$FOLDER/commands"
+    diff "$FOLDER/commands" - <<EOF
+delete_queue nova_dirsvc.info
+delete_queue nova_dirsvc.error
+EOF
+}
+
+@test "two stacks with the listener, and one after unstack, end as one does" {
+    use_listener tempest
+    use_tempest_venv
+    plays "${STACK[@]}"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/listening"
+    plays "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/listening"
+    plays unstack "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/listening"
+}
+
+@test "clean removes what the listener has had" {
+    use_listener
+    plays "${STACK[@]}"
+    unset NOVA_DIRSVC_SOURCE
+    plays unstack clean
+    [[ ! -e $CONF ]]
+}
+
+# -- who asked ---------------------------------------------------------------
+
+@test "nova-api notes no address unless it is asked to" {
+    cp "$FOLDER/api-paste.ini" "$FOLDER/api-paste.ini.before"
+    plays "${STACK[@]}"
+    diff "$FOLDER/api-paste.ini" "$FOLDER/api-paste.ini.before"
+}
+
+@test "the filter is behind keystonecontext, once, until clean" {
+    export NOVA_DIRSVC_REMOTE_ADDRESS=True
+    cp "$FOLDER/api-paste.ini" "$FOLDER/api-paste.ini.before"
+    plays "${STACK[@]}" "${STACK[@]}"
+    diff "$FOLDER/api-paste.ini" - <<EOF
+[composite:openstack_compute_api_v21]
+use = call:nova.api.auth:pipeline_factory_v21
+keystone = cors authtoken keystonecontext remote_address osapi_compute_app_v21
+
+[composite:openstack_compute_api_v21_legacy_v2_compatible]
+keystone = authtoken keystonecontext remote_address legacy_v2_compatible\
+ osapi_compute_app_v21
+
+[filter:remote_address]
+use = egg:nova-dirsvc-plugin#remote_address
+EOF
+    unset NOVA_DIRSVC_REMOTE_ADDRESS
+    plays unstack clean clean
+    diff "$FOLDER/api-paste.ini" "$FOLDER/api-paste.ini.before"
+}
+
+@test "where there is no nova-api there is no filter" {
+    export NOVA_DIRSVC_REMOTE_ADDRESS=True
+    rm "$FOLDER/api-paste.ini"
+    plays "${STACK[@]}" unstack clean
+    [[ ! -e $FOLDER/api-paste.ini ]]
+}
+
+@test "users are recorded on both sides, or on none" {
+    for wanted in True False; do
+        export NOVA_DIRSVC_RECORD_USERS=$wanted
+        plays "${STACK[@]}"
+        for conf in nova.conf nova_cell1.conf etc/nova-dirsvc/nova-dirsvc.conf; do
+            nova_says $conf nova_dirsvc record_users $wanted
+        done
+    done
+}
+
+@test "tempest is told of the filter where users are recorded" {
+    use_tempest
+    plays "${STACK[@]}"
+    tempest_says remote_address False
+    export NOVA_DIRSVC_REMOTE_ADDRESS=true
+    plays "${STACK[@]}"
+    tempest_says remote_address True
+    export NOVA_DIRSVC_RECORD_USERS=False
+    plays "${STACK[@]}"
+    tempest_says remote_address False
+}
+
+# -- asking Nova -------------------------------------------------------------
+
+@test "the daemon may ask Nova, and only its group reads how" {
+    plays "${STACK[@]}"
+    diff "$CONF/account.conf" - <<EOF
+[nova]
+auth_type = password
+auth_url = http://192.0.2.1/identity
+username = nova
+password = s3rviceWord
+user_domain_name = Default
+project_name = service
+project_domain_name = Default
+region_name = RegionOne
+EOF
+    [[ $(stat -c %a "$CONF/account.conf") == 640 ]]
+}
+
+@test "the daemon does not ask Nova when it is told not to" {
+    plays "${STACK[@]}"
+    export NOVA_DIRSVC_ASK_NOVA=False
+    plays "${STACK[@]}"
+    [[ ! -e $CONF/account.conf ]]
+}
+
+# -- what tempest may do to Nova ---------------------------------------------
+
+@test "tempest may stop nova-compute, where one unit is all of it" {
+    use_tempest
+    plays "${STACK[@]}"
+    tempest_says compute_stop_command \
+        "sudo --non-interactive systemctl stop devstack@n-cpu.service"
+    export VIRT_DRIVER=fake
+    plays "${STACK[@]}"
+    tempest_says compute_start_command \
+        "sudo --non-interactive systemctl start devstack@n-cpu-1.service"
+    export NUMBER_FAKE_NOVA_COMPUTE=2
+    rm "$FOLDER/tempest.conf"
+    plays "${STACK[@]}"
+    run grep '^compute_' "$FOLDER/tempest.conf"
+    ((status == 1))
+}
+
+@test "tempest is told where deletes are soft" {
+    use_tempest
+    plays "${STACK[@]}"
+    run grep '^soft_delete_region' "$FOLDER/tempest.conf"
+    ((status == 1))
+    printf '[DEFAULT]\nreclaim_instance_interval = 60\n' \
+        >>"$FOLDER/nova.conf"
+    plays "${STACK[@]}"
+    tempest_says soft_delete_region RegionOne
+}
+
 # -- options -----------------------------------------------------------------
 
 @test "every option that is set beforehand is respected" {
@@ -599,6 +870,7 @@ EOF
 
 @test "no function and no variable is outside our prefix" {
     use_log 389ds,log
+    use_listener
     plays "${STACK[@]}" unstack clean
     # of the stand-in, of override-defaults, and of devstack's functions
     others=(phase NOVA_NOTIFICATION_FORMAT)
@@ -623,11 +895,24 @@ EOF
     ! grep -rE 'wR1teMe|m4nageMe' "$FOLDER"
 }
 
+@test "no secret of the cloud is in a trace, a call, or a file for all" {
+    use_listener
+    export NOVA_DIRSVC_REMOTE_ADDRESS=True
+    plays "${STACK[@]}" unstack
+    rm "$FOLDER"/nova{,_cell1}.conf "$CONF"/{account,bus}.conf
+    [[ $output$stderr != *r4bbitWord* ]]
+    # the stand-in sets it, in sight of all
+    ((1 >= $(grep -c s3rviceWord <<<"$stderr")))
+    ! grep -rlE 'r4bbitWord|s3rviceWord' "$FOLDER" \
+        --exclude='separate-stderr*'
+}
+
 @test "a trace that is off stays off" {
     sed 's/-o errexit -o xtrace/-o errexit/' "$BATS_TEST_DIRNAME/stand-in" \
         >"$FOLDER/stand-in"
     cp "$BATS_TEST_DIRNAME"/{stubs,spies} "$FOLDER"
     use_log 389ds,log
+    use_listener
     run --separate-stderr bash "$FOLDER/stand-in" "${STACK[@]}"
     ((status == 0))
     [[ -z $stderr ]]

@@ -83,7 +83,8 @@ function write_local_conf {
         -e "s|@PLUGIN_BRANCH@|$PLUGIN_BRANCH|" \
         -e "s|@VIRT_DRIVER@|$VIRT_DRIVER|" -e "s|@DIRECTORIES@|$DIRECTORIES|" \
         -e "s|@IMAGE_URL@|file://${image#.}|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
-        -e "s|@LDAPS_PORT@|$LDAPS_PORT|" \
+        -e "s|@LDAPS_PORT@|$LDAPS_PORT|" -e "s|@SOURCE@|$SOURCE|" \
+        -e "s|@REMOTE_ADDRESS@|$REMOTE_ADDRESS|" \
         "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
     if [[ $VIRT_DRIVER == libvirt ]]; then
         cat "$TOOL_DIR/local.conf.libvirt" >>"$ROOT$DEVSTACK/local.conf"
