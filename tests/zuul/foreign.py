@@ -32,6 +32,21 @@ VARIABLES = {
     "zuul_copy_output",
 }
 
+#: Variables of a node, as far as a job of ours has them for a group.
+GROUP_VARIABLES = {
+    "devstack_local_conf",
+    "devstack_localrc",
+    "devstack_plugins",
+}
+
+#: Options of local.conf that are devstack's own (openstack/devstack:
+#: lib/nova, lib/tempest).
+LOCALRC = {
+    "LIVE_MIGRATION_AVAILABLE",
+    "NOVA_NOTIFICATION_FORMAT",
+    "USE_BLOCK_MIGRATION_FOR_LIVE_MIGRATION",
+}
+
 #: Services that devstack-tempest runs by itself (openstack/devstack:
 #: .zuul.yaml) and that a job of ours switches off.
 SERVICES = {
@@ -60,7 +75,11 @@ TEMPLATES = {
 NODESETS = {
     "devstack-single-node-centos-10-stream",
     "devstack-single-node-debian-trixie",
+    "openstack-two-node-noble",
 }
+
+#: The group that such a nodeset has for what is not the controller.
+SUBNODE = "subnode"
 
 #: Branches of openstack/nova that are maintained.
 STABLE_BRANCHES = {"stable/2025.2", "stable/2026.1", "stable/2026.2"}

@@ -69,6 +69,22 @@ class Layout:
             merged = model.Job._deepUpdate(merged, job.variables)
         return merged
 
+    def group_variables(self, name: str, group: str) -> Mapping[str, Any]:
+        """Give what a job has for the nodes of a group, in place of that."""
+        merged: Mapping[str, Any] = {}
+        for job in self.line(name):
+            merged = model.Job._deepUpdate(
+                merged, job.group_variables.get(group, {})
+            )
+        return merged
+
+    def nodeset(self, name: str) -> str | None:
+        """Name the nodeset of a job, if one of ours has chosen it."""
+        for job in reversed(self.line(name)):
+            if job._get("nodeset"):
+                return str(job._get("nodeset"))
+        return None
+
     def required_projects(self, name: str) -> set[str]:
         return {
             project

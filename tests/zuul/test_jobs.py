@@ -98,10 +98,27 @@ class DevstackJobTest(testtools.TestCase):
             self.assertLessEqual(disabled, foreign.SERVICES, name)
 
     def test_its_localrc_has_options_of_the_settings(self) -> None:
-        options = set(tree.Settings({}).variables)
+        options = {*tree.Settings({}).variables, *foreign.LOCALRC}
         for name in DEVSTACK_JOBS:
             localrc = OURS.variables(name).get("devstack_localrc", {})
             self.assertLessEqual(set(localrc), options, name)
+
+    def test_a_job_of_the_listener_differs_in_the_way_in(self) -> None:
+        way_in = {
+            name: OURS.variables(name)["devstack_localrc"].get(
+                "NOVA_DIRSVC_SOURCE"
+            )
+            for name in DEVSTACK_JOBS
+        }
+        listening = {name for name, way in way_in.items() if way == "listener"}
+        self.assertEqual(
+            {
+                "nova-dirsvc-plugin-tempest-listener",
+                "nova-dirsvc-plugin-tempest-multinode",
+            },
+            listening,
+        )
+        self.assertEqual({None, "listener"}, set(way_in.values()))
 
     def test_it_selects_scenarios_and_nothing_else(self) -> None:
         tests = list(tree.tempest_tests())
@@ -132,6 +149,64 @@ class DevstackJobTest(testtools.TestCase):
                 {"{{ stage_dir }}/nova-dirsvc": "logs"},
                 OURS.variables(name)["zuul_copy_output"],
             )
+
+
+class SubnodeTest(testtools.TestCase):
+    """A second node of a job: what it has in place of the first one's."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.jobs = [
+            name
+            for name in OURS.jobs
+            if "two-node" in (OURS.nodeset(name) or "")
+        ]
+
+    def test_there_is_a_job_with_two_nodes(self) -> None:
+        self.assertEqual(["nova-dirsvc-plugin-tempest-multinode"], self.jobs)
+
+    def test_it_has_nothing_of_ours(self) -> None:
+        for name in self.jobs:
+            variables = OURS.group_variables(name, foreign.SUBNODE)
+            self.assertLessEqual(set(variables), foreign.GROUP_VARIABLES)
+            self.assertEqual({}, variables["devstack_plugins"])
+            self.assertNotIn("devstack_services", variables)
+            self.assertLessEqual(
+                set(variables["devstack_localrc"]), foreign.LOCALRC
+            )
+
+    def test_it_publishes_what_the_listener_reads(self) -> None:
+        for name in self.jobs:
+            localrc = OURS.variables(name)["devstack_localrc"]
+            self.assertEqual("listener", localrc["NOVA_DIRSVC_SOURCE"])
+            settings = tree.Settings(localrc).variables
+            variables = OURS.group_variables(name, foreign.SUBNODE)
+            self.assertEqual(
+                "both",
+                variables["devstack_localrc"]["NOVA_NOTIFICATION_FORMAT"],
+            )
+            conf = variables["devstack_local_conf"]["post-config"]
+            self.assertEqual(
+                {
+                    "notify_on_state_change": "vm_state",
+                    "versioned_notifications_topics": (
+                        "versioned_notifications,"
+                        + settings["NOVA_DIRSVC_TOPIC"]
+                    ),
+                },
+                conf["$NOVA_CONF"]["notifications"],
+            )
+
+    def test_both_nodes_migrate_alike(self) -> None:
+        for name in self.jobs:
+            first = OURS.variables(name)["devstack_localrc"]
+            second = OURS.group_variables(name, foreign.SUBNODE)
+            for option in (
+                "LIVE_MIGRATION_AVAILABLE",
+                "USE_BLOCK_MIGRATION_FOR_LIVE_MIGRATION",
+            ):
+                self.assertIs(True, first[option], name)
+                self.assertIs(True, second["devstack_localrc"][option], name)
 
 
 class ToxJobTest(testtools.TestCase):
