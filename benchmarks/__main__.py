@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 
-ROWS = ("hook", "path", "latency", "listener")
+ROWS = ("hook", "path", "latency", "listener", "outbox", "boots")
 
 
 def main() -> int:
@@ -23,20 +23,31 @@ def main() -> int:
         nargs="*",
         help="hook: what notify() costs; path: from the outbox into the"
         " directory; latency: from Nova to ldapsearch, which needs the demo"
-        " cloud up (make demo-up); listener: from RabbitMQ into the outbox."
+        " cloud up (make demo-up); listener: from RabbitMQ into the outbox;"
+        " outbox: what it takes from writers, and what an outage costs; boots:"
+        " boots with the directory healthy, frozen and absent, on the demo"
+        " cloud."
         " Default: hook path",
     )
     parser.add_argument(
         "--events",
         type=int,
         default=10_000,
-        help="events of hook, path and listener (%(default)s)",
+        help="events of hook, path, listener and outbox's writers"
+        " (%(default)s)",
     )
     parser.add_argument(
         "--boots",
         type=int,
         default=50,
-        help="boots of latency (%(default)s)",
+        help="boots of latency, and of boots for each state (%(default)s)",
+    )
+    parser.add_argument(
+        "--outage",
+        type=int,
+        default=100_000,
+        help="events that outbox stores while the directory is down"
+        " (%(default)s)",
     )
     arguments = parser.parse_args()
     chosen = arguments.row or ["hook", "path"]

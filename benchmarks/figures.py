@@ -23,3 +23,18 @@ def peak_memory(pid: int | str = "self") -> str:
         if line.startswith("VmHWM:"):
             return f"{int(line.split()[1]) / 1024:.0f} MiB"
     return "unknown"
+
+
+def tree_memory(pid: int) -> str:
+    """Give what a process and its children take now, shared pages once."""
+    pids = [pid]
+    for one in pids:
+        for file in pathlib.Path(f"/proc/{one}/task").glob("*/children"):
+            pids += map(int, file.read_text().split())
+    kilobytes = 0
+    for one in pids:
+        text = pathlib.Path(f"/proc/{one}/smaps_rollup").read_text()
+        for line in text.splitlines():
+            if line.startswith("Pss:"):
+                kilobytes += int(line.split()[1])
+    return f"{kilobytes / 1024:.0f} MiB (PSS, {len(pids)} processes)"
