@@ -10,31 +10,43 @@ import signal
 import sys
 import unittest
 
-from tests.faults import schedule
+from tests.faults import cloud, schedule
 
-#: Seconds for all of it.
+#: Seconds for all of it, once the pocket cloud runs.
 LIMIT = 600
 
 MODULES = ("test_replayed", "test_real")
 
 
-def give_up(*_: object) -> None:
-    raise TimeoutError(f"the fault tests have taken {LIMIT} s")
-
-
 def main() -> int:
+    names = sys.argv[1:] or MODULES
     print(
         f"FAULTS_SEED={schedule.seed()} FAULTS_COUNT={schedule.count()}",
         flush=True,
     )
+    if any(name.startswith("test_real") for name in names):
+        # A first start installs OpenStack, which takes minutes.
+        cloud.Cloud()
+    result = unittest.TextTestResult
+    running: list[result] = []
+
+    def kept(*arguments: object) -> result:
+        running.append(result(*arguments))
+        return running[0]
+
+    def give_up(*_: object) -> None:
+        running[0].stop()
+        raise TimeoutError(f"the fault tests have taken {LIMIT} s")
+
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(LIMIT)
-    names = sys.argv[1:] or MODULES
     suite = unittest.defaultTestLoader.loadTestsFromNames(
         [f"tests.faults.{name}" for name in names]
     )
-    result = unittest.TextTestRunner(sys.stdout, verbosity=2).run(suite)
-    return 0 if result.wasSuccessful() else 1
+    ended = unittest.TextTestRunner(
+        sys.stdout, verbosity=2, resultclass=kept
+    ).run(suite)
+    return 0 if ended.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tests.integration import pocket_cloud
 START_LIMIT = 60.0
 
 #: Seconds after which a life that goes on no further is given up.
-LIFE_LIMIT = 30.0
+LIFE_LIMIT = 45.0
 
 #: Seconds after which no life begins any more.
 LIVES_LIMIT = 100.0
@@ -262,6 +262,8 @@ class Lives:
         status = self._until(nova, server, ("ACTIVE", "ERROR"))
         if status != "ACTIVE":
             self.notes[server.id] = f"did not become ACTIVE: {status}"
+            nova.delete_server(server, ignore_missing=True)
+            return
         if stays:
             nova.update_server(server, name=f"{name}-renamed")
             return

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The directory beside what was emitted."""
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -93,7 +94,7 @@ def compare(
         fold.differences(wanted, ours),
         {key: lost[key] for key in lost.keys() - excused.keys()},
         excused,
-        outbox.Outbox(box).pending("ldap"),
+        _pending(box),
         [
             (instance, why)
             for instance, why in evidence.parked_and_buried(box)
@@ -120,6 +121,11 @@ def settled(
             deadline, before = time.monotonic() + limit, _progress(seen)
     say(str(seen))
     return seen
+
+
+def _pending(file: pathlib.Path) -> int:
+    with contextlib.closing(outbox.Outbox(file)) as entries:
+        return entries.pending("ldap")
 
 
 def _progress(seen: Comparison) -> Iterable[int]:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is broken: a daemon and a disk of the test's own."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -10,7 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ldap
 
 from tests import waiting
 from tests.faults import schedule
@@ -24,6 +28,12 @@ RESTART_SECONDS = 0.5
 
 #: Seconds; other things go on on this machine.
 START_LIMIT = 120.0
+
+#: Seconds in which a delivery begins once the directory is back.
+RUSH_LIMIT = 10.0
+
+#: Operations of a server within 20 ms that are not ours alone.
+BUSY = 5
 
 _PAGE = 4096
 
@@ -82,6 +92,14 @@ class Daemon:
         workers = waiting.until(lambda: _children(pid), "workers")
         os.kill(self._rng.choice(workers), signal.SIGKILL)
 
+    def kill_workers(self) -> None:
+        """Kill -9 all of its workers, if it runs."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for pid in _children(process.pid):
+                    os.kill(pid, signal.SIGKILL)
+
     def kill_the_parent(self) -> None:
         """Kill -9 the first process alone; the workers have to notice."""
         process = self._alive()
@@ -134,12 +152,55 @@ class Daemon:
         return self._log.stat().st_size if self._log.exists() else 0
 
 
-def of_directory(server: directory389.Directory389) -> schedule.Kinds:
-    """Give what is done to a directory server."""
+def of_directory(
+    server: directory389.Directory389, daemon: Daemon
+) -> schedule.Kinds:
+    """Give what is done to a directory server.
+
+    What has waited for its return is then delivered in a rush, in which as
+    much is under way as ever is: the best moment to kill who delivers.
+    """
+
+    def rush(mend: Callable[[], object]) -> Callable[[], None]:
+        def mend_and_kill() -> None:
+            mend()
+            _until_busy(server)
+            daemon.kill_workers()
+
+        return mend_and_kill
+
     return {
         "ns-slapd killed": schedule.Kind(server.kill, server.start, 4.0),
         "ns-slapd frozen": schedule.Kind(server.freeze, server.thaw, 6.0),
+        "ns-slapd killed, then workers in the rush": schedule.Kind(
+            server.kill, rush(server.start), 4.0
+        ),
+        "ns-slapd frozen, then workers in the rush": schedule.Kind(
+            server.freeze, rush(server.thaw), 6.0
+        ),
     }
+
+
+def _until_busy(server: directory389.Directory389) -> None:
+    """Wait until the server does more than answer us, if it ever does."""
+    manager: Any = server.connect_as_manager()
+
+    def done() -> int:
+        [(_, found)] = manager.search_s(
+            "cn=monitor", ldap.SCOPE_BASE, attrlist=["opsinitiated"]
+        )
+        return int(found["opsinitiated"][0])
+
+    before = done()
+
+    def is_busy() -> bool:
+        nonlocal before
+        before, earlier = done(), before
+        return before - earlier > BUSY
+
+    with contextlib.suppress(TimeoutError):
+        waiting.until(is_busy, "the rush", RUSH_LIMIT)
+    manager.unbind_s()
 
 
 class Disk:

@@ -5,7 +5,8 @@
 ``python -m tests.faults.replayer LINES RECORD`` reads what it has to emit,
 and writes what it did emit, with the message's id and time as oslo.messaging
 gave them. Its options come as JSON on standard input, and so does the
-beginning, which is the same for all.
+beginning, which is the same for all. A service lives until its input ends:
+what its outbox does not take while the disk is full, it has in memory.
 """
 
 import contextlib
@@ -26,8 +27,8 @@ from tests.functional import rabbitmq
 #: Seconds that a service may take to start.
 START_SECONDS = 5.0
 
-#: Seconds after the last of its notifications for a service to end, which
-#: stores before it ends what its outbox did not take.
+#: Seconds, once it is told to, for a service to end, which emits and stores
+#: before it ends what had to wait.
 END_SECONDS = 120.0
 
 
@@ -61,7 +62,10 @@ class Replayer:
         running = {name: self._start(name, begin) for name in services}
         try:
             yield START_SECONDS
-            end = begin + self._plan[-1].at + END_SECONDS
+            for process in running.values():
+                assert process.stdin is not None
+                process.stdin.close()
+            end = max(time.time(), begin + self._plan[-1].at) + END_SECONDS
             for name, process in running.items():
                 try:
                     status = process.wait(end - time.time())
@@ -115,8 +119,11 @@ class Replayer:
                 text=True,
             )
         assert process.stdin is not None
-        with process.stdin:
-            json.dump(self._settings | {"begin": begin}, process.stdin)
+        print(
+            json.dumps(self._settings | {"begin": begin}),
+            file=process.stdin,
+            flush=True,
+        )
         return process
 
     def _file(self, name: str, kind: str) -> pathlib.Path:
@@ -136,7 +143,7 @@ class Refusals(logging.Handler):
 
 def main() -> int:
     lines, record = map(pathlib.Path, sys.argv[1:])
-    settings = json.load(sys.stdin)
+    settings = json.loads(sys.stdin.readline())
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
     )
@@ -176,6 +183,7 @@ def main() -> int:
                 told,
             )
             print(file=told, flush=True)
+    sys.stdin.read()
     return 0
 
 

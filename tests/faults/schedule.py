@@ -86,7 +86,7 @@ def draw(
             Fault(
                 round(slot * (position + rng.uniform(0.0, 0.6)), 1),
                 name,
-                round(rng.uniform(0.0, kinds[name].longest), 1),
+                round(kinds[name].longest * rng.uniform(0.25, 1.0), 1),
             )
             for position, name in enumerate(names)
         ]

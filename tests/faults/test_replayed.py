@@ -15,6 +15,7 @@ from typing import Any
 
 import ldap
 
+from tests import waiting
 from tests.faults import (
     comparison,
     evidence,
@@ -34,6 +35,9 @@ DELIVERY_LIMIT = 60.0
 
 OWNER = directory389.Directory389.owner
 TOPIC = "nova_dirsvc"
+
+#: Processes of the daemon that listen.
+WORKERS = 2
 
 
 class ReplayedTestCase(unittest.TestCase):
@@ -73,7 +77,7 @@ class ReplayedTestCase(unittest.TestCase):
             "[oslo_messaging_rabbit]\nrabbit_quorum_queue = true\n"
             "rabbit_interval_max = 1\n"
             f"[nova_dirsvc]\noutbox = {self.outbox}\n"
-            f"listen = {self.LISTENS}\nlistener_workers = 2\n"
+            f"listen = {self.LISTENS}\nlistener_workers = {WORKERS}\n"
             f"listener_topics = {TOPIC}\n"
             # One refusal would bury: no fault here is a reason for any.
             "max_attempts = 1\n"
@@ -83,6 +87,14 @@ class ReplayedTestCase(unittest.TestCase):
         daemon = parts.Daemon([self.server.conf_file, own], self.log, self.rng)
         self.addCleanup(daemon.end)
         daemon.start()
+        if self.LISTENS:
+            # A quorum queue that is younger than half a second does not
+            # outlive its broker: wait until the daemon has made them all.
+            waiting.until(
+                lambda: daemon.said().count("Listening to") == WORKERS,
+                "the daemon to listen",
+                parts.START_LIMIT,
+            )
         return daemon
 
     def nova_conf(self) -> pathlib.Path:
@@ -112,7 +124,7 @@ class ReplayedTestCase(unittest.TestCase):
         self.daemon = self.start_daemon()
         kinds = {
             "daemon": self.daemon.kinds(),
-            "directory": parts.of_directory(self.server),
+            "directory": parts.of_directory(self.server, self.daemon),
             **broken,
         }
         if self.disk.possible():
@@ -186,7 +198,7 @@ class TestThroughTheDriver(ReplayedTestCase):
     DRIVER = "nova_dirsvc"
 
     def test_the_directory_ends_as_the_emitted_events_ask_for(self) -> None:
-        emitter = self.replay({}, {"daemon": 6, "directory": 4, "disk": 3})
+        emitter = self.replay({}, {"daemon": 5, "directory": 4, "disk": 3})
         self.assert_delivered(emitter)
 
 
@@ -204,7 +216,7 @@ class BusTestCase(ReplayedTestCase):
 
 class TestThroughTheBus(BusTestCase):
     def test_the_directory_ends_as_the_emitted_events_ask_for(self) -> None:
-        emitter = self.replay({}, {"daemon": 6, "directory": 4, "disk": 2})
+        emitter = self.replay({}, {"daemon": 3, "directory": 4, "disk": 2})
         self.assert_delivered(emitter)
 
     def test_so_it_does_but_for_what_a_bus_that_dies_refused(self) -> None:
@@ -212,11 +224,11 @@ class TestThroughTheBus(BusTestCase):
             {
                 "bus": {
                     "RabbitMQ killed": schedule.Kind(
-                        self.broker.kill, self.broker.start, 2.0
+                        self.broker.kill_at_once, self.broker.start, 2.0
                     )
                 }
             },
-            {"daemon": 4, "directory": 3, "disk": 1, "bus": 2},
+            {"daemon": 3, "directory": 2, "disk": 1, "bus": 2},
         )
         emitted = emitter.emitted()
         lost = [one for one in emitted if one.message_id in emitter.refused]

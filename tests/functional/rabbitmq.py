@@ -83,16 +83,17 @@ class RabbitMq:
         tests are about queues that have been there for a while.
         """
         self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
-        self._end()
+        self.kill_at_once()
 
-    def _end(self) -> None:
+    def kill_at_once(self) -> None:
+        """Kill -9 as it is, even what is half a second old."""
         server = self._processes.pop()
         os.killpg(server.pid, signal.SIGKILL)
         server.wait(30)
 
     def remove(self) -> None:
         while self._processes:
-            self._end()
+            self.kill_at_once()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def control(self, *words: str) -> str:
