@@ -25,6 +25,7 @@ DEFAULTS = "roles/collect-nova-dirsvc-logs/defaults/main.yaml"
 UUID = "c1c0e3d2-4f0c-4a0e-8a35-000000000001"
 SERVICE_PASSWORD = "6yXlCJ-service"
 MANAGER_PASSWORD = "k0Rw_f-manager"
+NOVA_PASSWORD = "r7sVq_e-nova"
 JOURNALCTL = """#!/bin/sh
 for unit; do :; done
 echo "journal of $unit"
@@ -52,6 +53,11 @@ class Controller(fixtures.Fixture):
         """Leave what there is after a stack.sh that ended well."""
         self.write(self.conf / "nova-dirsvc.conf", "[nova_dirsvc]\n")
         self.write(self.conf / "directory.conf", "[ldap]\n")
+        self.write(self.conf / "account.conf", f"password = {NOVA_PASSWORD}\n")
+        self.write(
+            self.conf / "bus.conf",
+            f"transport_url = rabbit://nova:{NOVA_PASSWORD}@192.0.2.1/\n",
+        )
         self.write(self.conf / "ca.crt", "a certificate\n")
         self.write(self.conf / "service.password", SERVICE_PASSWORD)
         self.write(self.conf / "manager.password", MANAGER_PASSWORD + "\n")
@@ -141,7 +147,12 @@ class CollectTest(testtools.TestCase):
         self.assertIn(b"log access.20261123-010203", content)
         self.assertIn(b"journal of devstack@nova-dirsvc", content)
         self.assertIn(b"journal of dirsrv@dirsvc", content)
-        for secret in (SERVICE_PASSWORD, MANAGER_PASSWORD, "PBKDF2"):
+        for secret in (
+            SERVICE_PASSWORD,
+            MANAGER_PASSWORD,
+            NOVA_PASSWORD,
+            "PBKDF2",
+        ):
             self.assertNotIn(secret.encode(), content)
         for path in self.controller.collected.iterdir():
             self.assertEqual(0o644, path.stat().st_mode & 0o777, path.name)
