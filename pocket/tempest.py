@@ -93,6 +93,7 @@ def _settings(home, processes, folder):
         "nova_dirsvc": {
             "entry_timeout": 60,
             "soft_delete_region": extras.SOFT_REGION,
+            "remote_address": True,
             "compute_stop_command": extras.command(home, "stop"),
             "compute_start_command": extras.command(home, "start"),
             "directory": "ldap",
