@@ -16,12 +16,14 @@ class Write:
 
     :ivar entry: the entry that it is done for
     :ivar wanted: how things stand
+    :ivar covered: entries that it speaks for as well
     :ivar because: Nova's answer, where it was asked
     :ivar repeat: it was told so once
     """
 
     entry: outbox.Entry
     wanted: standing.Standing
+    covered: tuple[outbox.Entry, ...] = ()
     because: str = ""
     repeat: bool = False
 
@@ -59,11 +61,8 @@ def by_total(turn: outbox.Turn) -> Decision:
     lead = next(
         (entry for entry in entries if entry.event is decisive), entries[-1]
     )
-    covered = [entry for entry in entries if entry is not lead]
-    return Decision(
-        Write(lead, wanted, repeat=turn.repeat),
-        _skip(covered, f"goes with entry {lead.number}").skipped,
-    )
+    covered = tuple(entry for entry in entries if entry is not lead)
+    return Decision(Write(lead, wanted, covered, repeat=turn.repeat))
 
 
 def by_event(turn: outbox.Turn) -> Decision:

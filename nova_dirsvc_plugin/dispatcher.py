@@ -9,13 +9,14 @@ the driver apply it, settle each entry by its outcome: that is
 times and then buried. An entry that is put off makes room for the others.
 """
 
+import itertools
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from nova_dirsvc_plugin import backoff, decision, outbox, settling, standing
+from nova_dirsvc_plugin import asking, backoff, decision, outbox, settling
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ POLL_INTERVAL = 0.02
 
 #: Seconds after which deferred entries are looked for without being told.
 RECHECK_INTERVAL = 0.5
+
+_NOT_ANSWERED = "late, and Nova has not said how things stand"
 
 #: Entries that a directory is tried with while it is out: an old and a new.
 PROBE = 2
@@ -38,8 +41,8 @@ class Dispatcher:
     """Delivers to one directory, in one thread.
 
     :param name: the directory's name, under which progress is kept
-    :param ask: asks Nova how things stand; None where it cannot be asked,
-        and late news is taken as it is
+    :param asker: knows from Nova how things stand; None where it cannot be
+        asked, and late news is taken as it is
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class Dispatcher:
         settings: settling.Settings,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
-        ask: standing.Ask | None = None,
+        asker: asking.Asker | None = None,
     ) -> None:
         self._name = name
         self._directory = directory
@@ -59,7 +62,7 @@ class Dispatcher:
         self._clock = clock
         self._uniform = uniform
         self._in_turn = directory.RECORDS_EVENTS
-        self._ask = None if self._in_turn else ask
+        self._asker = None if self._in_turn else asker
         self._settler = settling.Settler(
             settings, clock, uniform, repeats=not self._in_turn
         )
@@ -94,16 +97,14 @@ class Dispatcher:
         if not claim:
             return False
         writes, settlements = self._decided(claim)
-        if self._ask:
-            writes, unsure = self._asked(writes, self._ask)
-            settlements += unsure
+        if self._asker:
+            writes, put_off = self._checked(writes, self._asker)
+            settlements += itertools.chain.from_iterable(put_off)
         if writes:
             outcomes = self._apply([_change(write) for write in writes])
             self._judge([write.entry for write in writes], outcomes)
-            settlements += [
-                self._settler.settlement(write, outcome)
-                for write, outcome in zip(writes, outcomes, strict=True)
-            ]
+            for write, outcome in zip(writes, outcomes, strict=True):
+                settlements += self._settler.settle(write, outcome)
         self._outbox.settle(self._name, claim, settlements)
         for settlement in settlements:
             self._log(settlement)
@@ -131,33 +132,26 @@ class Dispatcher:
             ]
         return writes, settlements
 
-    def _asked(
-        self, writes: Sequence[decision.Write], ask: standing.Ask
-    ) -> tuple[list[decision.Write], list[outbox.Settlement]]:
+    def _checked(
+        self, writes: Sequence[decision.Write], asker: asking.Asker
+    ) -> tuple[list[decision.Write], list[list[outbox.Settlement]]]:
         """Put Nova's answers in the place of late news.
 
-        :returns: what to write, and what to put off since Nova was no help
+        :returns: what to write, and what to put off until Nova has answered
         """
-        late = [
-            write.wanted.record.instance_uuid
-            for write in writes
-            if not write.repeat and self._settler.is_late(write)
-        ]
-        answers = ask(late) if late else {}
-        sure, unsure = [], []
+        sure, put_off = [], []
         for write in writes:
-            answer = answers.get(write.wanted.record.instance_uuid)
-            if answer is None:
+            if write.repeat or not self._settler.is_late(write):
                 sure.append(write)
-            elif isinstance(answer, standing.Unsure):
-                unsure.append(
-                    self._settler.put_off(
-                        write.entry, f"late, {answer.reason}"
-                    )
-                )
+                continue
+            answer = asker.answer(
+                write.wanted.record.instance_uuid, write.wanted.as_of
+            )
+            if answer is None:
+                put_off.append(self._settler.put_off(write, _NOT_ANSWERED))
             else:
                 sure.append(decision.corrected(write, answer))
-        return sure, unsure
+        return sure, put_off
 
     # -- the directory -----------------------------------------------------
 
@@ -186,8 +180,8 @@ class Dispatcher:
     ) -> None:
         """Conclude from a batch whether the directory is out of reach.
 
-        It is not if it did anything; and one entry that was put off before
-        and is so again says nothing about it.
+        It is not if it did anything; and one entry alone that was put off
+        before and is so again says nothing about it.
         """
         reasons = [
             outcome.reason
@@ -197,7 +191,9 @@ class Dispatcher:
         if len(reasons) < len(outcomes):
             self._come_back()
         elif reasons and (
-            self._failures or any(not entry.deferrals for entry in entries)
+            self._failures
+            or len(outcomes) > 1
+            or any(not entry.deferrals for entry in entries)
         ):
             first = entries[0].event
             self._out_of_reach(
@@ -246,7 +242,10 @@ class Dispatcher:
                 self._say(logging.DEBUG, entry, "skipped", reason)
             case outbox.State.DEFERRED:
                 # While all is out, one line says so for all of them.
-                level = logging.DEBUG if self._failures else logging.WARNING
+                quiet = self._failures or reason.startswith(
+                    (_NOT_ANSWERED, settling.COVERED)
+                )
+                level = logging.DEBUG if quiet else logging.WARNING
                 self._say(level, entry, "deferred", reason)
             case outbox.State.BURIED:
                 self._say(logging.ERROR, entry, "buried", reason)

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from nova_dirsvc_plugin import backoff, decision, outbox
 from nova_dirsvc_plugin.directories import base
 
+#: Why an entry is settled as another one is, whose number follows.
+COVERED = "goes with entry"
+
 #: Seconds within which a driver is done with what it was given.
-GRACE = 30.0
+GRACE = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +57,41 @@ class Settler:
             write.wanted, self._clock(), self._settings.late_after
         )
 
-    def settlement(
+    def settle(
+        self, write: decision.Write, outcome: base.Outcome
+    ) -> list[outbox.Settlement]:
+        """Settle a write, and what it spoke for with it."""
+        return self._with_covered(write, self._settlement(write, outcome))
+
+    def put_off(
+        self, write: decision.Write, reason: str
+    ) -> list[outbox.Settlement]:
+        """Settle a write that was not tried."""
+        return self._with_covered(write, self._deferred(write.entry, reason))
+
+    def _with_covered(
+        self, write: decision.Write, lead: outbox.Settlement
+    ) -> list[outbox.Settlement]:
+        """Let what a write speaks for share its fate, but not its burial.
+
+        What is left without what was refused may well be taken.
+        """
+        why = f"{COVERED} {lead.entry.number}"
+        match lead.state:
+            case outbox.State.DEFERRED:
+                covered = dataclasses.replace(lead, reason=why, attempts=0)
+            case outbox.State.BURIED:
+                covered = outbox.Settlement(lead.entry, outbox.State.DEFERRED)
+            case _:
+                covered = outbox.Settlement(
+                    lead.entry, outbox.State.SKIPPED, why
+                )
+        return [lead] + [
+            dataclasses.replace(covered, entry=entry)
+            for entry in write.covered
+        ]
+
+    def _settlement(
         self, write: decision.Write, outcome: base.Outcome
     ) -> outbox.Settlement:
         entry = write.entry
@@ -62,7 +99,7 @@ class Settler:
             return self._repeated(entry, outcome)
         if isinstance(outcome, base.Done):
             return self._done(write)
-        deferred = self.put_off(entry, outcome.reason)
+        deferred = self._deferred(entry, outcome.reason)
         if isinstance(outcome, base.Unavailable):
             return deferred
         attempts = entry.attempts + 1
@@ -80,7 +117,7 @@ class Settler:
             not_before=self._clock() + wait,
         )
 
-    def put_off(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
+    def _deferred(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
         deferrals = entry.deferrals + 1
         return outbox.Settlement(
             entry,
@@ -103,6 +140,7 @@ class Settler:
         over = write.wanted.as_of + self._settings.late_after
         if (
             not self._repeats
+            or write.because
             or not write.wanted.verb.removes
             or over < self._clock()
         ):
@@ -117,7 +155,7 @@ class Settler:
         """Settle the second of two removals: what is refused now is none."""
         if isinstance(outcome, base.Unavailable):
             return dataclasses.replace(
-                self.put_off(entry, outcome.reason),
+                self._deferred(entry, outcome.reason),
                 state=outbox.State.REPEAT,
             )
         if isinstance(outcome, base.Rejected):

@@ -18,8 +18,8 @@ from typing import Any
 from oslo_config import cfg
 from oslo_service import service
 
+from nova_dirsvc_plugin import asking, dispatcher, outbox, settling
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import dispatcher, outbox, settling
 from nova_dirsvc_plugin.cmd import listener_service
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.reconcile import inventory
@@ -65,7 +65,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     ) -> None:
         self._conf = conf
         self._directories = directories
-        self._ask = nova.ask if nova else None
+        self._nova = nova
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -77,13 +77,16 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             late_after=_mutable(self._conf, "late_after"),
         )
         keep = _mutable(self._conf, "retention_days") * _DAY
+        asker = asking.Asker(self._nova.ask) if self._nova else None
+        if asker:
+            self._spawn("nova", asker.run)
         for name, directory in self._directories.items():
             worker = dispatcher.Dispatcher(
                 name,
                 directory,
                 outbox.Outbox(path),
                 settings,
-                ask=self._ask,
+                asker=asker,
             )
             self._spawn(name, worker.run)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
@@ -91,7 +94,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             "Delivering %s to %s; late events are %s",
             path,
             ", ".join(self._directories),
-            "checked with Nova" if self._ask else "taken as they are",
+            "checked with Nova" if asker else "taken as they are",
         )
 
     def stop(self) -> None:

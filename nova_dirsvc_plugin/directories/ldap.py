@@ -53,6 +53,13 @@ _NOT_NOW = (
     ldap.INAPPROPRIATE_AUTH,
 )
 
+#: What a server may say of a second value where there can be but one.
+_SECOND_TIME = (
+    ldap.TYPE_OR_VALUE_EXISTS,
+    ldap.CONSTRAINT_VIOLATION,
+    ldap.OBJECT_CLASS_VIOLATION,
+)
+
 #: What is read of an entry that is to be removed.
 _TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
 
@@ -125,7 +132,7 @@ class LdapDirectory(base.Directory):
     # -- one change --------------------------------------------------------
 
     def _found(self, changes: Sequence[base.Change]) -> _Found:
-        """Read whose the entries are that are to be removed, and as of when.
+        """Read whose the entries are that are to be removed for ever.
 
         389 DS knows no assertion control (RFC 4528), so we look before we
         delete; many at a time, which costs a tenth of one by one.
@@ -135,7 +142,7 @@ class LdapDirectory(base.Directory):
         uuids = [
             change.record.instance_uuid
             for change in changes
-            if change.verb.removes
+            if change.verb is events.Verb.UNREGISTER
         ]
         found: _Found = {}
         for start in range(0, len(uuids), _LOOK_UP_SIZE):
@@ -156,14 +163,22 @@ class LdapDirectory(base.Directory):
         dn = ldap_entry.dn(instance_uuid, self._tree)
         try:
             if change.verb.removes:
-                return (
-                    yield from self._remove(
-                        dn, change, found.get(instance_uuid)
-                    )
-                )
+                # Only what is for ever may go by a look that is not fresh.
+                looked = change.verb is events.Verb.UNREGISTER
+                known = found.get(instance_uuid) if looked else None
+                return (yield from self._remove(dn, change, known))
             return (yield from self._keep(dn, change))
         except _NOT_NOW as error:
             return base.Unavailable(f"{ldap_connection.said(error)} ({dn})")
+        except ldap.OBJECT_CLASS_VIOLATION as error:
+            said = ldap_connection.said(error)
+            if "not allowed" in said or "unknown" in said:
+                # 389 DS says so of an attribute that it does not know.
+                return base.Unavailable(
+                    f"{said} ({dn}): does the server have our schema,"
+                    " examples/389ds/schema.ldif of this release?"
+                )
+            return base.Rejected(f"{said} ({dn})")
         except ldap.LDAPError as error:
             return base.Rejected(f"{ldap_connection.said(error)} ({dn})")
 
@@ -183,6 +198,7 @@ class LdapDirectory(base.Directory):
         The time that was read is part of the modification: where another
         writer was faster, the server refuses it, and we look again.
         """
+        refused: ldap.LDAPError | None = None
         for _ in range(_TRIES):
             found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
             if not self._is_ours(found):
@@ -192,9 +208,17 @@ class LdapDirectory(base.Directory):
             )
             if not replace:
                 break
+            if refused and not found.get(ldap_entry.AS_OF):
+                # It was not for somebody else's time that it was refused.
+                raise refused
             try:
                 yield "modify_ext", (dn, _modifications(found, replace))
             except ldap.NO_SUCH_ATTRIBUTE:
+                continue
+            except _SECOND_TIME as error:
+                if found.get(ldap_entry.AS_OF):
+                    raise
+                refused = error
                 continue
             break
         else:
@@ -228,8 +252,9 @@ def _modifications(
     """Replace attributes, if the entry is still as of the time we read."""
     made: list[tuple[int, str, list[bytes] | None]] = []
     for name, values in replace.items():
-        if name == ldap_entry.AS_OF and found.get(name):
-            made.append((ldap.MOD_DELETE, name, list(found[name])))
+        if name == ldap_entry.AS_OF:
+            if found.get(name):
+                made.append((ldap.MOD_DELETE, name, list(found[name])))
             made.append((ldap.MOD_ADD, name, list(values)))
         else:
             made.append((ldap.MOD_REPLACE, name, list(values) or None))

@@ -27,32 +27,42 @@ def claim(
     in_turn: bool,
 ) -> Claim:
     """Read the next turns of a directory; see :meth:`Outbox.claim`."""
-    due = database.execute(
-        sql.DUE, (directory, now, now + FAR, directory, limit // 2)
+    due = database.execute(sql.DUE, (directory, now, limit // 2)).fetchall()
+    due += database.execute(
+        sql.OUT_OF_TIME, (directory, now + FAR, limit // 2)
     ).fetchall()
     repeats = database.execute(
-        sql.REPEATS, (directory, now, limit // 4)
+        sql.REPEATS, (directory, now, max(1, limit // 4))
     ).fetchall()
     position = _position(database, directory)
-    room = limit - len(due) - len(repeats)
+    room = max(1, limit - len(due) - len(repeats))
     fresh = database.execute(sql.FRESH, (directory, position, room)).fetchall()
 
     chosen: dict[str, _Counts] = collections.defaultdict(dict)
     repeated: dict[str, _Counts] = {}
     waiting = []
-    deferred = {instance for _, instance, _, _ in due}
+    joined = {instance for _, instance, _, _ in due}
+    late: dict[str, _Counts] = collections.defaultdict(dict)
     for number, instance, blocked in fresh:
         position = number
-        if blocked or instance in deferred or (in_turn and chosen[instance]):
+        if instance in joined and not in_turn:
+            late[instance][number] = (0, 0)
+        elif blocked or (in_turn and chosen[instance]):
             waiting.append((number, instance))
         else:
             chosen[instance][number] = (0, 0)
     # What was put off most often comes last: if it is what breaks the
     # connection, the others have been served.
-    for number, instance, attempts, deferrals in sorted(
-        due, key=lambda row: row[3]
-    ):
+    due.sort(key=lambda row: row[3])
+    for number, instance, attempts, deferrals in due:
         chosen[instance][number] = (attempts, deferrals)
+    if not in_turn:
+        for number, instance, attempts, deferrals in database.execute(
+            sql.WAITING, (directory, json.dumps(list(joined)))
+        ):
+            chosen[instance][number] = (attempts, deferrals)
+        for instance, counts in late.items():
+            chosen[instance] |= counts
     for number, instance, attempts, deferrals in repeats:
         if instance not in chosen:
             repeated[instance] = {number: (attempts, deferrals)}

@@ -57,7 +57,8 @@ def entry(row: Sequence[Any], attempts: int = 0, deferrals: int = 0) -> Entry:
         message_id=message_id,
         event_type=event_type,
         verb=verb,
-        occurred_at=occurred_at,
+        # Whatever a clock elsewhere says: it was stored after it happened.
+        occurred_at=min(occurred_at, stored_at),
         request_id=request_id,
         record=record,
     )

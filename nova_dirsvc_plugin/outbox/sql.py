@@ -17,18 +17,28 @@ ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
 #: The oldest entry of each instance, if it is put off no longer, those that
-#: have waited longest first. One that is put off for longer than any wait
-#: lasts was so by a clock that was wrong.
+#: have waited longest first.
 DUE = """
 SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
 FROM exception AS x
-WHERE x.directory = ? AND x.state = 'deferred'
-  AND (x.not_before <= ? OR x.not_before > ?)
+WHERE x.directory = ? AND x.state = 'deferred' AND x.not_before <= ?
   AND NOT EXISTS (
     SELECT 1 FROM exception AS older
-    WHERE older.directory = ? AND older.state = 'deferred'
+    WHERE older.directory = x.directory AND older.state = 'deferred'
       AND older.instance_uuid = x.instance_uuid AND older.number < x.number)
 ORDER BY x.not_before, x.number LIMIT ?
+"""
+
+#: One that is put off for longer than any wait lasts was so by a clock that
+#: was wrong.
+OUT_OF_TIME = DUE.replace("x.not_before <= ?", "x.not_before > ?")
+
+#: All that waits of some instances.
+WAITING = """
+SELECT number, instance_uuid, attempts, deferrals FROM exception
+WHERE directory = ? AND state = 'deferred'
+  AND instance_uuid IN (SELECT value FROM json_each(?))
+ORDER BY number
 """
 
 #: What was delivered and is to be once more by now.

@@ -44,6 +44,8 @@ def standing_of(
         raise Doubt(
             "the account is not shown the compute host: give it the role admin"
         )
+    if status == "BUILD" and not server[_LAUNCHED_AT]:
+        raise Doubt("the instance is still being built")
     record = _record(instance_uuid, server, complain)
     alive = server[_LAUNCHED_AT] and status != "SOFT_DELETED"
     verb = events.Verb.REFRESH if alive else events.Verb.SOFT_UNREGISTER

@@ -5,6 +5,7 @@ import threading
 import time
 
 from nova_dirsvc_plugin import (
+    asking,
     dispatcher,
     events,
     outbox,
@@ -29,6 +30,7 @@ class Moody(memory.MemoryDirectory):
         self.answers = {}
         self.hated = set()
         self.breaks_on = None
+        self.refuses = None
         self.asked = 0
 
     def apply(self, changes):
@@ -45,6 +47,8 @@ class Moody(memory.MemoryDirectory):
             return [directories.Unavailable("out")] * len(changes)
         if self.hated & {change.record.instance_uuid for change in changes}:
             raise RuntimeError("hated")
+        if self.refuses in [change.record.display_name for change in held]:
+            return [directories.Rejected("that name")] * len(changes)
         return [
             self.answers.get(change.record.instance_uuid)
             or super(Moody, self).apply([change])[0]
@@ -155,6 +159,15 @@ class StepTest(DispatcherTestCase):
             self.log.output,
         )
 
+    def test_what_went_with_a_refused_entry_is_tried_without_it(self):
+        self.directory.refuses = "bad"
+        self.outbox.put(base.event(REGISTER, A, display_name="good"))
+        self.outbox.put(base.event(events.Verb.REFRESH, A, display_name="bad"))
+        self.steps(10)
+        self.assertEqual(1, len(self.outbox.buried("d")))
+        self.assertEqual("good", self.directory.content[A].record.display_name)
+        self.assertEqual(0, self.outbox.pending("d"))
+
     def test_attempts_are_apart_by_the_back_off(self):
         self.directory.answers[A] = directories.Rejected("no")
         self.put(REGISTER, A)
@@ -241,6 +254,7 @@ class LateNewsTest(DispatcherTestCase):
         super().setUp()
         self.answers = {}
         self.asked = []
+        self.asker = asking.Asker(self.ask, self.clock, lambda low, high: high)
         self.dispatcher = dispatcher.Dispatcher(
             "d",
             self.directory,
@@ -248,8 +262,16 @@ class LateNewsTest(DispatcherTestCase):
             settling.Settings(late_after=60.0),
             clock=self.clock,
             uniform=lambda low, high: high,
-            ask=self.ask,
+            asker=self.asker,
         )
+
+    def steps(self, count):
+        """Take steps, and let Nova be asked between them."""
+        for _ in range(count):
+            self.dispatcher.step()
+            self.now += 5
+            self.asker.step()
+            self.dispatcher.step()
 
     def ask(self, uuids):
         self.asked += uuids
@@ -306,10 +328,10 @@ class LateNewsTest(DispatcherTestCase):
         self.answers[A] = standing.Unsure("nova-api is down")
         self.news(REGISTER, A, age=61)
         self.news(REGISTER, B, age=1)
-        self.steps(20)
+        self.steps(11)
         self.assertEqual([B], self.held())
         self.assertEqual([], self.outbox.buried("d"))
-        self.assertIn("late, nova-api is down", self.log.output)
+        self.assertEqual(1, self.log.output.count("1 instances: nova-api is"))
         self.nova_says(events.Verb.REFRESH, A)
         self.steps(1)
         self.assertEqual([A, B], self.held())
@@ -349,10 +371,26 @@ class LateNewsTest(DispatcherTestCase):
         self.dispatcher.step()
         self.assertEqual([A], self.held())
 
+    def test_a_removal_is_done_once_more_after_an_outage_at_that_time(self):
+        self.news(UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.directory.out = True
+        self.now += 60 + settling.GRACE
+        self.dispatcher.step()
+        self.directory.out = False
+        self.now += 60
+        self.assertTrue(self.dispatcher.step())
+        self.assertIn("delivered: directory d: once more", self.log.output)
+
     def test_of_many_events_at_once_one_is_written(self):
-        for name in ("one", "two", "three"):
+        for name in ("o", "tw", "three"):
             self.outbox.put(
-                base.event(events.Verb.REFRESH, A, display_name=name)
+                base.event(
+                    events.Verb.REFRESH,
+                    A,
+                    display_name=name,
+                    occurred_at=self.now - 1 / len(name),
+                )
             )
         self.dispatcher.step()
         self.assertEqual(1, self.directory.asked)

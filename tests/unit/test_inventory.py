@@ -143,7 +143,7 @@ class SureTest(InventoryCase):
             self.ask(),
         )
 
-    @ddt.data("BUILD", "ERROR")
+    @ddt.data("ERROR", "SHUTOFF")
     def test_one_that_never_was_launched_has_no_entry_yet(self, status):
         self.server(
             status=status,

@@ -20,6 +20,7 @@ import hypothesis
 from hypothesis import strategies
 
 from nova_dirsvc_plugin import (
+    asking,
     dispatcher,
     events,
     outbox,
@@ -82,6 +83,7 @@ class World:
         self.directory = memory.MemoryDirectory(None, "nova")
         self.truth = {}
         self.nova_answers = True
+        self.asker = asking.Asker(self.ask, lambda: self.now, chance.uniform)
         self.boxes = [
             outbox.Outbox(folder / f"{number}.db", clock=lambda: self.now)
             for number in range(2)
@@ -94,7 +96,7 @@ class World:
                 settling.Settings(late_after=LATE),
                 clock=lambda: self.now,
                 uniform=chance.uniform,
-                ask=self.ask,
+                asker=self.asker,
             )
             for box in self.boxes
         ]
@@ -137,13 +139,17 @@ class World:
             self.now = max(self.now, when)
             self.boxes[which].put(event)
             self.nova_answers = self.chance.random() < 0.8
-            for worker in self.dispatchers:
+            for worker in (*self.dispatchers, self.asker):
                 if self.chance.random() < 0.5:
                     worker.step()
         self.nova_answers = True
         for _ in range(4):
-            while any(worker.step() for worker in self.dispatchers):
-                pass
+            for _ in range(20):
+                while any(worker.step() for worker in self.dispatchers):
+                    pass
+                while self.asker.step():
+                    pass
+                self.now += 5
             self.now += 2 * LATE
 
     def check(self, told):

@@ -214,11 +214,25 @@ class ClaimTest(OutboxTestCase):
         self.put((REGISTER, A), (REGISTER, B))
         self.settle(self.claim())
         self.put((events.Verb.REFRESH, A))
-        self.settle(self.claim(), outbox.State.DEFERRED)
-        self.put((UNREGISTER, A))
         (turn,) = self.claim().turns
         self.assertEqual([REGISTER], [event.verb for event in turn.before])
-        self.assertEqual([UNREGISTER], [event.verb for event in turn.after])
+
+    def test_a_turn_has_all_that_was_put_off_and_what_came_since(self):
+        self.put((REGISTER, A), (events.Verb.REFRESH, A))
+        self.settle(self.claim(), outbox.State.DEFERRED, not_before=1010.0)
+        self.put((events.Verb.REFRESH, A))
+        claim = self.claim()
+        self.assertEqual(([], 1), (claim.turns, len(claim.waiting)))
+        self.settle(claim)
+        self.now = 1011.0
+        self.put((UNREGISTER, A))
+        (turn,) = self.claim().turns
+        self.assertEqual([1, 2, 3, 4], [one.number for one in turn.entries])
+
+    def test_what_happened_did_so_before_it_was_stored(self):
+        self.outbox.put(base.event(occurred_at=self.now + 86_400))
+        (entry,) = self.claim().entries
+        self.assertEqual(self.now, entry.event.occurred_at)
 
     def test_what_was_refused_is_not_known_but_that_it_was_deleted_is(self):
         self.put((REGISTER, A))
