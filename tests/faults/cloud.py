@@ -33,7 +33,10 @@ START_LIMIT = 120.0
 LIFE_LIMIT = 45.0
 
 #: Seconds after which no life begins any more.
-LIVES_LIMIT = 100.0
+LIVES_LIMIT = 80.0
+
+#: What the names of the instances begin with.
+NAME = "fault"
 
 #: As in the pocket cloud's own options.
 OWNER = "pocket"
@@ -60,6 +63,13 @@ class Cloud:
                 *(f"nova-{name}" for name in ("api", "conductor", "compute")),
             )
         ]
+
+    def sweep(self) -> None:
+        """Delete what a run that was interrupted has left."""
+        with contextlib.closing(self.users.connection("admin")) as nova:
+            for server in nova.compute.servers(all_projects=True):
+                if server.name.startswith(NAME):
+                    nova.compute.delete_server(server, ignore_missing=True)
 
     # -- what Nova emits ---------------------------------------------------
 
@@ -216,7 +226,9 @@ class Lives:
         """
         stays = {i for i in range(number) if i % every == 0}
         threads = [
-            threading.Thread(target=self._client, args=(number, stays))
+            threading.Thread(
+                target=self._client, args=(number, stays), daemon=True
+            )
             for _ in range(clients)
         ]
         for thread in threads:
@@ -268,7 +280,7 @@ class Lives:
             return self._next - 1
 
     def _life(self, nova: Any, wanted: dict[str, Any], stays: bool) -> None:
-        name = f"fault-{uuid.uuid4().hex[:8]}"
+        name = f"{NAME}-{uuid.uuid4().hex[:8]}"
         server = nova.create_server(name=name, **wanted)
         self.servers.append(server.id)
         status = self._until(nova, server, ("ACTIVE", "ERROR"))

@@ -45,10 +45,12 @@ class ReplayedTestCase(unittest.TestCase):
 
     :cvar DRIVER: what Nova's Notifier is told to load
     :cvar LISTENS: whether the daemon takes its events from the bus
+    :cvar SHARE: each test replays that part of the lives
     """
 
     DRIVER = ""
     LISTENS = False
+    SHARE = 1
     URL = "fake:/"
 
     def setUp(self) -> None:
@@ -132,10 +134,11 @@ class ReplayedTestCase(unittest.TestCase):
         else:
             self.say("no disk is filled: only root may mount one")
             faults.pop("disk", None)
-        plan = lives.plan(self.rng, count(), SECONDS)
+        number = count() // self.SHARE
+        plan = lives.plan(self.rng, number, SECONDS)
         drawn = schedule.draw(self.rng, kinds, SECONDS, faults)
         self.say(
-            f"{count()} lives and {count() // lives.STAYS} that stay,"
+            f"{number} lives and {number // lives.STAYS} that stay,"
             f" {len(plan)} notifications; the faults:"
         )
         schedule.show(drawn)
@@ -205,6 +208,7 @@ class TestThroughTheDriver(ReplayedTestCase):
 class BusTestCase(ReplayedTestCase):
     DRIVER = "messagingv2"
     LISTENS = True
+    SHARE = 2
 
     def setUp(self) -> None:
         super().setUp()
@@ -243,4 +247,4 @@ class TestThroughTheBus(BusTestCase):
 
 def count() -> int:
     """Give how many lives are replayed."""
-    return max(schedule.count() - schedule.REAL, 1)
+    return max(schedule.count() - schedule.REAL, 8)
