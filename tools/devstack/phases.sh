@@ -86,11 +86,12 @@ function write_local_conf {
         -e "s|@LDAPS_PORT@|$LDAPS_PORT|" -e "s|@SOURCE@|$SOURCE|" \
         -e "s|@REMOTE_ADDRESS@|$REMOTE_ADDRESS|" \
         "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
-    if [[ $VIRT_DRIVER == libvirt ]]; then
-        cat "$TOOL_DIR/local.conf.libvirt" >>"$ROOT$DEVSTACK/local.conf"
-    fi
     if has_scenarios; then
         cat "$TOOL_DIR/local.conf.tempest" >>"$ROOT$DEVSTACK/local.conf"
+    fi
+    # the last one, as it has a section of its own at its end
+    if [[ $VIRT_DRIVER == libvirt ]]; then
+        cat "$TOOL_DIR/local.conf.libvirt" >>"$ROOT$DEVSTACK/local.conf"
     fi
 }
 
