@@ -18,6 +18,7 @@ class Write:
     :ivar wanted: how things stand
     :ivar covered: entries that it speaks for as well
     :ivar because: Nova's answer, where it was asked
+    :ivar by_nova_alone: what is stored asks for something else
     :ivar repeat: it was told so once
     """
 
@@ -25,6 +26,7 @@ class Write:
     wanted: standing.Standing
     covered: tuple[outbox.Entry, ...] = ()
     because: str = ""
+    by_nova_alone: bool = False
     repeat: bool = False
 
 
@@ -109,6 +111,7 @@ def corrected(write: Write, answer: standing.Standing) -> Write:
         write,
         wanted=dataclasses.replace(answer, record=record),
         because=f"late, and Nova says {answer.verb}",
+        by_nova_alone=answer.verb.removes != write.wanted.verb.removes,
     )
 
 

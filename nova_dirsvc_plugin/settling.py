@@ -134,13 +134,14 @@ class Settler:
 
         Another process may be about to deliver older news of the instance.
         What it delivers unasked is younger than ``late_after``: so when that
-        time is over, a second removal meets whatever came of it.
+        time is over, a second removal meets whatever came of it. Where it
+        was Nova's answer alone, it is for those who have the news.
         """
         done = outbox.Settlement(write.entry, outbox.State.DONE, write.because)
         over = write.wanted.as_of + self._settings.late_after
         if (
             not self._repeats
-            or write.because
+            or write.by_nova_alone
             or not write.wanted.verb.removes
             or over < self._clock()
         ):

@@ -79,10 +79,11 @@ class Outbox:
         :raises OutboxError: none of them is stored
         """
         numbers = []
+        # Made before the transaction: others wait for that.
+        insertions = [self._insertion(item) for item in items]
         with self._session as database:
             database.execute("BEGIN IMMEDIATE")
-            for item in items:
-                statement, values = self._insertion(item)
+            for statement, values in insertions:
                 row = database.execute(statement, values).fetchone()
                 numbers.append(None if row is None else int(row[0]))
             database.execute("COMMIT")
