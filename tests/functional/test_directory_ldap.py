@@ -1,5 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import pathlib
 
 import ldap
@@ -139,6 +140,59 @@ class LdapEntryTest(LdapDirectoryTestCase):
             self.assertIsInstance(outcome, base.Rejected)
             self.assertIn(one.instance_uuid, outcome.reason)
         self.assertEqual([b"somebody"], self.entry(one)["novaOwnerMark"])
+
+
+class LdapReleaseBeforeTest(LdapDirectoryTestCase):
+    """A directory that knows nothing of ``novaAsOf`` yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.manager = self.server.connect_as_manager()
+        self.addCleanup(self.manager.unbind_ext)
+
+    def test_a_server_without_its_schema_is_waited_for_with_advice(self):
+        self.forget_as_of()
+        (outcome,) = self.ask(
+            self.driver(), REGISTER, directory_contract.record()
+        )
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertIn("schema.ldif", outcome.reason)
+
+    def forget_as_of(self):
+        ((_, schema),) = self.manager.search_s(
+            "cn=schema", ldap.SCOPE_BASE, attrlist=["objectClasses"]
+        )
+        (known,) = [
+            one for one in schema["objectClasses"] if b"'novaInstance'" in one
+        ]
+        older = known.replace(b" $ novaAsOf", b"")
+        for change, value in ((ldap.MOD_DELETE, known), (ldap.MOD_ADD, older)):
+            self.manager.modify_s(
+                "cn=schema", [(change, "objectClasses", [value])]
+            )
+
+    def test_of_two_who_correct_an_old_entry_the_newer_wins(self):
+        one = directory_contract.record()
+        driver, other = self.driver(), self.driver()
+        self.ask(driver, REGISTER, one)
+        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
+        self.manager.modify_s(dn, [(ldap.MOD_DELETE, "novaAsOf", None)])
+        send, told = driver._connection.send, []
+
+        def send_after_the_other(request):
+            if request[0] == "modify_ext" and not told:
+                told.append("newer")
+                self.tell(other, one, "newer", as_of=20.0)
+            return send(request)
+
+        driver._connection.send = send_after_the_other
+        self.tell(driver, one, "older", as_of=10.0)
+        self.assertEqual([b"newer"], self.entry(one)["novaDisplayName"])
+
+    def tell(self, driver, record, name, as_of):
+        news = dataclasses.replace(record, display_name=name)
+        change = base.Change(events.Verb.REFRESH, news, as_of)
+        self.assertEqual([base.Done()], list(driver.apply([change])))
 
 
 class LdapTroubleTest(LdapDirectoryTestCase):
