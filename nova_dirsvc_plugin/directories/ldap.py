@@ -65,6 +65,7 @@ _TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
 
 _Found = dict[str, ldap_entry.Attributes]
 _Conversation = Generator[ldap_connection.Request, Any, base.Outcome]
+_Step = Generator[ldap_connection.Request, Any, None]
 
 
 class LdapDirectory(base.Directory):
@@ -212,7 +213,8 @@ class LdapDirectory(base.Directory):
                 # It was not for somebody else's time that it was refused.
                 raise refused
             try:
-                yield "modify_ext", (dn, _modifications(found, replace))
+                modified = _modifications(found, replace)
+                yield from _write(dn, "modify_ext", modified)
             except ldap.NO_SUCH_ATTRIBUTE:
                 continue
             except _SECOND_TIME as error:
@@ -238,7 +240,7 @@ class LdapDirectory(base.Directory):
                 change.verb is events.Verb.UNREGISTER
                 or ldap_entry.rests_on_time(found) <= change.as_of
             ):
-                yield "delete_ext", (dn,)
+                yield from _write(dn, "delete_ext")
         return base.Done()
 
     def _is_ours(self, found: ldap_entry.Attributes) -> bool:
@@ -266,6 +268,21 @@ def _read(dn: str, names: Sequence[str]) -> ldap_connection.Request:
         "search_ext",
         (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(names)),
     )
+
+
+def _write(dn: str, method: str, *arguments: Any) -> _Step:
+    """Change or remove an entry that was seen to be there.
+
+    Where somebody removed it since, 389 DS says that access is insufficient
+    if the right to it depends on what is in it.
+
+    :raises ldap.NO_SUCH_OBJECT: it is gone
+    """
+    try:
+        yield method, (dn, *arguments)
+    except ldap.INSUFFICIENT_ACCESS:
+        yield _read(dn, _TO_REMOVE)
+        raise
 
 
 def _foreign(dn: str) -> base.Rejected:

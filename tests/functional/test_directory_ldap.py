@@ -142,6 +142,37 @@ class LdapEntryTest(LdapDirectoryTestCase):
         self.assertEqual([b"somebody"], self.entry(one)["novaOwnerMark"])
 
 
+class LdapOvertakenTest(LdapDirectoryTestCase):
+    """Somebody removes the entry after the driver saw it."""
+
+    def apply_overtaken(self, method, change):
+        """Apply a change, and remove the entry before the driver writes."""
+        driver, other = self.driver(), self.driver()
+        self.ask(driver, REGISTER, change.record)
+        send, removed = driver._connection.send, []
+
+        def send_after_the_other(request):
+            if request[0] == method and not removed:
+                removed.extend(self.ask(other, UNREGISTER, change.record))
+            return send(request)
+
+        driver._connection.send = send_after_the_other
+        (outcome,) = driver.apply([change])
+        self.assertEqual([base.Done()], removed)
+        return outcome
+
+    def test_who_comes_second_to_remove_it_is_done(self):
+        change = base.Change(UNREGISTER, directory_contract.record())
+        outcome = self.apply_overtaken("delete_ext", change)
+        self.assertEqual(base.Done(), outcome)
+
+    def test_who_corrects_it_tries_again_and_buries_nothing(self):
+        news = directory_contract.record(display_name="newer")
+        change = base.Change(REGISTER, news, as_of=10.0)
+        outcome = self.apply_overtaken("modify_ext", change)
+        self.assertIsInstance(outcome, base.Unavailable)
+
+
 class LdapReleaseBeforeTest(LdapDirectoryTestCase):
     """A directory that knows nothing of ``novaAsOf`` yet."""
 
