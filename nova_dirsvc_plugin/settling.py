@@ -99,9 +99,9 @@ class Settler:
             return self._repeated(entry, outcome)
         if isinstance(outcome, base.Done):
             return self._done(write)
-        deferred = self._deferred(entry, outcome.reason)
         if isinstance(outcome, base.Unavailable):
-            return deferred
+            return self._unavailable(entry, outcome)
+        deferred = self._deferred(entry, outcome.reason)
         attempts = entry.attempts + 1
         wait = backoff.full_jitter(
             attempts,
@@ -115,6 +115,15 @@ class Settler:
             state=outbox.State.BURIED if last else outbox.State.DEFERRED,
             attempts=attempts,
             not_before=self._clock() + wait,
+        )
+
+    def _unavailable(
+        self, entry: outbox.Entry, outcome: base.Unavailable
+    ) -> outbox.Settlement:
+        """Put it off, for as long as the directory asks for at least."""
+        deferred = self._deferred(entry, outcome.reason)
+        return dataclasses.replace(
+            deferred, not_before=deferred.not_before + outcome.retry_after
         )
 
     def _deferred(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
@@ -156,8 +165,7 @@ class Settler:
         """Settle the second of two removals: what is refused now is none."""
         if isinstance(outcome, base.Unavailable):
             return dataclasses.replace(
-                self._deferred(entry, outcome.reason),
-                state=outbox.State.REPEAT,
+                self._unavailable(entry, outcome), state=outbox.State.REPEAT
             )
         if isinstance(outcome, base.Rejected):
             why = f"not once more: {outcome.reason}"

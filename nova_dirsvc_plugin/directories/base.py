@@ -38,9 +38,13 @@ class Done:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The directory could not be asked, or not now: try again later."""
+    """The directory could not be asked, or not now: try again later.
+
+    :ivar retry_after: seconds for which it asks to be left alone, at least
+    """
 
     reason: str
+    retry_after: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,10 +107,15 @@ class Directory(abc.ABC):
         What the directory does not keep is empty in the record.
 
         :raises DirectoryUnavailable: not all of them could be read
+        :raises EntriesNotKept: none of them ever can
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of connections; the next call opens them again."""
+
+
+class EntriesNotKept(Exception):
+    """The directory is written to only: it cannot be compared with Nova."""
 
 
 class DirectoryUnavailable(Exception):

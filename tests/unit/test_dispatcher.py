@@ -107,6 +107,17 @@ class StepTest(DispatcherTestCase):
             self.log.output,
         )
 
+    def test_what_asks_to_be_left_alone_is_left_alone_that_long(self):
+        self.put(REGISTER, A)
+        self.directory.answers[A] = directories.Unavailable("busy", 100.0)
+        self.dispatcher.step()
+        self.directory.answers.clear()
+        self.now += 99
+        self.assertFalse(self.dispatcher.step())
+        self.now += 2
+        self.assertTrue(self.dispatcher.step())
+        self.assertEqual([A], self.held())
+
     def test_an_outage_counts_nothing_and_buries_nothing(self):
         self.put(REGISTER, A)
         self.directory.out = True

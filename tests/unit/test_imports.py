@@ -68,7 +68,11 @@ ROOMS = {
 #: Modules that do nothing but compute.
 PURE = (
     "backoff",
+    "directories/base",
     "directories/ldap_entry",
+    "directories/rest_answers",
+    "directories/rest_document",
+    "directories/rest_urls",
     "events",
     "fields",
     "legacy",
@@ -82,7 +86,13 @@ PURE = (
 #: Library -> the only modules that may import it.
 LIBRARIES = {
     "ldap": {"directories/ldap", "directories/ldap_connection"},
-    "requests": {"directories/rest"},
+    "requests": {
+        "directories/rest",
+        "directories/rest_login",
+        "directories/rest_session",
+    },
+    "oauthlib": {"directories/rest_login"},
+    "urllib3": {"directories/rest_session"},
     "keystoneauth1": {"reconcile/inventory"},
     "nova": set(),
     "lib389": set(),

@@ -1,0 +1,141 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the answer of a REST service means. Pure."""
+
+import dataclasses
+import datetime
+import email.utils
+import http
+import re
+from collections.abc import Mapping
+
+from nova_dirsvc_plugin.directories import base
+
+#: Bytes of an answer that are kept as a reason.
+SHOWN = 200
+
+_DONE = range(200, 300)
+_MOVED = range(300, 400)
+_REFUSED = range(400, 500)
+
+#: Of the 4xx, those that say nothing against this change: they would be said
+#: of any. A 401 or a 407 is about our credentials.
+_NOT_NOW = frozenset((401, 407, 408, 425, 429))
+
+#: That it is not there is what an unregister asks for.
+_GONE = frozenset((404, 410))
+
+_UNFIT = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a service said.
+
+    :ivar body: no more of it than was asked for
+    :ivar whole: whether that is all of it
+    :ivar headers: names in any case
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    whole: bool = True
+
+    def __str__(self) -> str:
+        """Say it on one line: the status, and how the body begins."""
+        try:
+            phrase = " " + http.HTTPStatus(self.status).phrase
+        except ValueError:
+            phrase = ""
+        text = self.body[:SHOWN].decode(errors="replace")
+        told = " ".join(_UNFIT.sub(" ", text).split())
+        return f"{self.status}{phrase}" + (f": {told}" if told else "")
+
+
+def outcome(
+    answer: Answer, removes: bool, where: str, wait: float
+) -> base.Outcome:
+    """Say what became of a change.
+
+    :param removes: whether the change asks for no entry
+    :param where: method and address, for the reason
+    :param wait: seconds that the service asks to be left alone
+    """
+    status = answer.status
+    if status in _DONE:
+        if _is_a_page(answer):
+            return base.Unavailable(
+                f"{where}: {status} with a web page: is that the service, or"
+                " something before it?"
+            )
+        return base.Done()
+    if removes and status in _GONE:
+        return base.Done()
+    if status in _MOVED:
+        there = " ".join(answer.headers.get("Location", "").split())
+        return base.Unavailable(
+            f"{where}: {status}, moved to {there:.{SHOWN}}: not followed; see"
+            " [rest] url"
+        )
+    reason = f"{where}: {answer}"
+    if status in _REFUSED and status not in _NOT_NOW:
+        return base.Rejected(reason)
+    if status in (401, 407):
+        reason += ": see [rest] auth, or the proxy's"
+    return base.Unavailable(reason, wait)
+
+
+def asks_for_peace(answer: Answer) -> bool:
+    """Whether it asks to be left alone with anything, not just with this."""
+    return answer.status in (429, 503) and "Retry-After" in answer.headers
+
+
+def concerns_all(answer: Answer) -> bool:
+    """Whether any other request would be answered likewise."""
+    return (
+        answer.status in _MOVED
+        or answer.status in (401, 407)
+        or asks_for_peace(answer)
+    )
+
+
+def retry_after(answer: Answer, now: float, longest: float) -> float:
+    """Read how long the service asks to be left alone (RFC 9110, 10.2.3).
+
+    A moment is taken by the service's own clock, if it tells it.
+
+    :param now: epoch seconds
+    :param longest: seconds that are granted at most
+    :returns: seconds; 0 when it asks for nothing that makes sense
+    """
+    asked = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", asked):
+        return min(float(asked), longest)
+    until = _moment(asked)
+    if until is None:
+        return 0.0
+    theirs = _moment(answer.headers.get("Date", ""))
+    return min(max(until - (now if theirs is None else theirs), 0.0), longest)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):
+        return None
+
+
+def _is_a_page(answer: Answer) -> bool:
+    """Tell a page for people, such as a proxy's, from a service's answer."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
+    return kind.strip().lower() in (
+        "text/html",
+        "application/xhtml+xml",
+    ) and answer.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")

@@ -1,0 +1,414 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A service that misbehaves: nothing is lost, nothing waits for ever."""
+
+import email.utils
+import gc
+import ssl
+import threading
+import time
+import tracemalloc
+
+import testtools
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, loading
+from tests.functional import certificates, directory_contract, hostile_service
+
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+#: Seconds; more than the driver's own limits in these tests together.
+LIMIT = 8.0
+
+
+def driver(test, url, **options):
+    """Make a driver by its options, as the daemon does."""
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[])
+    loading.load(conf, "rest", "nova").close()
+    options = {
+        "url": url,
+        "connection_timeout": 0.5,
+        "operation_timeout": 1.0,
+    } | options
+    for name, value in options.items():
+        conf.set_override(name, value, group="rest")
+    made = loading.load(conf, "rest", "nova")
+    test.addCleanup(made.close)
+    return made
+
+
+class HostileTestCase(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.service = self.useFixture(hostile_service.HostileService())
+
+    def driver(self, **options):
+        return driver(self, self.service.url, **options)
+
+    def ask(self, made, *records, verb=REGISTER):
+        """Apply changes. :returns: their outcomes, which came in time"""
+        began = time.monotonic()
+        outcomes = made.apply([base.Change(verb, item) for item in records])
+        self.assertLess(time.monotonic() - began, LIMIT)
+        self.assertEqual(len(records), len(outcomes))
+        return list(outcomes)
+
+    def one(self, made=None, verb=REGISTER, **options):
+        (outcome,) = self.ask(
+            made or self.driver(**options),
+            directory_contract.record(),
+            verb=verb,
+        )
+        return outcome
+
+    def assert_waits(self, outcome, *words):
+        self.assertIsInstance(outcome, base.Unavailable)
+        for word in words:
+            self.assertIn(word, outcome.reason)
+        self.assertNotIn("\n", outcome.reason)
+
+    def assert_refused(self, outcome, *words):
+        self.assertIsInstance(outcome, base.Rejected)
+        for word in words:
+            self.assertIn(word, outcome.reason)
+        self.assertNotIn("\n", outcome.reason)
+
+
+class SlowTest(HostileTestCase):
+    def test_one_that_never_answers_is_unavailable_in_time(self):
+        self.service.behaviour = hostile_service.never_answers(self.service)
+        self.assert_waits(self.one(), "no whole answer in time")
+
+    def test_a_batch_to_it_ends_in_time_too_and_is_all_unavailable(self):
+        self.service.behaviour = hostile_service.never_answers(self.service)
+        records = [directory_contract.record() for _ in range(100)]
+        for outcome in self.ask(self.driver(), *records):
+            self.assert_waits(outcome, "no whole answer in time")
+
+    def test_a_byte_now_and_then_of_the_head_is_no_answer(self):
+        self.service.behaviour = hostile_service.trickles(
+            self.service, b"HTTP/1.1 200 OK\r\nX-Never: " + b"x" * 999
+        )
+        self.assert_waits(self.one(), "no whole answer in time")
+
+    def test_a_byte_now_and_then_of_the_body_is_no_answer(self):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"
+
+        def behave(line, request):
+            line.sendall(head)
+            return hostile_service.trickles(self.service, b"x")(line, request)
+
+        self.service.behaviour = behave
+        self.assert_waits(self.one(), "no whole answer in time")
+
+    def test_after_that_the_same_driver_works(self):
+        made = self.driver()
+        self.service.behaviour = hostile_service.trickles(self.service, b"x")
+        self.assert_waits(self.one(made))
+        self.service.behaviour = hostile_service.answers(201)
+        self.assertEqual(base.Done(), self.one(made))
+
+    def test_what_made_it_hang_does_not_hang_what_comes_after(self):
+        bad = directory_contract.record()
+        hang = hostile_service.never_answers(self.service)
+        well = hostile_service.answers(201)
+
+        def behave(line, request):
+            hangs = bad.instance_uuid.encode() in request.body
+            return (hang if hangs else well)(line, request)
+
+        self.service.behaviour = behave
+        made = self.driver(connections=2)
+        good = [directory_contract.record() for _ in range(20)]
+        outcomes = self.ask(made, bad, *good)
+        self.assert_waits(outcomes[0])
+        self.assertEqual([base.Done()] * 20, self.ask(made, *good))
+
+
+class BrokenTest(HostileTestCase):
+    def test_closed_before_an_answer_is_unavailable(self):
+        self.service.behaviour = hostile_service.sends_and_closes(b"")
+        self.assert_waits(self.one())
+
+    def test_closed_in_the_middle_of_an_answer_is_unavailable(self):
+        for part in (
+            b"HTTP/1.1 20",
+            b"HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n{",
+            b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n",
+        ):
+            self.service.behaviour = hostile_service.sends_and_closes(part)
+            self.assert_waits(self.one())
+
+    def test_what_is_no_http_is_unavailable(self):
+        self.service.behaviour = hostile_service.sends_and_closes(
+            b"SSH-2.0-OpenSSH_9.2\r\n\r\n"
+        )
+        self.assert_waits(self.one())
+
+    def test_a_kept_connection_that_was_closed_is_made_again_unnoticed(self):
+        ok = b"HTTP/1.1 204 No Content\r\n\r\n"
+        made = self.driver(connections=1)
+        self.service.behaviour = hostile_service.sends_and_closes(ok)
+        for _ in range(3):
+            self.assertEqual(base.Done(), self.one(made))
+
+    def test_a_kept_connection_that_is_closed_on_use_is_tried_once_more(self):
+        made = self.driver(connections=1)
+        self.service.behaviour = hostile_service.in_turn(
+            hostile_service.answers(204),
+            hostile_service.sends_and_closes(b""),
+            hostile_service.answers(204),
+        )
+        self.assertEqual(base.Done(), self.one(made))
+        self.assertEqual(base.Done(), self.one(made))
+        first, second, third = self.service.requests
+        self.assertNotEqual(
+            first.headers["idempotency-key"], second.headers["idempotency-key"]
+        )
+        self.assertEqual(
+            second.headers["idempotency-key"], third.headers["idempotency-key"]
+        )
+
+    def test_nobody_there_is_unavailable_and_says_where(self):
+        port = self.service.port
+        self.service.close()
+        self.assert_waits(
+            self.one(), f"127.0.0.1:{port}", "Connection refused"
+        )
+
+
+class WrongAnswersTest(HostileTestCase):
+    def test_a_web_page_that_says_200_is_not_the_service(self):
+        self.service.behaviour = hostile_service.answers(
+            200, b"\n<!DOCTYPE html><p>Log in", Content_Type="text/html"
+        )
+        self.assert_waits(self.one(), "web page")
+
+    def test_a_plain_word_that_is_called_html_is_the_service(self):
+        self.service.behaviour = hostile_service.answers(
+            200, b"ok", Content_Type="text/html; charset=utf-8"
+        )
+        self.assertEqual(base.Done(), self.one())
+
+    def test_ten_megabytes_of_answer_are_not_read(self):
+        self.service.behaviour = hostile_service.floods(10_000_000)
+        made = self.driver()
+        records = [directory_contract.record() for _ in range(32)]
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        outcomes = self.ask(made, *records)
+        _, peak = tracemalloc.get_traced_memory()
+        self.assertEqual([base.Done()] * 32, outcomes)
+        self.assertLess(peak, 4_000_000)
+
+    def test_a_redirect_to_another_host_is_not_followed(self):
+        other = self.useFixture(hostile_service.HostileService())
+        for status in (301, 302, 303, 307, 308):
+            self.service.behaviour = hostile_service.answers(
+                status, Location=other.url
+            )
+            self.assert_waits(self.one(), str(status), other.url, "[rest] url")
+        self.assertEqual([], other.requests)
+
+    def test_a_redirect_within_the_service_is_followed_with_its_body(self):
+        self.service.behaviour = hostile_service.in_turn(
+            hostile_service.answers(308, Location="/v2/instances"),
+            hostile_service.answers(201),
+        )
+        self.assertEqual(base.Done(), self.one())
+        first, second = self.service.requests
+        self.assertEqual("/v2/instances", second.target)
+        self.assertEqual(("POST", first.body), (second.method, second.body))
+
+    def test_a_redirect_loop_ends(self):
+        self.service.behaviour = hostile_service.answers(
+            307, Location="/v1/instances"
+        )
+        self.assert_waits(self.one(), "307")
+        self.assertLess(len(self.service.requests), 10)
+
+    def test_what_it_says_against_a_change_is_told_on_one_line(self):
+        self.service.behaviour = hostile_service.answers(
+            422, b"no\nsuch\x1b[31m  image" + b"x" * 10_000
+        )
+        outcome = self.one()
+        self.assert_refused(outcome, "422", "POST", "no such [31m image")
+        self.assertLess(len(outcome.reason), 400)
+
+
+class RetryAfterTest(HostileTestCase):
+    def answered(self, status=503, **headers):
+        self.service.behaviour = hostile_service.answers(status, **headers)
+        return self.one(retry_after_max=100.0)
+
+    def test_the_seconds_that_it_asks_for_are_granted(self):
+        for status in (429, 503):
+            outcome = self.answered(status, Retry_After="7")
+            self.assert_waits(outcome)
+            self.assertEqual(7.0, outcome.retry_after)
+
+    def test_but_not_more_than_the_option_says(self):
+        self.assertEqual(
+            100.0, self.answered(Retry_After="999999999").retry_after
+        )
+
+    def test_a_moment_is_taken_by_the_clock_of_the_service(self):
+        for theirs in (0.0, 4_000_000_000.0):
+            outcome = self.answered(
+                Date=email.utils.formatdate(theirs, usegmt=True),
+                Retry_After=email.utils.formatdate(theirs + 9, usegmt=True),
+            )
+            self.assertEqual(9.0, outcome.retry_after)
+
+    def test_a_moment_long_ago_or_far_ahead_is_bounded(self):
+        for moment, wait in ((0.0, 0.0), (4_000_000_000.0, 100.0)):
+            outcome = self.answered(
+                Retry_After=email.utils.formatdate(moment, usegmt=True)
+            )
+            self.assertEqual(wait, outcome.retry_after)
+
+    def test_what_makes_no_sense_is_no_time(self):
+        for text in ("", "-1", "soon", "1e9", "Thu, 99 Foo 2026 99:00:00 GMT"):
+            outcome = self.answered(Retry_After=text)
+            self.assert_waits(outcome)
+            self.assertEqual(0.0, outcome.retry_after)
+
+    def test_it_is_left_alone_meanwhile(self):
+        self.service.behaviour = hostile_service.answers(429, Retry_After="60")
+        made = self.driver(connections=1)
+        records = [directory_contract.record() for _ in range(50)]
+        self.ask(made, *records)
+        self.ask(made, *records)
+        self.assertEqual(1, len(self.service.requests))
+
+    def test_of_a_change_that_it_cannot_bear_only_that_one_waits(self):
+        bad = directory_contract.record()
+        fails = hostile_service.answers(500)
+        well = hostile_service.answers(201)
+        self.service.behaviour = lambda line, request: (
+            fails if bad.instance_uuid.encode() in request.body else well
+        )(line, request)
+        good = [directory_contract.record() for _ in range(20)]
+        first, *others = self.ask(self.driver(), bad, *good)
+        self.assert_waits(first, "500")
+        self.assertEqual([base.Done()] * 20, others)
+
+
+class StatusTest(HostileTestCase):
+    def outcome(self, status, verb):
+        self.service.behaviour = hostile_service.answers(status, b"because")
+        return self.one(verb=verb)
+
+    def test_each_status_means_what_the_contract_says(self):
+        for status in (200, 201, 202, 204, 299):
+            for verb in (REGISTER, UNREGISTER):
+                self.assertEqual(base.Done(), self.outcome(status, verb))
+        for status in (404, 410):
+            self.assertEqual(base.Done(), self.outcome(status, UNREGISTER))
+            self.assert_refused(self.outcome(status, REGISTER), str(status))
+        for status in (408, 425, 429, 500, 502, 503, 504, 599, 401, 407):
+            for verb in (REGISTER, UNREGISTER):
+                self.assert_waits(self.outcome(status, verb), str(status))
+        for status in (400, 402, 403, 405, 409, 413, 415, 422, 451, 499):
+            for verb in (REGISTER, UNREGISTER):
+                self.assert_refused(
+                    self.outcome(status, verb), str(status), "because"
+                )
+
+
+class TlsTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.made = self.useFixture(certificates.Certificates())
+
+    def service(self, name, clients=False):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.made.of(name))
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.made.ca)
+        return self.useFixture(hostile_service.HostileService(context))
+
+    def outcome(self, service, **options):
+        made = driver(self, service.url, **options)
+        (outcome,) = made.apply(
+            [base.Change(REGISTER, directory_contract.record())]
+        )
+        return outcome
+
+    def test_the_certificate_of_our_ca_for_its_name_is_taken(self):
+        service = self.service("127.0.0.1")
+        self.assertEqual(
+            base.Done(), self.outcome(service, cafile=self.made.ca)
+        )
+
+    def test_the_certificate_of_another_host_is_not(self):
+        service = self.service("other.example")
+        outcome = self.outcome(service, cafile=self.made.ca)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertIn("[rest] cafile", outcome.reason)
+        self.assertEqual([], service.requests)
+
+    def test_nor_is_one_of_a_ca_that_nobody_knows(self):
+        service = self.service("127.0.0.1")
+        outcome = self.outcome(service)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual([], service.requests)
+
+    def test_unless_an_operator_says_so(self):
+        service = self.service("other.example")
+        self.assertEqual(base.Done(), self.outcome(service, insecure=True))
+
+    def test_a_client_certificate_lets_us_in(self):
+        service = self.service("127.0.0.1", clients=True)
+        certificate, key = self.made.of("nova-dirsvc")
+        without = self.outcome(service, cafile=self.made.ca)
+        self.assertIsInstance(without, base.Unavailable)
+        with_it = self.outcome(
+            service, cafile=self.made.ca, certfile=certificate, keyfile=key
+        )
+        self.assertEqual(base.Done(), with_it)
+
+    def test_a_missing_file_is_named(self):
+        service = self.service("127.0.0.1")
+        for options in (
+            {"cafile": "/nowhere/ca.pem"},
+            {"cafile": self.made.ca, "certfile": "/nowhere/me.pem"},
+        ):
+            outcome = self.outcome(service, **options)
+            self.assertIsInstance(outcome, base.Unavailable)
+            self.assertIn("/nowhere", outcome.reason)
+
+    def test_a_handshake_that_never_ends_is_unavailable_in_time(self):
+        plain = self.useFixture(hostile_service.HostileService())
+        plain.url = plain.url.replace("http", "https")
+        began = time.monotonic()
+        outcome = self.outcome(plain)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertLess(time.monotonic() - began, LIMIT)
+
+
+class ThreadsTest(HostileTestCase):
+    def test_a_closed_driver_leaves_no_thread_and_opens_again(self):
+        before = threading.active_count()
+        made = self.driver()
+        records = [directory_contract.record() for _ in range(20)]
+        self.ask(made, *records)
+        made.close()
+        workers = [
+            thread
+            for thread in threading.enumerate()
+            if thread.name.startswith("nova-dirsvc-rest")
+        ]
+        self.assertEqual([], workers)
+        self.assertGreaterEqual(threading.active_count(), before)
+        self.ask(made, *records)
+
+    def test_connections_are_kept_and_no_more_than_the_option_says(self):
+        made = self.driver(connections=4)
+        for _ in range(5):
+            self.ask(made, *(directory_contract.record() for _ in range(40)))
+        self.assertLessEqual(self.service.connections, 4)
