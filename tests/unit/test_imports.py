@@ -49,10 +49,12 @@ ROOMS = {
         "outbox",
         "settling",
     },
+    "conformance": {"directories.base", "events"},
     "cmd": {
         "asking",
         "cmd",
         "conf",
+        "conformance",
         "directories.base",
         "directories.loading",
         "dispatcher",

@@ -27,9 +27,9 @@ class ManageApp(app.App):
     def __init__(self) -> None:
         super().__init__(
             "Look into the outbox between Nova and the directories, follow"
-            " an instance, and decide what to do about events that a"
-            " directory refused. Nova and nova-dirsvc-sync may go on"
-            " meanwhile.",
+            " an instance, decide what to do about events that a directory"
+            " refused, and check a directory service. Nova and"
+            " nova-dirsvc-sync may go on meanwhile.",
             version.release(),
             commandmanager.CommandManager(NAMESPACE),
             deferred_help=True,

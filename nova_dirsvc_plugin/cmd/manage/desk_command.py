@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that use an outbox share."""
+"""What commands share, and those that use an outbox."""
 
 import argparse
 import sqlite3
@@ -15,13 +15,8 @@ class NotPossible(Exception):
     """It cannot be done; the message says what and why."""
 
 
-class DeskCommand(command.Command):
-    """A command on an outbox.
-
-    :ivar settings: given by the program before the command runs
-    """
-
-    settings: settings.Settings
+class OperatorCommand(command.Command):
+    """A command that knows wrong use from what is not possible."""
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
@@ -30,6 +25,15 @@ class DeskCommand(command.Command):
             # ValueError is cliff's own, for a column that there is not.
             self.app.LOG.error("%s", error)
             return settings.EXIT_WRONG_USE
+
+
+class DeskCommand(OperatorCommand):
+    """A command on an outbox.
+
+    :ivar settings: given by the program before the command runs
+    """
+
+    settings: settings.Settings
 
     @property
     def desk(self) -> desk.Desk:

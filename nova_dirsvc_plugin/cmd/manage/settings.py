@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import itertools
 import pathlib
+from typing import Any
 
 from oslo_config import cfg
 
@@ -63,9 +64,30 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def read(given: argparse.Namespace) -> Settings:
-    """Read the files as the daemon does.
+    """Read what is said of the outbox.
 
     :raises WrongUse: there is no such file, or a value that cannot be
+    """
+    conf = configured(given)
+    try:
+        group = conf[options.GROUP]
+        where = conf.get_location("directories", options.GROUP)
+        return Settings(
+            outbox=pathlib.Path(given.outbox or group.outbox),
+            directories=tuple(group.directories),
+            sure=where is not None
+            and where.location is not cfg.Locations.opt_default,
+            record_users=group.record_users,
+        )
+    except (cfg.Error, ValueError) as error:
+        raise WrongUse(str(error)) from error
+
+
+def configured(given: argparse.Namespace) -> Any:
+    """Read the files as the daemon does.
+
+    :returns: a :class:`oslo_config.cfg.ConfigOpts`
+    :raises WrongUse: there is no such file, or it cannot be read
     """
     conf = cfg.ConfigOpts()
     conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
@@ -87,14 +109,6 @@ def read(given: argparse.Namespace) -> Settings:
             default_config_files=cfg.find_config_files(_PROJECT, _DAEMON),
             default_config_dirs=cfg.find_config_dirs(_PROJECT, _DAEMON),
         )
-        group = conf[options.GROUP]
-        where = conf.get_location("directories", options.GROUP)
-        return Settings(
-            outbox=pathlib.Path(given.outbox or group.outbox),
-            directories=tuple(group.directories),
-            sure=where is not None
-            and where.location is not cfg.Locations.opt_default,
-            record_users=group.record_users,
-        )
     except (cfg.Error, ValueError, OSError) as error:
         raise WrongUse(str(error)) from error
+    return conf
