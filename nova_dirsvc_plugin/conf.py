@@ -34,8 +34,8 @@ SYNC_OPTS = [
         "directories",
         default=["ldap"],
         help="""
-The directory drivers to deliver to, side by side: ``ldap``, ``log``,
-``memory``, or any other that is installed. Each has its own progress; one
+The directory drivers to deliver to, side by side: ``ldap``, ``rest``,
+``log``, ``memory``, or any other that is installed. Each has its own progress; one
 that is down delays no other.
 """,
     ),
