@@ -1,0 +1,300 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the driver sends, and what it makes of what it reads."""
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import pathlib
+import uuid
+
+import fixtures
+import testtools
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, loading
+from tests.functional import directory_contract, hostile_service
+
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+
+class ReceiverTestCase(testtools.TestCase):
+    """A receiver that answers anything, and remembers it."""
+
+    def setUp(self):
+        super().setUp()
+        self.receiver = self.useFixture(hostile_service.HostileService())
+
+    def driver(self, **options):
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[])
+        loading.load(conf, "rest", "nova").close()
+        for name, value in ({"url": self.receiver.url} | options).items():
+            conf.set_override(name, value, group="rest")
+        driver = loading.load(conf, "rest", "nova")
+        self.addCleanup(driver.close)
+        return driver
+
+    def apply(self, driver, verb, record, as_of=0.0):
+        """Apply a change. :returns: the request that came of it"""
+        (outcome,) = driver.apply([base.Change(verb, record, as_of)])
+        self.assertEqual(base.Done(), outcome)
+        return self.receiver.requests[-1]
+
+
+class RequestsTest(ReceiverTestCase):
+    def test_a_post_and_a_delete_are_as_the_contract_says(self):
+        one = directory_contract.record()
+        driver = self.driver()
+        told = self.apply(driver, REGISTER, one, 1795348800.25)
+        self.assertEqual(("POST", "/v1/instances"), (told.method, told.target))
+        self.assertEqual("application/json", told.headers["content-type"])
+        document = json.loads(told.body)
+        self.assertEqual(
+            one.essentials(),
+            {name: document[name] for name in one.essentials()},
+        )
+        gone = self.apply(driver, UNREGISTER, one, 1795348801.0)
+        self.assertEqual(
+            ("DELETE", f"/v1/instances/{one.instance_uuid}", b""),
+            (gone.method, gone.target, gone.body),
+        )
+        self.assertEqual("unregister", gone.headers["dirsvc-verb"])
+        self.assertEqual("nova", gone.headers["dirsvc-owner"])
+        self.assertEqual(
+            "2026-11-22T12:00:01.000000Z", gone.headers["dirsvc-as-of"]
+        )
+        self.assertNotIn("content-type", gone.headers)
+
+    def test_a_repeated_post_of_the_same_event_has_the_same_key(self):
+        one = directory_contract.record()
+        driver = self.driver()
+        keys = [
+            self.apply(driver, REGISTER, one, as_of).headers["idempotency-key"]
+            for as_of in (1.0, 1.0, 2.0)
+        ]
+        self.assertEqual(keys[0], keys[1])
+        self.assertNotEqual(keys[0], keys[2])
+
+    def test_the_uuid_goes_by_post_where_a_service_knows_only_that(self):
+        one = directory_contract.record()
+        gone = self.apply(
+            self.driver(unregister_method="POST", unregister_url="{url}/gone"),
+            UNREGISTER,
+            one,
+        )
+        self.assertEqual("/v1/instances/gone", gone.target)
+        self.assertEqual(
+            {"instance_uuid": one.instance_uuid}, json.loads(gone.body)
+        )
+
+    def test_a_service_gets_the_names_that_it_knows(self):
+        told = self.apply(
+            self.driver(
+                rename={
+                    "mac_address": "mac",
+                    "host_record.host_name": "ci.name",
+                },
+                leave_out=["verb", "host_record.addresses"],
+                header=["X-Source: nova"],
+            ),
+            REGISTER,
+            directory_contract.record(),
+        )
+        document = json.loads(told.body)
+        self.assertEqual(directory_contract.MAC, document["mac"])
+        self.assertEqual({"name": "plain"}, document["ci"])
+        self.assertNotIn("verb", document)
+        self.assertNotIn("addresses", document["host_record"])
+        self.assertEqual("nova", told.headers["x-source"])
+
+    def test_what_a_tenant_writes_is_in_the_body_alone(self):
+        hostile = directory_contract.record(
+            display_name=directory_contract.HOSTILE,
+            host_name=directory_contract.HOSTILE,
+            project_name="../../x?y=\r\nX-Evil: 1",
+        )
+        told = self.apply(self.driver(), REGISTER, hostile)
+        self.assertEqual("/v1/instances", told.target)
+        self.assertNotIn("x-evil", told.headers)
+        json.loads(told.body)
+
+    def test_a_uuid_that_is_none_never_becomes_part_of_an_address(self):
+        for wrong in ("../../x", "", "a" * 31):
+            change = base.Change(
+                UNREGISTER, events.HostRecord(instance_uuid=wrong)
+            )
+            (outcome,) = self.driver().apply([change])
+            self.assertIsInstance(outcome, base.Rejected)
+        self.assertEqual([], self.receiver.requests)
+
+    def test_a_signature_can_be_checked_by_whoever_has_the_key(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        key = folder / "key"
+        key.write_text("key\n")
+        driver = self.driver(hmac_key_file=str(key))
+        one = directory_contract.record()
+        for verb in (REGISTER, UNREGISTER):
+            told = self.apply(driver, verb, one)
+            moment, digest = (
+                part.partition("=")[2]
+                for part in told.headers["dirsvc-signature"].split(",")
+            )
+            signed = f"{moment}\n{told.method}\n{told.target}\n".encode()
+            self.assertEqual(
+                hmac.new(
+                    b"key", signed + told.body, hashlib.sha256
+                ).hexdigest(),
+                digest,
+            )
+
+    def test_no_secret_is_in_a_reason_though_the_service_echoes_it(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        token = folder / "token"
+        token.write_text("geheim")
+
+        def echo(line, request):
+            said = request.headers["authorization"].encode()
+            return hostile_service.answers(400, b"you said " + said)(
+                line, request
+            )
+
+        self.receiver.behaviour = echo
+        driver = self.driver(auth="bearer", token_file=str(token))
+        change = base.Change(REGISTER, directory_contract.record())
+        (outcome,) = driver.apply([change])
+        self.assertIn("you said Bearer ***", outcome.reason)
+        self.assertNotIn("geheim", outcome.reason)
+
+    def test_a_token_of_oauth_2_is_got_once_and_again_when_refused(self):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        secret = folder / "secret"
+        secret.write_text("geheim")
+        tokens = iter(("one", "two"))
+
+        def behave(line, request):
+            if request.target == "/token":
+                body = json.dumps(
+                    {
+                        "access_token": next(tokens),
+                        "token_type": "Bearer",
+                        "expires_in": 3600,
+                    }
+                )
+                return hostile_service.answers(200, body.encode())(
+                    line, request
+                )
+            good = request.headers["authorization"] == f"Bearer {good_one}"
+            return hostile_service.answers(204 if good else 401)(line, request)
+
+        good_one = "one"
+        self.receiver.behaviour = behave
+        driver = self.driver(
+            auth="oauth2",
+            oauth2_token_url=f"http://127.0.0.1:{self.receiver.port}/token",
+            oauth2_client_id="nova",
+            oauth2_client_secret_file=str(secret),
+        )
+        one = directory_contract.record()
+        self.apply(driver, REGISTER, one)
+        self.apply(driver, REGISTER, one)
+        good_one = "two"
+        (outcome,) = driver.apply([base.Change(REGISTER, one)])
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.apply(driver, REGISTER, one)
+        targets = [told.target for told in self.receiver.requests]
+        self.assertEqual(2, targets.count("/token"))
+
+    def test_a_proxy_of_the_environment_is_used_unless_excepted(self):
+        proxy = f"http://127.0.0.1:{self.receiver.port}"
+        self.useFixture(fixtures.EnvironmentVariable("http_proxy", proxy))
+        self.useFixture(fixtures.EnvironmentVariable("no_proxy", None))
+        url = "http://cmdb.invalid/v1/instances"
+        told = self.apply(
+            self.driver(url=url, insecure=True),
+            REGISTER,
+            directory_contract.record(),
+        )
+        self.assertEqual(url, told.target)
+        self.useFixture(
+            fixtures.EnvironmentVariable("no_proxy", "cmdb.invalid")
+        )
+        change = base.Change(REGISTER, directory_contract.record())
+        (outcome,) = self.driver(url=url, insecure=True).apply([change])
+        self.assertIsInstance(outcome, base.Unavailable)
+
+
+class ReadingTest(ReceiverTestCase):
+    def entries(self, *pages, **options):
+        self.receiver.behaviour = hostile_service.in_turn(
+            *(
+                hostile_service.answers(200, page)
+                if isinstance(page, bytes)
+                else hostile_service.answers(page)
+                for page in pages
+            )
+        )
+        return list(self.driver(**options).entries())
+
+    def page(self, *numbers, **more):
+        documents = [
+            {"instance_uuid": str(uuid.UUID(int=number)), "owner": "nova"}
+            | more
+            for number in numbers
+        ]
+        return json.dumps({"instances": documents}).encode()
+
+    def test_pages_are_read_to_the_empty_one(self):
+        found = self.entries(self.page(1, 2), self.page(3), self.page())
+        self.assertEqual(
+            [str(uuid.UUID(int=number)) for number in (1, 2, 3)],
+            [entry.instance_uuid for entry in found],
+        )
+        targets = [told.target for told in self.receiver.requests]
+        self.assertTrue(targets[0].endswith("?owner=nova&limit=500"))
+        self.assertTrue(targets[2].endswith(f"&marker={uuid.UUID(int=3)}"))
+
+    def test_entries_of_others_are_not_ours(self):
+        self.assertEqual(
+            [], self.entries(self.page(1, owner="other"), self.page())
+        )
+
+    def test_other_names_are_read_back(self):
+        (found,) = self.entries(
+            self.page(1, tenant={"name": "demo"}),
+            self.page(),
+            rename={"project_name": "tenant.name"},
+        )
+        self.assertEqual("demo", found.project_name)
+
+    def test_a_service_without_a_list_says_that_it_cannot_be_compared(self):
+        for status in (404, 405, 501):
+            self.assertRaises(base.EntriesNotKept, self.entries, status)
+        self.assertRaises(base.EntriesNotKept, self.entries, entries_url="")
+
+    def test_what_is_no_whole_list_is_none(self):
+        for pages in (
+            (500,),
+            (401,),
+            (b"<html>",),
+            (b"[]",),
+            (b'{"instances": {}}',),
+            (b'{"instances": [7]}',),
+            (b'{"instances": [{}]}',),
+            (b'{"instances": [{"instance_uuid": "x"}]}',),
+            (b"[" * 100_000,),
+            (self.page(1, host_record={"addresses": "x"}),),
+            (self.page(2, 1),),
+            (self.page(1), self.page(1)),
+            (self.page(1), 503),
+        ):
+            self.assertRaises(base.DirectoryUnavailable, self.entries, *pages)
+
+    def test_a_record_is_completed_with_dataclass_defaults(self):
+        (found,) = self.entries(self.page(1), self.page())
+        bare = events.HostRecord(
+            instance_uuid=str(uuid.UUID(int=1)), addresses=()
+        )
+        self.assertEqual(dataclasses.asdict(bare), dataclasses.asdict(found))
