@@ -35,8 +35,8 @@ SYNC_OPTS = [
         default=["ldap"],
         help="""
 The directory drivers to deliver to, side by side: ``ldap``, ``rest``,
-``log``, ``memory``, or any other that is installed. Each has its own progress; one
-that is down delays no other.
+``log``, ``memory``, or any other that is installed. Each has its own
+progress; one that is down delays no other.
 """,
     ),
     cfg.StrOpt(

@@ -18,10 +18,8 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3
-from requests import adapters
-from urllib3 import connection
 
-from nova_dirsvc_plugin.directories import rest_answers
+from nova_dirsvc_plugin.directories import rest_answers, rest_connection
 
 #: Bytes of an answer that are read, unless said otherwise.
 ANSWER_LIMIT = 64 * 1024
@@ -156,7 +154,9 @@ class Caller:
             self._session = session = requests.Session()
             self._environments = {}
             for scheme in ("http://", "https://"):
-                session.mount(scheme, _Adapter(self._hold))
+                session.mount(
+                    scheme, rest_connection.HoldingAdapter(self._hold)
+                )
         origin = _origin(url)
         if origin not in self._environments:
             options = self._options
@@ -173,7 +173,7 @@ class Caller:
             self._environments[origin].pop("stream")
         return self._session, self._environments[origin]
 
-    def _hold(self, line: socket.socket) -> Callable[[], None]:
+    def _hold(self, line: socket.socket) -> rest_connection.LetGo:
         """Keep a handle on a connection, to end it by.
 
         :returns: lets go of it
@@ -243,62 +243,6 @@ class Callers:
             pool.shutdown()
         for caller in self._callers:
             caller.close()
-
-
-class _Adapter(adapters.HTTPAdapter):
-    """Makes connections that can be held.
-
-    :param hold: told of each socket, gives what lets go of it
-    """
-
-    def __init__(
-        self, hold: Callable[[socket.socket], Callable[[], None]]
-    ) -> None:
-        self._classes = _pool_classes(hold)
-        super().__init__(pool_connections=2, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._classes
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._classes
-        return manager
-
-
-def _pool_classes(
-    hold: Callable[[socket.socket], Callable[[], None]],
-) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    class Held:
-        """A connection that says which socket it has."""
-
-        _let_go: Callable[[], None] | None = None
-
-        def _new_conn(self) -> socket.socket:
-            line: socket.socket = super()._new_conn()  # type: ignore[misc]
-            self._let_go = hold(line)
-            return line
-
-        def close(self) -> None:
-            let_go, self._let_go = self._let_go, None
-            if let_go is not None:
-                let_go()
-            super().close()  # type: ignore[misc]
-
-    class Http(Held, connection.HTTPConnection):
-        pass
-
-    class Https(Held, connection.HTTPSConnection):
-        pass
-
-    class HttpPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Http
-
-    class HttpsPool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = Https
-
-    return {"http": HttpPool, "https": HttpsPool}
 
 
 def _read(response: requests.Response, limit: int) -> bytes:

@@ -21,8 +21,8 @@ class ConformanceTestCase(base.TestCase):
             made.content = self.content
             return made
 
-        run = conformance.Conformance(make, 1795348800.0, "a1b2c3d4")
-        return {finding.check: finding for finding in run.run()}
+        trial = conformance.Trial(make, 1795348800.0, "a1b2c3d4")
+        return {finding.check: finding for finding in conformance.run(trial)}
 
     def failed(self, driver):
         return {

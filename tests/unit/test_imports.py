@@ -49,7 +49,7 @@ ROOMS = {
         "outbox",
         "settling",
     },
-    "conformance": {"directories.base", "events"},
+    "conformance": {"conformance", "directories.base", "events"},
     "cmd": {
         "asking",
         "cmd",
@@ -90,11 +90,12 @@ LIBRARIES = {
     "ldap": {"directories/ldap", "directories/ldap_connection"},
     "requests": {
         "directories/rest",
+        "directories/rest_connection",
         "directories/rest_login",
         "directories/rest_session",
     },
     "oauthlib": {"directories/rest_login"},
-    "urllib3": {"directories/rest_session"},
+    "urllib3": {"directories/rest_connection", "directories/rest_session"},
     "keystoneauth1": {"reconcile/inventory"},
     "nova": set(),
     "lib389": set(),

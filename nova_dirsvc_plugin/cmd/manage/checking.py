@@ -61,12 +61,12 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
         # What could not be removed is said by the check itself.
         logging.getLogger(conformance.__name__).setLevel(logging.ERROR)
         try:
-            run = conformance.Conformance(
+            trial = conformance.Trial(
                 lambda owner: loading.load(conf, parsed_args.directory, owner),
                 time.time(),
                 secrets.token_hex(4),
             )
-            self._findings = list(run.run())
+            self._findings = list(conformance.run(trial))
         except (
             base.WrongOption,
             cfg.Error,

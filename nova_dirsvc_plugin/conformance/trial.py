@@ -1,0 +1,154 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a check is made of: tell a directory something, see what it holds."""
+
+import logging
+import uuid
+from collections.abc import Callable
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base
+
+LOG = logging.getLogger(__name__)
+
+
+class Fails(Exception):
+    """It does not hold; the message says what was seen."""
+
+
+class Trial:
+    """Two clouds that write to one directory, with entries of their own.
+
+    :param make: makes the driver for an owner mark
+    :param now: epoch seconds, the time of the first news
+    :param name: makes the owner marks one run's own
+    :ivar ours: the driver of one of them
+    :ivar theirs: the driver of the other
+    :ivar now: as given
+    """
+
+    def __init__(
+        self, make: Callable[[str], base.Directory], now: float, name: str
+    ) -> None:
+        owner = f"conformance-{name}"
+        self.ours = make(owner)
+        self.theirs = make(f"{owner}-other")
+        self.now = now
+        self._made: dict[str, base.Directory] = {}
+
+    def knock(self) -> None:
+        """Do something harmless, to see whether there is anybody.
+
+        :raises base.DirectoryUnavailable: there is not
+        """
+        change = base.Change(events.Verb.UNREGISTER, self.record(), self.now)
+        (outcome,) = self.ours.apply([change])
+        if isinstance(outcome, base.Unavailable):
+            raise base.DirectoryUnavailable(outcome.reason)
+
+    def record(self) -> events.HostRecord:
+        """Make the record of an instance that there never was."""
+        return events.HostRecord(
+            instance_uuid=str(uuid.uuid4()),
+            display_name="conformance",
+            host_name="conformance",
+            project_id=uuid.uuid4().hex,
+            project_name="conformance",
+            user_id=uuid.uuid4().hex,
+            user_name="nobody",
+            user_remote_address="192.0.2.7",
+            image_uuid=str(uuid.uuid4()),
+            flavor_name="none",
+            created_at="2026-01-01T00:00:00Z",
+            addresses=(
+                events.Address("192.0.2.54", "02:00:00:51:8e:ab", "none"),
+            ),
+        )
+
+    def tell(
+        self,
+        verb: events.Verb,
+        *records: events.HostRecord,
+        seconds: float = 0.0,
+        by: base.Directory | None = None,
+    ) -> None:
+        """Apply news; it is to be Done.
+
+        :param seconds: from the first news to this
+        """
+        directory = by or self.ours
+        for record in records:
+            self._made[record.instance_uuid] = directory
+        outcomes = directory.apply(
+            [
+                base.Change(verb, record, self.now + seconds)
+                for record in records
+            ]
+        )
+        for outcome in outcomes:
+            if not isinstance(outcome, base.Done):
+                raise Fails(f"{verb}: {said(outcome)}")
+
+    def found(
+        self, by: base.Directory | None = None
+    ) -> dict[str, events.HostRecord]:
+        entries = (by or self.ours).entries()
+        return {entry.instance_uuid: entry for entry in entries}
+
+    def expect(
+        self, record: events.HostRecord, by: base.Directory | None = None
+    ) -> None:
+        found = self.found(by).get(record.instance_uuid)
+        if found is None:
+            raise Fails("the entry is not in the list")
+        wanted, seen = record.essentials(), found.essentials()
+        wrong = [
+            f"{name} is {seen[name]!r}, not {wanted[name]!r}"
+            for name in wanted
+            if wanted[name] != seen[name]
+        ]
+        if wrong:
+            raise Fails("; ".join(wrong))
+
+    def expect_if_readable(self, record: events.HostRecord) -> None:
+        try:
+            self.expect(record)
+        except base.EntriesNotKept:
+            return
+
+    def expect_none(self, record: events.HostRecord) -> None:
+        if record.instance_uuid in self.found():
+            raise Fails("the entry is in the list")
+
+    def clean_up(self) -> None:
+        """Remove all that was made, and say what could not be; the end."""
+        for directory in (self.ours, self.theirs):
+            changes = [
+                base.Change(
+                    events.Verb.UNREGISTER,
+                    events.HostRecord(instance_uuid=instance_uuid),
+                    self.now + 3,
+                )
+                for instance_uuid, made_by in self._made.items()
+                if made_by is directory
+            ]
+            left = [
+                change.record.instance_uuid
+                for change, outcome in zip(
+                    changes, directory.apply(changes), strict=True
+                )
+                if not isinstance(outcome, base.Done)
+            ]
+            if left:
+                LOG.error(
+                    "%d entries of this check are left: %s",
+                    len(left),
+                    ", ".join(left),
+                )
+            directory.close()
+
+
+def said(outcome: base.Outcome) -> str:
+    if isinstance(outcome, base.Done):
+        return "done"
+    return f"{type(outcome).__name__.lower()}: {outcome.reason}"
