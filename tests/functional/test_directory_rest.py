@@ -1,0 +1,137 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import uuid
+
+import requests
+import testtools
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, loading
+from tests.functional import (
+    directory_contract,
+    rest_service,
+)
+
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+
+class RestDirectoryTestCase(testtools.TestCase):
+    """A test with the example service, a process of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.service = self.useFixture(rest_service.RestService())
+
+    def driver(self, owner="nova", **options):
+        """Make a driver from the file that the example writes."""
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[str(self.service.conf_file)])
+        loading.load(conf, "rest", owner).close()
+        for name, value in options.items():
+            conf.set_override(name, value, group="rest")
+        driver = loading.load(conf, "rest", owner)
+        self.addCleanup(driver.close)
+        return driver
+
+    def ask(self, driver, verb, *records):
+        return list(driver.apply([base.Change(verb, one) for one in records]))
+
+    def stored(self, record):
+        """Give the document as the service has it, or None."""
+        token = self.service.reader_token_file.read_text().strip()
+        answer = requests.get(
+            f"{self.service.url}/{record.instance_uuid}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        )
+        return answer.json() if answer.status_code == 200 else None
+
+
+class RestDirectoryContractTest(
+    RestDirectoryTestCase,
+    directory_contract.OwnerContract,
+    directory_contract.TimeContract,
+    directory_contract.OutageContract,
+):
+    def break_directory(self):
+        self.service.stop()
+        return self.service.start
+
+
+class RestPutContractTest(RestDirectoryContractTest):
+    """The same by PUT, with other names, pages, and POST to unregister."""
+
+    def driver(self, owner="nova", **options):
+        return super().driver(
+            owner,
+            register_method="PUT",
+            unregister_method="POST",
+            unregister_url="{url}/unregister",
+            page_size=7,
+            **options,
+        )
+
+
+class RestDirectoryTest(RestDirectoryTestCase):
+    def test_the_service_holds_the_six_keys_and_the_host_record(self):
+        one = directory_contract.record(display_name="né 名")
+        self.assertEqual([base.Done()], self.ask(self.driver(), REGISTER, one))
+        found = self.stored(one)
+        self.assertEqual(
+            one.essentials(), {name: found[name] for name in one.essentials()}
+        )
+        self.assertEqual("né 名", found["host_record"]["display_name"])
+        self.assertEqual("nova", found["owner"])
+
+    def test_a_full_record_is_read_back_as_it_was(self):
+        one = directory_contract.record(
+            display_name="web",
+            project_id=uuid.uuid4().hex,
+            user_id=uuid.uuid4().hex,
+            flavor_name="m1.tiny",
+            availability_zone="nova",
+            compute_host="compute1",
+            launched_at="2026-11-22T10:27:55Z",
+            addresses=(
+                events.Address("10.0.0.54", directory_contract.MAC, "one"),
+                events.Address("fd00::54", directory_contract.MAC, "one"),
+            ),
+        )
+        driver = self.driver()
+        self.ask(driver, REGISTER, one)
+        self.assertEqual([one], list(driver.entries()))
+
+    def test_a_token_that_is_refused_waits_until_the_file_is_mended(self):
+        file = self.service.folder / "changing.token"
+        file.write_text("wrong")
+        driver = self.driver(token_file=str(file))
+        one = directory_contract.record()
+        (outcome,) = self.ask(driver, REGISTER, one)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertIn("[rest] auth", outcome.reason)
+        file.write_text(self.service.service_token_file.read_text())
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
+
+    def test_a_frozen_service_is_unavailable_and_then_works_again(self):
+        driver = self.driver(operation_timeout=0.5, connection_timeout=0.5)
+        one = directory_contract.record()
+        self.ask(driver, REGISTER, one)
+        self.service.freeze()
+        (outcome,) = self.ask(driver, UNREGISTER, one)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.service.thaw()
+        self.assertEqual([base.Done()], self.ask(driver, UNREGISTER, one))
+        self.assertIsNone(self.stored(one))
+
+    def test_a_killed_service_loses_nothing_that_it_acknowledged(self):
+        driver = self.driver()
+        records = [directory_contract.record() for _ in range(200)]
+        outcomes = self.ask(driver, REGISTER, *records)
+        self.assertEqual([base.Done()] * 200, outcomes)
+        self.service.kill()
+        self.service.start()
+        self.assertEqual(
+            {one.instance_uuid for one in records},
+            {one.instance_uuid for one in driver.entries()},
+        )
