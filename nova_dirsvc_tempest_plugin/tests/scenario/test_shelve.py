@@ -5,6 +5,7 @@
 from tempest import config
 from tempest.lib import decorators
 
+from nova_dirsvc_tempest_plugin.common import waiters
 from nova_dirsvc_tempest_plugin.tests.scenario import base
 
 CONF = config.CONF
@@ -29,6 +30,14 @@ class TestShelve(base.HostEntryScenario):
             self.wait_for_entry_to_follow(server)
             self.admin_servers_client.shelve_offload_server(server["id"])
         self.wait_for_server(server, "SHELVED_OFFLOADED")
+        # Nova says so a moment before it takes the host away.
+        waiters.wait_for_server_of(
+            self.admin_servers_client,
+            server["id"],
+            lambda shown: not shown["OS-EXT-SRV-ATTR:host"],
+            "no compute host",
+            CONF.compute.build_timeout,
+        )
         return self.wait_for_entry_to_follow(server)
 
     @decorators.idempotent_id("a6197098-734f-4567-ba3b-35d44683fccb")
