@@ -1,0 +1,164 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real HTTP directory service for tests: examples/rest, as a process."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import fixtures
+import requests
+from testtools.content import Content
+from testtools.content_type import UTF8_TEXT
+
+from tests import waiting
+from tests.functional import golden389
+
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/rest"
+PROGRAM = EXAMPLE / "dirsvc-rest"
+#: Of a slow machine that does other things as well.
+START_SECONDS = 60
+STOP_SECONDS = 15
+
+
+class RestService(fixtures.Fixture):
+    """One service with a folder and a port of its own, started.
+
+    :param options: more words for ``dirsvc-rest serve``
+    :param verify: CA of the service's certificate, when the options name one
+    :param client: certificate and key of who asks
+    :ivar url: of the collection of instances
+    :ivar folder: its state folder
+    :ivar conf_file: for ``nova-dirsvc-sync --config-file``
+    :ivar service_token_file: of who reads and writes; so are the next two
+    """
+
+    def __init__(
+        self,
+        *options: str,
+        verify: str | None = None,
+        client: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._options = options
+        self._verify = verify
+        self._client = client
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _setUp(self) -> None:
+        root = tempfile.TemporaryDirectory(prefix="dirsvc-rest-")
+        self.addCleanup(root.cleanup)
+        self.folder = pathlib.Path(root.name, "state")
+        self.conf_file = self.folder / "directory.conf"
+        self.service_token_file = self.folder / "service.token"
+        self.reader_token_file = self.folder / "reader.token"
+        self.manager_token_file = self.folder / "manager.token"
+        self._output = pathlib.Path(root.name, "output")
+        self._output.touch()
+        self.addDetail(
+            "dirsvc-rest", Content(UTF8_TEXT, lambda: [self.said().encode()])
+        )
+        self.port = golden389.free_port()
+        scheme = "https" if self._verify else "http"
+        self.origin = f"{scheme}://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/v1/instances"
+        self.addCleanup(self.kill)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self._output.open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    sys.executable, str(PROGRAM), "serve",
+                    "--state-dir", str(self.folder),
+                    "--port", str(self.port),
+                    *self._options,
+                ],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )  # fmt: skip
+        self._process = process
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"dirsvc-rest ended: {self.said()}")
+            with contextlib.suppress(requests.ConnectionError):
+                return self.health().ok
+            return False
+
+        waiting.until(answers, "dirsvc-rest to answer", START_SECONDS)
+
+    def stop(self) -> int:
+        """End it as systemd would; give its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        code = self._process.wait(STOP_SECONDS)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """Kill -9 all of it, if it runs."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait(STOP_SECONDS)
+            self._process = None
+
+    def freeze(self) -> None:
+        """Let it take connections, and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def reload(self) -> None:
+        """Let it read the tokens and the certificate again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def health(self) -> requests.Response:
+        return requests.get(
+            f"{self.origin}/healthz",
+            timeout=5,
+            verify=self._verify,
+            cert=self._client,
+        )
+
+    def session(self, role: str = "service") -> requests.Session:
+        """Give a client that keeps one connection, with a role's token.
+
+        :param role: service, reader or manager
+        """
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = self._verify
+        session.cert = self._client
+        token = (self.folder / f"{role}.token").read_text()
+        session.headers["Authorization"] = f"Bearer {token}"
+        return session
+
+    def said(self) -> str:
+        return self._output.read_text()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+
+def body(instance_uuid: str, **changed: Any) -> dict[str, str]:
+    """Give the least that can be registered."""
+    return {
+        "image_uuid": "1f3f0a68-7f3c-4f0f-a0ae-8f7f6ecb7e6b",
+        "instance_uuid": instance_uuid,
+        "mac_address": "fa:16:3e:51:8e:ab",
+        "project_name": "demo",
+        "user_name": "alice",
+        "user_remote_address": "198.51.100.7",
+    } | changed
