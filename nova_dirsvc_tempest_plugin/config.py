@@ -20,7 +20,7 @@ OPTS = [
     cfg.StrOpt(
         "directory",
         default="ldap",
-        choices=["ldap"],
+        choices=["ldap", "rest"],
         help="""
 What the directory speaks; the options that begin with this word say how to
 read it.
@@ -133,5 +133,49 @@ cloud's; without it that scenario is skipped.
         "ldap_manager_password_file",
         default="",
         help="File with the password of ldap_manager_user.",
+    ),
+    cfg.StrOpt(
+        "rest_url",
+        default="http://127.0.0.1:8042/v1/instances",
+        help="""
+Where the service keeps instances: http:// or https://. A GET of this address,
+a slash and the uuid answers with the document of one.
+""",
+    ),
+    cfg.StrOpt(
+        "rest_token_file",
+        default="",
+        help="File with the bearer token to read with. Empty: none is sent.",
+    ),
+    cfg.StrOpt(
+        "rest_user",
+        default="",
+        help="""
+The user to read as, where the service wants a password in place of a token.
+""",
+    ),
+    cfg.StrOpt(
+        "rest_password_file",
+        default="",
+        help="File with the password of rest_user.",
+    ),
+    cfg.StrOpt(
+        "rest_cacertfile",
+        default="",
+        help="The CA to trust. Empty: those that the system trusts.",
+    ),
+    cfg.FloatOpt(
+        "rest_timeout",
+        default=10.0,
+        min=0.1,
+        help="Seconds to wait for a connection, and for an answer.",
+    ),
+    cfg.StrOpt(
+        "rest_manager_token_file",
+        default="",
+        help="""
+File with a bearer token that may write any entry. With it a scenario makes an
+entry another cloud's; without it that scenario is skipped.
+""",
     ),
 ]

@@ -56,10 +56,11 @@ class AnyEntries(abc.ABC):
         """Make another cloud the owner of an entry."""
 
     @abc.abstractmethod
-    def everything(self, instance_uuid: str) -> dict[str, list[bytes]]:
-        """Read all of an entry, with who changed it last, and when.
+    def everything(self, instance_uuid: str) -> object:
+        """Read all that the directory tells of an entry.
 
-        :returns: nothing when there is no entry
+        :returns: what is equal for as long as nobody changes the entry; None
+            when there is none
         """
 
     @abc.abstractmethod
@@ -72,15 +73,24 @@ def reader(conf) -> HostEntries:
     return _implementation(conf).reader(conf)
 
 
-def manager(conf) -> AnyEntries | None:
-    """Make a writer, if tempest.conf says who may write."""
+def manager(conf) -> AnyEntries:
+    """Make a writer; manager_option says what it takes."""
     return _implementation(conf).manager(conf)
 
 
+def manager_option(conf) -> str:
+    """Name the option of tempest.conf without which there is no writer."""
+    return _implementation(conf).MANAGER_OPTION
+
+
 def _implementation(conf):
-    # Each imports a library that a site without such a directory lacks.
+    # Each imports a library that a site without such a directory may lack.
     match conf.directory:
         case "ldap":
             from nova_dirsvc_tempest_plugin.services import ldap_entries
 
             return ldap_entries
+        case "rest":
+            from nova_dirsvc_tempest_plugin.services import rest_entries
+
+            return rest_entries

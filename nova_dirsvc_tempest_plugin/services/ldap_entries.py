@@ -41,14 +41,15 @@ _UNREACHABLE = (
 )
 
 
+MANAGER_OPTION = "ldap_manager_user"
+
+
 def reader(conf):
     login = Login(conf.ldap_user, conf.ldap_password_file)
     return LdapHostEntries(conf, login)
 
 
 def manager(conf):
-    if not conf.ldap_manager_user:
-        return None
     login = Login(conf.ldap_manager_user, conf.ldap_manager_password_file)
     return LdapAnyEntries(conf, login)
 
@@ -162,7 +163,11 @@ class LdapAnyEntries(_Ldap, host_entries.AnyEntries):
             connection.modify_s(self._dn(instance_uuid), [change])
 
     def everything(self, instance_uuid):
-        return self._read(instance_uuid, "*", "+")
+        found = self._read(instance_uuid, "*", "+")
+        if found and "modifyTimestamp" not in found:
+            # Then the same again would go unnoticed.
+            raise LookupError("no modifyTimestamp: may it be read?")
+        return found or None
 
     def remove(self, instance_uuid):
         with (
