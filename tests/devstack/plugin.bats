@@ -34,6 +34,7 @@ keystone = authtoken keystonecontext legacy_v2_compatible osapi_compute_app_v21
 EOF
     make_systemctl
     make_389ds
+    make_tokens
 }
 
 use_tempest() {
@@ -112,6 +113,14 @@ EOF
     chmod +x "$FOLDER/plugin/examples/389ds/dirsvc-389ds"
 }
 
+# Those that the service of examples/rest will have made
+make_tokens() {
+    mkdir "$FOLDER/tokens"
+    for whose in service reader manager; do
+        echo "${whose}T0ken" >"$FOLDER/tokens/$whose.token"
+    done
+}
+
 # play PHASE ...: what the stand-in says is in $output, its trace in $stderr
 play() {
     run --separate-stderr bash "$BATS_TEST_DIRNAME/stand-in" "$@"
@@ -155,6 +164,28 @@ use_given_directory() {
     export NOVA_DIRSVC_LDAP_CACERT=$FOLDER/ca.pem
 }
 
+use_rest() {
+    export NOVA_DIRSVC_DIRECTORIES=${1:-rest}
+    REST=$FOLDER/stack/data/nova-dirsvc/rest
+    REST_UNIT=devstack@nova-dirsvc-rest.service
+}
+
+use_given_service() {
+    use_rest
+    echo 'giv"en\S3cret' >"$FOLDER/secret"
+    touch "$FOLDER/ca.pem"
+    export NOVA_DIRSVC_REST_URL=https://cmdb.example.org/v1/instances
+    export NOVA_DIRSVC_REST_AUTH=${1:-bearer}
+    export NOVA_DIRSVC_REST_USER=nova
+    export NOVA_DIRSVC_REST_SECRET_FILE=$FOLDER/secret
+    export NOVA_DIRSVC_REST_CACERT=$FOLDER/ca.pem
+}
+
+# daemon_says SECTION: all of it
+daemon_says() {
+    sed -n "/^\[$1\]/,/^\[/{/^[a-z]/p}" "$CONF/nova-dirsvc.conf" | sort
+}
+
 use_listener() {
     export ENABLED_SERVICES=n-api,n-cpu,rabbit${1:+,$1}
     export NOVA_DIRSVC_SOURCE=listener
@@ -183,10 +214,11 @@ let_the_daemon_log() {
     [[ ! -s $FOLDER/calls ]]
 }
 
-@test "install puts the package with its ldap extra into devstack's Python" {
+@test "install puts the package with its extras into devstack's Python" {
     plays stack:install
-    called "setup_develop $FOLDER/plugin ldap"
+    called "setup_develop $FOLDER/plugin ldap,rest"
     called "install_package 389-ds-base python3-lib389"
+    never_called pip_install
 }
 
 @test "post-config adds the notifier to nova.conf and keeps messagingv2" {
@@ -277,6 +309,7 @@ EOF
     plays "${STACK[@]}"
     called "pip install -c python-ldap"
     tempest_says nova_dirsvc True
+    tempest_says directory ldap
     tempest_says ldap_url ldap://192.0.2.1:1389
     tempest_says ldap_hosts_tree_dn ou=hosts,dc=cloud,dc=example
     tempest_says ldap_user cn=nova-dirsvc,ou=services,dc=cloud,dc=example
@@ -590,6 +623,260 @@ EOF
     [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LOG_PATH"*"directory.log"* ]]
 }
 
+# -- the directory rest ------------------------------------------------------
+
+@test "a service is installed, configured, started and told of" {
+    use_rest
+    plays "${STACK[@]}"
+    called "pip_install -r $FOLDER/plugin/examples/rest/requirements.txt"
+    grep -qx "directories = rest" "$CONF/nova-dirsvc.conf"
+    diff <(daemon_says rest) - <<EOF
+auth = bearer
+token_file = $REST/service.token
+url = http://127.0.0.1:8043/v1/instances
+EOF
+    python=$FOLDER/stack/data/venv/bin/python3
+    grep -qx "ExecStart = $python $FOLDER/plugin/examples/rest/dirsvc-rest\
+ serve --state-dir $REST --listen 127.0.0.1 --port 8043 --group $(id -gn)" \
+        "$FOLDER/systemd/$REST_UNIT"
+    called "wait_for_service 60 http://127.0.0.1:8043/healthz"
+    grep 'systemctl start' "$FOLDER/calls" >"$FOLDER/commands"
+    diff "$FOLDER/commands" - <<EOF
+systemctl start $REST_UNIT
+systemctl start devstack@nova-dirsvc.service
+EOF
+    called "echo_summary curl --config $CONF/rest.curl\
+ 'http://127.0.0.1:8043/v1/instances'"
+    never_called ldapsearch
+    never_called 389-ds-base
+    never_called dirsvc-389ds
+    [[ ! -e $CONF/directory.conf ]]
+}
+
+@test "curl reads with a token that only its user sees" {
+    use_rest
+    plays "${STACK[@]}"
+    diff "$CONF/rest.curl" - <<EOF
+silent
+show-error
+header = "Authorization: Bearer readerT0ken"
+EOF
+    [[ $(stat -c %a "$CONF/rest.curl") == 600 ]]
+}
+
+@test "a service has the address and the port that are set" {
+    use_rest
+    export NOVA_DIRSVC_REST_LISTEN=::1 NOVA_DIRSVC_REST_PORT=8055
+    plays "${STACK[@]}"
+    daemon_says rest | grep -qxF "url = http://[::1]:8055/v1/instances"
+    grep -q " --listen ::1 --port 8055 " "$FOLDER/systemd/$REST_UNIT"
+    called "wait_for_service 60 http://[::1]:8055/healthz"
+}
+
+@test "a service for other machines dies before anything is installed" {
+    use_rest
+    for address in 192.0.2.1 0.0.0.0 ::; do
+        NOVA_DIRSVC_REST_LISTEN=$address play "${STACK[@]}"
+        ((status))
+        [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_REST_LISTEN"*": $address"* ]]
+        [[ ! -s $FOLDER/calls ]]
+    done
+}
+
+@test "a service that does not answer dies with where to look" {
+    use_rest
+    NOTHING_ANSWERS=1 play "${STACK[@]}"
+    ((status))
+    [[ $stderr == *"[ERROR]"*"journalctl -u devstack@nova-dirsvc-rest"* ]]
+    never_called "systemctl start devstack@nova-dirsvc.service"
+}
+
+@test "a disabled service is a mistake unless another one is named" {
+    use_rest
+    export DISABLED_SERVICES=nova-dirsvc-rest
+    play "${STACK[@]}"
+    ((status))
+    [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_REST_URL"* ]]
+    [[ ! -s $FOLDER/calls ]]
+    use_given_service
+    plays stack:pre-install
+}
+
+@test "post-config empties the service of an earlier cloud, once it is down" {
+    use_rest
+    plays "${STACK[@]}"
+    touch "$REST/instances.db"
+    plays unstack
+    [[ -e $REST/instances.db ]]
+    called "systemctl stop $REST_UNIT"
+    plays "${STACK[@]}"
+    [[ ! -e $REST/instances.db ]]
+    touch "$REST/instances.db"
+    plays stack:post-config
+    [[ ! -e $REST ]]
+    grep -E "stop $REST_UNIT|rm -rf $REST$" "$FOLDER/calls" | tail -n 2 \
+        >"$FOLDER/commands"
+    diff "$FOLDER/commands" - <<EOF
+systemctl stop $REST_UNIT
+sudo rm -rf $REST
+EOF
+}
+
+@test "two stacks with a service, and one after unstack, end as one does" {
+    use_rest 389ds,rest,log
+    use_tempest
+    plays "${STACK[@]}"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/served"
+    plays "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/served"
+    plays unstack "${STACK[@]}"
+    ends_as "$BATS_FILE_TMPDIR/served"
+}
+
+@test "a service is kept beside other directories, in the order of the list" {
+    use_rest log,rest,389ds
+    plays "${STACK[@]}"
+    grep -qx "directories = log,rest,ldap" "$CONF/nova-dirsvc.conf"
+    run grep -rl "^directories" "$CONF"
+    [[ $output == "$CONF/nova-dirsvc.conf" ]]
+    called "ldapsearch -LLL"
+    called "curl --config"
+    called "echo_summary grep <uuid>"
+}
+
+@test "unstack stops and clean removes what an earlier local.conf asked for" {
+    use_rest
+    plays "${STACK[@]}"
+    use_given_directory
+    plays unstack
+    grep -qx "systemctl stop $REST_UNIT" "$FOLDER/calls"
+    [[ -e $REST/service.token ]]
+    plays clean clean
+    [[ ! -e $FOLDER/stack/data/nova-dirsvc && ! -e $CONF ]]
+}
+
+@test "a service is removed where the outbox is elsewhere" {
+    use_rest
+    export NOVA_DIRSVC_OUTBOX=$FOLDER/outbox/outbox.db
+    plays "${STACK[@]}" unstack clean
+    [[ ! -e $FOLDER/stack/data/nova-dirsvc && ! -e $FOLDER/outbox ]]
+}
+
+@test "tempest reads a service, stops it, and may write as its manager" {
+    use_tempest
+    use_rest
+    plays "${STACK[@]}"
+    tempest_says nova_dirsvc True
+    tempest_says directory rest
+    tempest_says rest_url http://127.0.0.1:8043/v1/instances
+    lent=$FOLDER/stack/data/tempest/nova-dirsvc
+    tempest_says rest_token_file "$lent/reader.token"
+    tempest_says rest_manager_token_file "$lent/manager.token"
+    [[ $(stat -c %a "$lent" "$lent"/*) == $'700\n600\n600' ]]
+    for verb in stop start; do
+        tempest_says "directory_${verb}_command" \
+            "sudo --non-interactive systemctl $verb $REST_UNIT"
+    done
+    never_called python-ldap
+}
+
+@test "of two directories tempest reads and stops the last one" {
+    use_tempest
+    use_rest 389ds,rest
+    plays "${STACK[@]}"
+    tempest_says directory rest
+    tempest_says directory_stop_command \
+        "sudo --non-interactive systemctl stop $REST_UNIT"
+    use_rest rest,389ds
+    plays "${STACK[@]}"
+    tempest_says directory ldap
+    tempest_says directory_stop_command \
+        "sudo --non-interactive systemctl stop dirsrv@dirsvc.service"
+}
+
+@test "a given service is configured and none is deployed" {
+    use_given_service
+    plays "${STACK[@]}" unstack clean
+    never_called nova-dirsvc-rest
+    never_called pip_install
+    never_called wait_for_service
+    plays stack:post-config
+    diff <(daemon_says rest) - <<EOF
+auth = bearer
+cafile = $FOLDER/ca.pem
+token_file = $FOLDER/secret
+url = https://cmdb.example.org/v1/instances
+EOF
+    use_given_service basic
+    plays stack:post-config
+    diff <(daemon_says rest) - <<EOF
+auth = basic
+cafile = $FOLDER/ca.pem
+password_file = $FOLDER/secret
+url = https://cmdb.example.org/v1/instances
+user = nova
+EOF
+    use_given_service none
+    unset NOVA_DIRSVC_REST_{SECRET_FILE,CACERT}
+    plays stack:pre-install stack:post-config
+    diff <(daemon_says rest) - <<EOF
+auth = none
+url = https://cmdb.example.org/v1/instances
+EOF
+}
+
+@test "curl asks a given service as the daemon does" {
+    use_given_service
+    plays "${STACK[@]}"
+    called "echo_summary curl --config $CONF/rest.curl\
+ 'https://cmdb.example.org/v1/instances'"
+    tail -n 2 "$CONF/rest.curl" | diff - <(
+        echo "cacert = \"$FOLDER/ca.pem\""
+        echo 'header = "Authorization: Bearer giv\"en\\S3cret"'
+    )
+    use_given_service basic
+    plays "${STACK[@]}"
+    [[ $(tail -n 1 "$CONF/rest.curl") == 'user = "nova:giv\"en\\S3cret"' ]]
+    use_given_service none
+    unset NOVA_DIRSVC_REST_CACERT
+    plays "${STACK[@]}"
+    [[ $(<"$CONF/rest.curl") == $'silent\nshow-error' ]]
+}
+
+@test "tempest reads a given service, and neither stops nor manages it" {
+    use_tempest
+    use_given_service basic
+    plays "${STACK[@]}"
+    tempest_says rest_url https://cmdb.example.org/v1/instances
+    tempest_says rest_user nova
+    tempest_says rest_cacertfile "$FOLDER/ca.pem"
+    lent=$FOLDER/stack/data/tempest/nova-dirsvc
+    tempest_says rest_password_file "$lent/secret"
+    run grep -E '^(directory_|rest_(manager|token))' "$FOLDER/tempest.conf"
+    ((status == 1))
+    use_given_service
+    plays "${STACK[@]}"
+    tempest_says rest_token_file "$lent/secret"
+}
+
+@test "a given service with an option that is missing or wrong dies" {
+    dies() {
+        play stack:pre-install
+        ((status))
+        [[ $stderr == *"[ERROR]"*"$1"* ]]
+        [[ ! -s $FOLDER/calls ]]
+    }
+    use_given_service
+    NOVA_DIRSVC_REST_URL=ldap://ldap.example.org dies NOVA_DIRSVC_REST_URL
+    NOVA_DIRSVC_REST_AUTH=digest dies "not digest"
+    NOVA_DIRSVC_REST_SECRET_FILE="" dies NOVA_DIRSVC_REST_SECRET_FILE
+    NOVA_DIRSVC_REST_CACERT=/none.pem dies "/none.pem cannot be read"
+    use_given_service basic
+    NOVA_DIRSVC_REST_USER="" dies NOVA_DIRSVC_REST_USER
+    rm "$FOLDER/secret"
+    dies "$FOLDER/secret cannot be read"
+}
+
 # -- the way in --------------------------------------------------------------
 
 @test "an unknown way in dies with its name before anything is installed" {
@@ -869,7 +1156,7 @@ EOF
 }
 
 @test "no function and no variable is outside our prefix" {
-    use_log 389ds,log
+    use_log 389ds,rest,log
     use_listener
     plays "${STACK[@]}" unstack clean
     # of the stand-in, of override-defaults, and of devstack's functions
@@ -907,11 +1194,26 @@ EOF
         --exclude='separate-stderr*'
 }
 
+@test "no token is in a trace, a call, or a file for all" {
+    use_tempest
+    use_rest
+    plays "${STACK[@]}" unstack
+    seen=$output$stderr
+    use_given_service basic
+    plays "${STACK[@]}" unstack
+    seen+=$output$stderr
+    [[ $seen != *T0ken* && $seen != *S3cret* ]]
+    run find "$FOLDER" -type f -not -path "$FOLDER/tokens/*" \
+        -not -path "$REST/*" -not -name secret -perm /077 \
+        -exec grep -lE 'T0ken|S3cret' {} +
+    [[ -z $output ]]
+}
+
 @test "a trace that is off stays off" {
     sed 's/-o errexit -o xtrace/-o errexit/' "$BATS_TEST_DIRNAME/stand-in" \
         >"$FOLDER/stand-in"
     cp "$BATS_TEST_DIRNAME"/{stubs,spies} "$FOLDER"
-    use_log 389ds,log
+    use_log 389ds,rest,log
     use_listener
     run --separate-stderr bash "$FOLDER/stand-in" "${STACK[@]}"
     ((status == 0))

@@ -175,6 +175,8 @@ function keep_logs {
     enter journalctl --no-pager --identifier nova-dirsvc-sync \
         --identifier ns-slapd --identifier nova-compute \
         --identifier systemd >"$LOGS/inside/journal.log"
+    enter journalctl --no-pager --unit devstack@nova-dirsvc-rest \
+        >"$LOGS/inside/rest.log"
 }
 
 # take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
