@@ -25,19 +25,26 @@ DEFAULTS = "roles/collect-nova-dirsvc-logs/defaults/main.yaml"
 UUID = "c1c0e3d2-4f0c-4a0e-8a35-000000000001"
 SERVICE_PASSWORD = "6yXlCJ-service"
 MANAGER_PASSWORD = "k0Rw_f-manager"
+SERVICE_TOKEN = "u2XpNd_service"
 NOVA_PASSWORD = "r7sVq_e-nova"
 JOURNALCTL = """#!/bin/sh
 for unit; do :; done
 echo "journal of $unit"
 """
-JOURNALS = {"devstack@nova-dirsvc.txt", "dirsrv@dirsvc.txt"}
+JOURNALS = {
+    "devstack@nova-dirsvc.txt",
+    "devstack@nova-dirsvc-rest.txt",
+    "dirsrv@dirsvc.txt",
+}
 OUTBOX = {"outbox.db", "outbox.sql.txt"}
+ENTRIES = {"instances.db", "instances.sql.txt"}
 
 
 class Controller(fixtures.Fixture):
     """What a stack.sh leaves on the controller, in a folder.
 
     :ivar outbox: in use: its rows are in the write-ahead log still
+    :ivar entries: of the HTTP service; so are its rows
     """
 
     def _setUp(self) -> None:
@@ -48,6 +55,7 @@ class Controller(fixtures.Fixture):
         self.collected = self.stage / "nova-dirsvc"
         self._make_journalctl()
         self.outbox_file = self._make_folder("data/nova-dirsvc") / "outbox.db"
+        self.rest = self._make_folder("data/nova-dirsvc/rest")
 
     def stack(self) -> None:
         """Leave what there is after a stack.sh that ended well."""
@@ -67,6 +75,7 @@ class Controller(fixtures.Fixture):
         self.outbox = Outbox(self.outbox_file)
         self.addCleanup(self.outbox.close)
         self.put(UUID)
+        self._serve()
 
     def put(self, uuid: str, name: str = "") -> None:
         number = self.outbox.put(
@@ -93,11 +102,19 @@ class Controller(fixtures.Fixture):
                 "nova_dirsvc_389ds_log_dir": str(self.logs),
                 "nova_dirsvc_conf_dir": str(self.conf),
                 "nova_dirsvc_outbox": str(self.outbox_file),
+                "nova_dirsvc_rest_dir": str(self.rest),
                 "stage_dir": str(self.stage),
             },
             home=self._make_folder("home/ansible"),
             path=f"{self.folder / 'bin'}:{os.defpath}",
         )
+
+    def keep(self, document: str) -> None:
+        """Have the HTTP service keep a document."""
+        with self.entries:
+            self.entries.execute(
+                "INSERT INTO instances (document) VALUES (?)", (document,)
+            )
 
     def names(self) -> set[str]:
         return {path.name for path in self.collected.iterdir()}
@@ -110,6 +127,16 @@ class Controller(fixtures.Fixture):
     def write(path: pathlib.Path, text: str) -> None:
         path.write_text(text)
         path.chmod(0o600)
+
+    def _serve(self) -> None:
+        for whose in ("service", "manager"):
+            self.write(self.rest / f"{whose}.token", SERVICE_TOKEN)
+        self.write(self.rest / "directory.conf", "[rest]\n")
+        self.entries = sqlite3.connect(self.rest / "instances.db")
+        self.addCleanup(self.entries.close)
+        self.entries.execute("PRAGMA journal_mode = WAL")
+        self.entries.execute("CREATE TABLE instances (document TEXT)")
+        self.keep(f"document of {UUID}")
 
     def _make_folder(self, name: str) -> pathlib.Path:
         path = self.folder / name
@@ -133,6 +160,7 @@ class CollectTest(testtools.TestCase):
         self.assertEqual(
             JOURNALS
             | OUTBOX
+            | ENTRIES
             | {
                 "access.txt",
                 "access.20261123-010203.txt",
@@ -146,10 +174,14 @@ class CollectTest(testtools.TestCase):
         content = self.controller.content()
         self.assertIn(b"log access.20261123-010203", content)
         self.assertIn(b"journal of devstack@nova-dirsvc", content)
+        self.assertIn(b"journal of devstack@nova-dirsvc-rest", content)
         self.assertIn(b"journal of dirsrv@dirsvc", content)
+        text = self.controller.collected / "instances.sql.txt"
+        self.assertIn(f"document of {UUID}", text.read_text())
         for secret in (
             SERVICE_PASSWORD,
             MANAGER_PASSWORD,
+            SERVICE_TOKEN,
             NOVA_PASSWORD,
             "PBKDF2",
         ):
@@ -183,6 +215,7 @@ class CollectTest(testtools.TestCase):
     def test_a_stack_that_ended_early_leaves_journals(self) -> None:
         self.controller.logs.rmdir()
         self.controller.conf.rmdir()
+        self.controller.rest.rmdir()
         self._collects()
         self.assertEqual(JOURNALS, self.controller.names())
 
@@ -204,6 +237,13 @@ class CollectTest(testtools.TestCase):
         self._refuses("outbox.db: had service.password")
         self.assertFalse(OUTBOX & self.controller.names())
 
+    def test_entries_with_a_token_are_removed(self) -> None:
+        self.controller.stack()
+        self.controller.keep(f"Bearer {SERVICE_TOKEN}")
+        self._refuses("instances.db: had ")
+        self.assertFalse(ENTRIES & self.controller.names())
+        self.assertLessEqual(OUTBOX, self.controller.names())
+
     def test_a_broken_outbox_does_not_publish_a_password(self) -> None:
         self.controller.stack()
         self.controller.outbox.close()
@@ -222,7 +262,7 @@ class CollectTest(testtools.TestCase):
         done = self.controller.collect()
         self.assertNotEqual(0, done.returncode, done.stdout)
         self.assertIn(reason, done.stdout)
-        for secret in (SERVICE_PASSWORD, MANAGER_PASSWORD):
+        for secret in (SERVICE_PASSWORD, MANAGER_PASSWORD, SERVICE_TOKEN):
             self.assertNotIn(secret, done.stdout)
 
 
@@ -231,6 +271,15 @@ class DefaultsTest(testtools.TestCase):
         defaults = yaml.safe_load((layout.ROOT / DEFAULTS).read_text())
         base = "{{ devstack_base_dir | default('/opt/stack') }}"
         settings = tree.Settings({}).variables
+        rest = (layout.ROOT / "devstack/lib/directory-rest").read_text()
+        self.assertIn(
+            "\n_NOVA_DIRSVC_REST_DIR="
+            + defaults["nova_dirsvc_rest_dir"].replace(
+                f"{base}/data", "$DATA_DIR"
+            )
+            + "\n",
+            rest,
+        )
         self.assertEqual(
             settings["NOVA_DIRSVC_CONF_DIR"], defaults["nova_dirsvc_conf_dir"]
         )

@@ -119,6 +119,9 @@ class ChangeTest(testtools.TestCase):
             "zuul.d/",
         )
 
+    def test_the_http_service_starts_the_scenarios_with_it(self) -> None:
+        self._starts("nova-dirsvc-plugin-tempest-rest", "examples/rest/")
+
     def test_what_functional_tests_run_starts_them(self) -> None:
         for name in ("functional", "nova-in-process"):
             self._starts(
@@ -126,6 +129,7 @@ class ChangeTest(testtools.TestCase):
                 "bindep.txt",
                 "constraints.txt",
                 "examples/389ds/",
+                "examples/rest/",
                 "nova_dirsvc_plugin/",
                 "requirements.txt",
                 "test-requirements.txt",

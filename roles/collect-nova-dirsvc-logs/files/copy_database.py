@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Copy an outbox, which may be in use, as a database and as text."""
+"""Copy a file of SQLite, which may be in use, as a database and as text."""
 
 import contextlib
 import pathlib
@@ -9,13 +9,13 @@ import sys
 
 
 def main(source: str, folder: str) -> None:
-    copy = pathlib.Path(folder, "outbox.db")
-    with contextlib.closing(connect(pathlib.Path(source))) as outbox:
+    copy = pathlib.Path(folder, pathlib.Path(source).name)
+    with contextlib.closing(connect(pathlib.Path(source))) as original:
         # what .backup would do, less the pages of deleted rows
-        outbox.execute("VACUUM INTO ?", (str(copy),))
-    with contextlib.closing(connect(copy)) as outbox:
-        text = "\n".join(outbox.iterdump())
-    copy.with_name("outbox.sql.txt").write_text(text)
+        original.execute("VACUUM INTO ?", (str(copy),))
+    with contextlib.closing(connect(copy)) as copied:
+        text = "\n".join(copied.iterdump())
+    copy.with_suffix(".sql.txt").write_text(text)
     copy.chmod(0o644)
 
 
