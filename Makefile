@@ -6,6 +6,7 @@
 PYTHON ?= python3
 TOOLS := .venv
 BIN := $(TOOLS)/bin
+POCKET_OPTIONS = $(if $(DIRECTORY),--directory '$(DIRECTORY)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-up demo-down test test-faults bench style devstack clean packages
@@ -13,11 +14,11 @@ BIN := $(TOOLS)/bin
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: packages ## boot an instance, find it with ldapsearch, delete it, gone
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket demo
+demo: packages ## boot an instance, find its entry, delete it, gone (DIRECTORY=ldap or rest)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket demo $(POCKET_OPTIONS)
 
 demo-up: packages ## the same cloud, left running, and how to use it
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket up
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket up $(POCKET_OPTIONS)
 
 demo-down: $(TOOLS)/ready ## end all of it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket down
@@ -32,6 +33,7 @@ style: packages ## ruff, hacking, mypy, bashate, shellcheck, doc8
 	@$(BIN)/python tests/run.py style types
 
 bench: packages ## measure, beside a reference in the same run
+	@tools/install-packages $(BIN)/bindep bench
 	@$(BIN)/tox run -q -e bench
 
 devstack: ## a real stack.sh with this plugin, in a container: an hour, root

@@ -6,7 +6,7 @@ import os
 import pathlib
 import shutil
 
-from pocket import install, rabbitmq, stores
+from pocket import directory, install, rabbitmq, stores
 from pocket.errors import PocketError
 from pocket.home import PORT_NAMES
 
@@ -15,9 +15,9 @@ DISK_FIRST, DISK_LATER = 2 * GIB, GIB // 2
 MEMORY = 2 * GIB
 
 
-def check(home, processes):
+def check(home, processes, kind):
     """:raises PocketError: for what would fail later and less clearly"""
-    _check_packages()
+    _check_packages(kind)
     strangers = [
         str(port)
         for name in PORT_NAMES
@@ -43,14 +43,12 @@ def check(home, processes):
         )
 
 
-def _check_packages():
+def _check_packages(kind):
     """:raises PocketError: naming the Debian packages that are missing"""
     needed = {
         "mariadb-server": stores.MARIADB.exists(),
         "rabbitmq-server": rabbitmq.PROGRAMS.exists(),
-        "ldap-utils": shutil.which("ldapsearch"),
-        "389-ds-base": shutil.which("ns-slapd"),
-        "python3-lib389": shutil.which("dscreate"),
+        **directory.KINDS[kind].packages(),
     }
     if missing := [name for name, found in needed.items() if not found]:
         raise PocketError(

@@ -9,11 +9,10 @@ import signal
 import sys
 
 from pocket import demo as story
-from pocket import extras
+from pocket import directory, extras
 from pocket import tempest as scenarios
 from pocket.cloud import Cloud, Lock
 from pocket.configuration import SOURCES
-from pocket.directory import search_command
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, PORT_BASE, Home
 
@@ -41,12 +40,12 @@ def main(argv=None):
 
 def up(home, args):
     with Lock(home):
-        Cloud(home, _say, args.source).up()
+        _cloud(home, args).up()
     _say(f"""
 use it:    . {home.openrc}        (alice; admin: {home.adminrc})
            openstack server create --image blank --flavor tiny \\
                --network private one
-           {search_command(home)}
+           {directory.of(home).search_command(home)}
 take down: python3 -m pocket down --home {home.path}""")
 
 
@@ -62,7 +61,7 @@ def down(home, args):
 def demo(home, args):
     """Take the cloud up, show an instance's life, take the cloud down."""
     with Lock(home):
-        cloud = Cloud(home, _say, args.source)
+        cloud = _cloud(home, args)
         cloud.up()
         try:
             story.run(home, cloud.processes, _say)
@@ -74,7 +73,7 @@ def demo(home, args):
 def tempest(home, args):
     """Run scenarios on the cloud, which stays up."""
     with Lock(home):
-        cloud = Cloud(home, _say, args.source)
+        cloud = _cloud(home, args)
         cloud.up()
         with extras.running(cloud):
             scenarios.run(home, cloud.processes, args.regex, cloud.say)
@@ -113,27 +112,23 @@ def _parse(argv):
             default=os.environ.get("POCKET_HOME", CHECKOUT / ".pocket"),
             help="the state folder (POCKET_HOME, or .pocket)",
         )
-        if command is demo:
-            sub.add_argument(
-                "--directory",
-                choices=["ldap"],
-                default="ldap",
-                help="the directory to show (%(default)s)",
-            )
         if command is tempest:
             sub.add_argument(
                 "regex", nargs="?", help="which of Tempest's tests to run"
             )
         if command in (up, demo, tempest):
-            source = os.environ.get("POCKET_SOURCE") or SOURCES[0]
-            if source not in SOURCES:
-                sub.error(f"POCKET_SOURCE: {source} is none of {SOURCES}")
-            sub.add_argument(
-                "--source",
-                choices=SOURCES,
-                default=source,
-                help="how events come to the outbox: by the hook in Nova, or"
-                " from the message bus (POCKET_SOURCE, or %(default)s)",
+            _add_choice(
+                sub,
+                "source",
+                SOURCES,
+                "how events come to the outbox: by the hook in Nova, or from"
+                " the message bus",
+            )
+            _add_choice(
+                sub,
+                "directory",
+                tuple(directory.KINDS),
+                "what they are delivered to, beside a log file",
             )
             sub.add_argument(
                 "--port-base",
@@ -146,6 +141,26 @@ def _parse(argv):
                 "--purge", action="store_true", help="delete the home as well"
             )
     return parser.parse_args(argv)
+
+
+def _add_choice(parser, name, choices, text):
+    """An option whose default is the first choice, or the environment's."""
+    variable = f"POCKET_{name.upper()}"
+    default = os.environ.get(variable) or choices[0]
+    if default not in choices:
+        parser.error(
+            f"{variable}: {default!r} is none of {', '.join(choices)}"
+        )
+    parser.add_argument(
+        f"--{name}",
+        choices=choices,
+        default=default,
+        help=f"{text} ({variable}, or {choices[0]})",
+    )
+
+
+def _cloud(home, args):
+    return Cloud(home, _say, args.source, args.directory)
 
 
 def _say(text):

@@ -23,11 +23,14 @@ class Cloud:
     :param say: called with each line of progress
     :param source: how notifications come to the outbox, one of
         :data:`configuration.SOURCES`; for :meth:`up`
+    :param kind: what they are delivered to, one of
+        :data:`directory.KINDS`; for :meth:`up`
     """
 
-    def __init__(self, home, say, source="hook"):
+    def __init__(self, home, say, source="hook", kind="ldap"):
         self.home = home
         self._source = source
+        self._kind = kind
         self.processes = Processes(home)
         self._say = say
         self._begin = time.monotonic()
@@ -36,18 +39,18 @@ class Cloud:
         """Make it run; quick when it does already."""
         self.home.make()
         if self.is_up():
-            if self.home.is_done("source", self._source):
+            if self._is_as_asked():
                 self.say("the cloud is already running")
                 return
-            self.say(f"changing the source to the {self._source}")
-            self.processes.stop(directory.SYNC, *self._nova())
-        checks.check(self.home, self.processes)
+            self.say(f"changing to the {self._source} and {self._kind}")
+        checks.check(self.home, self.processes, self._kind)
         try:
+            self._stop_what_changes()
             if not install.is_installed(self.home):
                 self.say("installing OpenStack into the venv")
                 install.install(self.home, self.processes)
                 self.say("the venv is ready")
-            configuration.write_all(self.home, self._source)
+            configuration.write_all(self.home, self._source, self._kind)
             self._start()
             self.home.set_done("source", self._source)
         except BaseException:
@@ -58,14 +61,15 @@ class Cloud:
         return (
             self.home.is_done("cloud", self._schema())
             and all(map(self.processes.is_running, self._names()))
-            and stores.listens(self.home.ports.ldap)
+            and directory.is_running(self.home)
         )
 
     def down(self, purge=False):
         """End every process of this home; *purge*: forget it."""
         if self.home.exists():
             self.processes.stop_all()
-            directory.forget(self.home)
+            for kind in directory.KINDS.values():
+                kind.forget(self.home)
             if self.home.sockets != self.home.run:
                 shutil.rmtree(self.home.sockets, ignore_errors=True)
         if purge and self.home.exists():
@@ -73,6 +77,17 @@ class Cloud:
 
     def say(self, text):
         self._say(f"[{time.monotonic() - self._begin:5.1f} s] {text}")
+
+    def _is_as_asked(self):
+        return (
+            self.home.is_done("source", self._source)
+            and directory.kind(self.home) == self._kind
+        )
+
+    def _stop_what_changes(self):
+        if not self.home.is_done("source", self._source):
+            self.processes.stop(directory.SYNC, *self._nova())
+        directory.choose(self.home, self.processes, self._kind)
 
     def _names(self):
         return [
@@ -165,7 +180,7 @@ class Cloud:
 
     def _directory(self):
         directory.start(self.home, self.processes)
-        self.say("389 Directory Server answers")
+        self.say(f"{directory.of(self.home).NAME} answers")
         directory.start_sync(self.home, self.processes)
 
     def _prepare(self, service):

@@ -15,12 +15,13 @@ TEMPLATES = pathlib.Path(__file__).parent / "etc"
 SOURCES = ("hook", "listener")
 
 
-def write_all(home, source):
+def write_all(home, source, kind):
     """(Re)write <home>/etc and the openrc files.
 
     :param source: one of :data:`SOURCES`
+    :param kind: of directory, as the daemon's driver is called
     """
-    values = _values(home) | _source_values(home, source)
+    values = _values(home) | _source_values(home, source) | {"kind": kind}
     for template in sorted(TEMPLATES.glob("*.in")):
         if template.name != "openrc.in":
             home.write(home.etc / template.stem, _fill(template, values))

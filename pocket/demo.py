@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-from pocket.directory import search_command
+from pocket import directory
 from pocket.errors import PocketError
 
 LIMIT_SECONDS = 30
@@ -35,10 +35,11 @@ def run(home, processes, say):
         "--network private demo -c id -c name -c status -c addresses"
     )
     uuid = re.search(r"\| id +\| (\S+)", made)[1]
-    search = search_command(home, f"(novaInstanceUuid={uuid})")
+    reader = directory.of(home)
+    search = reader.search_command(home, uuid)
 
     def appears():
-        return bool(_search(home, processes, search))
+        return reader.shows_entry(_search(home, processes, search))
 
     _wait(appears, f"the entry of instance {uuid} is not in the directory")
     show(search)
@@ -47,8 +48,8 @@ def run(home, processes, say):
         lambda: not appears(),
         f"the entry of instance {uuid} is still in the directory",
     )
-    show(search)
-    say("(no entry)")
+    if not show(search):
+        say("(no entry)")
     show(f"grep {uuid} {home.log}/directory.log")
 
 
@@ -56,9 +57,9 @@ def _search(home, processes, command):
     done = _shell(home, processes, command)
     if done.returncode:
         raise PocketError(
-            f"ldapsearch ended with {done.returncode}: {done.stderr.strip()}"
+            f"`{command}` ended with {done.returncode}: {done.stderr.strip()}"
         )
-    return done.stdout.strip()
+    return done.stdout
 
 
 def _shell(home, processes, command):

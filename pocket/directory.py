@@ -1,65 +1,54 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The directory and what feeds it: a real 389 DS and nova-dirsvc-sync."""
+"""The directory of a cloud, of one kind, and nova-dirsvc-sync, its feeder.
 
-import configparser
-import os
-import pathlib
-import pwd
-import shlex
+A kind is a module with these names:
 
-from pocket.home import CHECKOUT, digest
+:NAME: what the server is called
+:packages(): Debian package -> whether what is needed of it is there
+:start(home, processes): start the server and wait until it answers
+:stop(home, processes): end it
+:conf(home): the options file that the server wrote for the daemon
+:search_command(home, instance_uuid): a shell command line that reads one
+    entry, or without a uuid all of them, as an account that may only read
+:shows_entry(output): whether what the command printed has an entry
+:settings(home): what else a reader needs
+:scenario_options(home): options of the scenarios, in tempest.conf
+:forget(home): remove what it left outside its home
+"""
+
+from pocket import directory_ldap, directory_rest
 from pocket.stores import listens
 
-EXAMPLE = CHECKOUT / "examples" / "389ds"
+#: The name of a kind is also that of the daemon's driver, and of its port.
+KINDS = {"ldap": directory_ldap, "rest": directory_rest}
 SYNC = "nova-dirsvc-sync"
 
 
-def prefix(home):
-    """The server's folder, by a path that is short enough for its socket."""
-    if home.sockets == home.run:
-        return home.directory
-    link = home.sockets / "389ds"
-    if not link.is_symlink():
-        link.symlink_to(home.directory)
-    return link
+def kind(home):
+    """Which kind the cloud has; homes of old do not say that it is LDAP."""
+    return home.done_with("directory") or "ldap"
+
+
+def of(home):
+    return KINDS[kind(home)]
+
+
+def choose(home, processes, name):
+    """Have another kind, to be started: the one before is stopped."""
+    if name != kind(home):
+        processes.stop(SYNC)
+        of(home).stop(home, processes)
+    home.set_done("directory", name)
+
+
+def is_running(home):
+    return listens(getattr(home.ports, kind(home)))
 
 
 def start(home, processes):
     """Start the directory server, made on first use."""
-    home.directory.mkdir(mode=0o700, exist_ok=True)
-    version = digest(
-        *sorted(EXAMPLE.rglob("*.py")),
-        EXAMPLE / "schema.ldif",
-        EXAMPLE / "dirsvc-389ds",
-    )
-    where = ["--prefix", prefix(home), "--instance", _instance(home)]
-    if not home.is_done("389ds", version):
-        processes.call(
-            "389ds",
-            [
-                EXAMPLE / "dirsvc-389ds",
-                "deploy",
-                *where,
-                "--owner",
-                "pocket",
-                "--port",
-                home.ports.ldap,
-                "--secure-port",
-                home.ports.ldaps,
-                "--user",
-                pwd.getpwuid(os.getuid()).pw_name,
-            ],
-        )
-        home.set_done("389ds", version)
-    elif not listens(home.ports.ldap):
-        processes.call("389ds", [EXAMPLE / "dirsvc-389ds", "start", *where])
-
-
-def command(home, verb):
-    """A shell command line that starts or stops the server."""
-    where = ["--prefix", prefix(home), "--instance", _instance(home)]
-    return shlex.join(map(str, [EXAMPLE / "dirsvc-389ds", verb, *where]))
+    of(home).start(home, processes)
 
 
 def start_sync(home, processes):
@@ -69,59 +58,13 @@ def start_sync(home, processes):
         [
             home.bin / SYNC,
             "--config-file",
-            prefix(home) / "directory.conf",
+            of(home).conf(home),
             "--config-file",
             home.etc / "nova-dirsvc.conf",
         ],
     )
 
 
-def forget(home):
-    """What a killed server leaves outside its prefix."""
-    shared = pathlib.Path(f"/dev/shm/sem.slapd-{_instance(home)}.stats")
-    shared.unlink(missing_ok=True)
-
-
 def settings(home):
-    """What a reader needs: url, tree, CA file, its DN and password file."""
-    written = configparser.ConfigParser(interpolation=None)
-    with (home.directory / "directory.conf").open() as file:
-        written.read_file(file)
-    tree = written["ldap"]["hosts_tree_dn"]
-    suffix = tree.partition(",")[2]
-    return {
-        "url": written["ldap"]["url"],
-        "tree": tree,
-        "cacertfile": str(home.directory / "ca.crt"),
-        "user": f"cn=hosts-reader,ou=services,{suffix}",
-        "password_file": str(home.directory / "reader.password"),
-    }
-
-
-def search_command(home, search_filter="(objectClass=novaInstance)"):
-    """A shell command line that reads the entries as the reader."""
-    found = settings(home)
-    words = [
-        "ldapsearch",
-        "-LLL",
-        "-x",
-        "-ZZ",
-        "-H",
-        found["url"],
-        "-D",
-        found["user"],
-        "-y",
-        found["password_file"],
-        "-b",
-        found["tree"],
-        "-s",
-        "one",
-        search_filter,
-    ]
-    variable = f"LDAPTLS_CACERT={shlex.quote(found['cacertfile'])}"
-    return f"{variable} {shlex.join(words)}"
-
-
-def _instance(home):
-    """It ends with the mark, by which the process is found again."""
-    return f"pocket{home.mark}"
+    """What a reader of the cloud's kind of directory needs."""
+    return of(home).settings(home)

@@ -7,8 +7,8 @@ deletes softly, in a region of its own, run beside the cloud for as long as
 Tempest does; meanwhile the first one notes from where instances are asked
 for.
 
-python3 -m pocket.extras stop|start HOST --home HOME: nova-compute of one
-compute host, as Tempest's own commands.
+python3 -m pocket.extras stop|start PART --home HOME: nova-compute of one
+compute host, or the directory, as Tempest's own commands.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import pathlib
 import shlex
 import sys
 
+from pocket import directory
 from pocket.home import CHECKOUT, Home
 from pocket.processes import Processes
 from pocket.services import services
@@ -25,6 +26,7 @@ from pocket.services import services
 #: Compute host -> the process that is its nova-compute.
 HOSTS = {"pocket": "nova-compute", "pocket2": "nova-compute-2"}
 SECOND = "pocket2"
+DIRECTORY = "directory"
 SOFT_API = "nova-api-soft"
 SOFT_REGION = "SoftDelete"
 START_SECONDS = 120
@@ -117,7 +119,7 @@ def _start_api(processes, api):
     processes.wait(api.name, api.answers, START_SECONDS)
 
 
-def command(home, verb):
+def command(home, verb, part="{host}"):
     """A command line for Tempest, which puts a host for ``{host}``."""
     words = [
         "env",
@@ -129,21 +131,25 @@ def command(home, verb):
         "--home",
         str(home.path),
     ]
-    return shlex.join(words) + " {host}"
+    return f"{shlex.join(words)} {part}"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m pocket.extras")
     parser.add_argument("verb", choices=["start", "stop"])
-    parser.add_argument("host", choices=HOSTS)
+    parser.add_argument("part", choices=[*HOSTS, DIRECTORY])
     parser.add_argument("--home", type=pathlib.Path, required=True)
     args = parser.parse_args()
     home = Home(args.home)
     processes = Processes(home)
-    if args.verb == "stop":
-        processes.stop(HOSTS[args.host])
+    if args.part == DIRECTORY:
+        server = directory.of(home)
+        verbs = {"start": server.start, "stop": server.stop}
+        verbs[args.verb](home, processes)
+    elif args.verb == "stop":
+        processes.stop(HOSTS[args.part])
     else:
-        start(home, processes, args.host)
+        start(home, processes, args.part)
 
 
 if __name__ == "__main__":

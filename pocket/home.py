@@ -31,6 +31,7 @@ PORT_NAMES = (
     "ldap",
     "ldaps",
     "nova_soft",
+    "rest",
 )
 PASSWORD_NAMES = (
     "database",
@@ -51,7 +52,7 @@ class Home:
     """Where one cloud lives.
 
     :param path: the folder; made on first use, for its owner only
-    :param port_base: the first of eleven ports, used when the home is new
+    :param port_base: the first of twelve ports, used when the home is new
     """
 
     def __init__(self, path, port_base=PORT_BASE):
@@ -143,8 +144,12 @@ class Home:
     # depended on: another text means do it again.
 
     def is_done(self, step, text=""):
+        return self.done_with(step) == text
+
+    def done_with(self, step):
+        """What a step depended on; None: it is not done."""
         stamp = self.done / step
-        return stamp.exists() and stamp.read_text() == text
+        return stamp.read_text() if stamp.exists() else None
 
     def set_done(self, step, text=""):
         self.write(self.done / step, text)

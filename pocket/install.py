@@ -16,6 +16,7 @@ SOURCES = tuple(
     CHECKOUT / name
     for name in (
         "constraints.txt",
+        "examples/rest/requirements.txt",
         "pocket/requirements.txt",
         "pocket/inside/pyproject.toml",
         "pyproject.toml",
@@ -42,8 +43,10 @@ def install(home, processes):
         home.venv,
         "--requirement",
         POCKET / "requirements.txt",
+        "--requirement",
+        CHECKOUT / "examples" / "rest" / "requirements.txt",
         "--editable",
-        f"{CHECKOUT}[ldap]",
+        f"{CHECKOUT}[ldap,rest]",
         "--editable",
         POCKET / "inside",
     )

@@ -63,7 +63,6 @@ def run(home, processes, regex, say):
 
 def _settings(home, processes, folder):
     """What Tempest must know: section -> option -> value."""
-    found = directory.settings(home)
     return {
         "DEFAULT": {"log_file": folder / "tempest.log", "debug": True},
         "oslo_concurrency": {"lock_path": folder / "lock"},
@@ -96,16 +95,13 @@ def _settings(home, processes, folder):
             "remote_address": True,
             "compute_stop_command": extras.command(home, "stop"),
             "compute_start_command": extras.command(home, "start"),
-            "directory": "ldap",
-            "ldap_url": found["url"],
-            "ldap_hosts_tree_dn": found["tree"],
-            "ldap_user": found["user"],
-            "ldap_password_file": found["password_file"],
-            "ldap_tls_cacertfile": found["cacertfile"],
-            "ldap_manager_user": "cn=Directory Manager",
-            "ldap_manager_password_file": home.directory / "manager.password",
-            "directory_stop_command": directory.command(home, "stop"),
-            "directory_start_command": directory.command(home, "start"),
+            "directory_stop_command": extras.command(
+                home, "stop", extras.DIRECTORY
+            ),
+            "directory_start_command": extras.command(
+                home, "start", extras.DIRECTORY
+            ),
+            **directory.of(home).scenario_options(home),
         },
     }
 

@@ -94,6 +94,7 @@ SUITES = {
     "integration": (stestr_count, (*TOX, "integration")),
     "faults": (unittest_count, (*TOX, "faults")),
     "tempest": (stestr_count, (*TOX, "tempest")),
+    "tempest-rest": (stestr_count, (*TOX, "tempest-rest")),
 }
 
 

@@ -1,18 +1,18 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pocket cloud as a test sees it: Nova as a user, 389 DS as a reader."""
+"""The pocket cloud as a test sees it: Nova as a user, entries as a reader."""
 
 import json
 import pathlib
 import subprocess
 import sys
 
-import ldap
 import openstack
 
 from pocket import directory
 from pocket.home import CHECKOUT, Home
 from tests import waiting
+from tests.integration import readers
 
 
 class PocketCloud:
@@ -26,12 +26,16 @@ class PocketCloud:
 
     @classmethod
     def ensure(
-        cls, home: str | None = None, source: str = "hook"
+        cls,
+        home: str | None = None,
+        source: str = "hook",
+        kind: str = "ldap",
     ) -> "PocketCloud":
         """Start the cloud, unless it runs; it stays when the tests end.
 
         :param home: by default what POCKET_HOME says, or the checkout's
         :param source: how events come to the outbox; changed if need be
+        :param kind: of directory, which gets them; changed if need be
         :raises RuntimeError: with what `pocket up` says
         """
         path = pathlib.Path(home) if home else CHECKOUT / ".pocket"
@@ -39,6 +43,7 @@ class PocketCloud:
             [
                 *(sys.executable, "-m", "pocket", "up"),
                 *("--home", str(path), "--source", source),
+                *("--directory", kind),
             ],
             cwd=CHECKOUT,
             capture_output=True,
@@ -57,35 +62,15 @@ class PocketCloud:
             ).get_one(cloud=user)
         )
 
-    def entry(self, instance_uuid: str) -> dict[str, list[str]] | None:
+    def entry(self, instance_uuid: str) -> readers.Entry | None:
         """Read an instance's entry from the directory.
 
-        :returns: its attributes; None when there is no entry
+        :returns: None when there is no entry
         """
-        found = directory.settings(self._home)
-        password = pathlib.Path(found["password_file"]).read_text().strip()
-        reader = ldap.initialize(found["url"])
-        reader.set_option(ldap.OPT_X_TLS_CACERTFILE, found["cacertfile"])
-        reader.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-        reader.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
-        reader.start_tls_s()
-        reader.simple_bind_s(found["user"], password)
-        try:
-            entries = reader.search_s(
-                f"novaInstanceUuid={ldap.dn.escape_dn_chars(instance_uuid)},"
-                + found["tree"],
-                ldap.SCOPE_BASE,
-            )
-        except ldap.NO_SUCH_OBJECT:
-            return None
-        finally:
-            reader.unbind_s()
-        return {
-            name: [value.decode() for value in values]
-            for name, values in entries[0][1].items()
-        }
+        read = readers.KINDS[directory.kind(self._home)]
+        return read(directory.settings(self._home), instance_uuid)
 
-    def wait_for_entry(self, instance_uuid: str) -> dict[str, list[str]]:
+    def wait_for_entry(self, instance_uuid: str) -> readers.Entry:
         found = waiting.until(
             lambda: self.entry(instance_uuid),
             f"the entry of instance {instance_uuid}",

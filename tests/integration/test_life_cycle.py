@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""An instance's life through the real APIs, seen in a real 389 DS."""
+"""An instance's life through the real APIs, seen in a real directory."""
 
 import os
 import unittest
@@ -12,16 +12,17 @@ BOOT_SECONDS = 60
 
 
 class TestLifeCycle(unittest.TestCase):
-    """Nova's processes store what happens."""
+    """Nova's processes store what happens; the directory is a 389 DS."""
 
     source = "hook"
+    kind = "ldap"
     cloud: pocket_cloud.PocketCloud
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.cloud = pocket_cloud.PocketCloud.ensure(
-            os.environ.get("POCKET_HOME"), cls.source
+            os.environ.get("POCKET_HOME"), cls.source, cls.kind
         )
 
     def setUp(self) -> None:
@@ -59,15 +60,15 @@ class TestLifeCycle(unittest.TestCase):
         project = self.admin.identity.get_project(server.project_id)
         user = self.admin.identity.get_user(server.user_id)
         expected = {
-            "cn": [server.name],
-            "novaDisplayName": [server.name],
-            "ipHostNumber": [address["addr"]],
-            "macAddress": [address["OS-EXT-IPS-MAC:mac_addr"]],
-            "novaImageUuid": [server.image.id],
-            "novaProjectId": [project.id],
-            "novaProjectName": [project.name],
-            "novaUserId": [user.id],
-            "novaUserName": [user.name],
+            "host_name": [server.name],
+            "display_name": [server.name],
+            "ip": [address["addr"]],
+            "mac": [address["OS-EXT-IPS-MAC:mac_addr"]],
+            "image_uuid": [server.image.id],
+            "project_id": [project.id],
+            "project_name": [project.name],
+            "user_id": [user.id],
+            "user_name": [user.name],
         }
         self.assertEqual(
             expected, {name: entry.get(name) for name in expected}
@@ -128,10 +129,16 @@ class TestLifeCycle(unittest.TestCase):
         self.assertIsNone(self.cloud.entry(server.id))
 
 
-class TestByTheBus(TestLifeCycle):
-    """The daemon takes what happens from the message bus.
+# The names of these come first, so that the cloud is left as it is by default.
 
-    Its name is the first, so that the cloud is left as it is by default.
-    """
+
+class TestByTheBus(TestLifeCycle):
+    """The daemon takes what happens from the message bus."""
 
     source = "listener"
+
+
+class TestInARestService(TestLifeCycle):
+    """The directory is the service of examples/rest."""
+
+    kind = "rest"
