@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 
-ROWS = ("hook", "path", "latency", "listener", "outbox", "boots")
+ROWS = ("hook", "path", "latency", "listener", "outbox", "boots", "rest")
 
 
 def main() -> int:
@@ -26,14 +26,14 @@ def main() -> int:
         " cloud up (make demo-up); listener: from RabbitMQ into the outbox;"
         " outbox: what it takes from writers, and what an outage costs; boots:"
         " boots with the directory healthy, frozen and absent, on the demo"
-        " cloud."
+        " cloud; rest: from the outbox into the example REST service."
         " Default: hook path",
     )
     parser.add_argument(
         "--events",
         type=int,
         default=10_000,
-        help="events of hook, path, listener and outbox's writers"
+        help="events of hook, path, listener, rest and outbox's writers"
         " (%(default)s)",
     )
     parser.add_argument(

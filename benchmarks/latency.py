@@ -34,6 +34,8 @@ def run(arguments: Namespace) -> None:
     )
     if not home.openrc.exists():
         raise SystemExit("no cloud is running: make demo-up")
+    if directory.kind(home) != "ldap":
+        raise SystemExit("its directory is not 389 DS: make demo-up")
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(home.etc / "clouds.yaml")
     cloud = openstack.connect(cloud="alice")
     reader = _Reader(directory.settings(home))
