@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a directory service is to do, a function a thing.
 
-The contract of :class:`directories.base.Directory`, seen from outside: with
-instances that there never were, and owner marks that no cloud has. What was
-made is removed at the end.
+The contract of :class:`directories.base.Directory`, seen from outside, with
+instances that there never were. What was made is removed at the end.
 """
 
 import dataclasses
@@ -13,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.conformance.trial import Fails, Trial, said
+from nova_dirsvc_plugin.conformance.trial import Fails, NotTried, Trial, said
 from nova_dirsvc_plugin.directories import base
 
 _REGISTER, _REFRESH = events.Verb.REGISTER, events.Verb.REFRESH
@@ -69,7 +68,7 @@ def _finding(
         return Finding(check, need, None, "it records what happens, whatever")
     try:
         try_out(trial)
-    except base.EntriesNotKept as why:
+    except (base.EntriesNotKept, NotTried) as why:
         return Finding(check, need, None, str(why))
     except (Fails, base.DirectoryUnavailable) as seen:
         return Finding(check, need, False, str(seen))
@@ -193,8 +192,7 @@ def _heeds_time_softly(trial: Trial) -> None:
 
 
 def _heeds_owners(trial: Trial) -> None:
-    theirs = trial.record()
-    trial.tell(_REGISTER, theirs, by=trial.theirs)
+    theirs = trial.theirs_record()
     for verb in (_REFRESH, _UNREGISTER):
         change = base.Change(
             verb, dataclasses.replace(theirs, user_name="eve"), trial.now
@@ -206,8 +204,7 @@ def _heeds_owners(trial: Trial) -> None:
 
 
 def _lists_ours(trial: Trial) -> None:
-    theirs = trial.record()
-    trial.tell(_REGISTER, theirs, by=trial.theirs)
+    theirs = trial.theirs_record()
     trial.expect_none(theirs)
 
 

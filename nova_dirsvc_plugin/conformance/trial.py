@@ -11,28 +11,35 @@ from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
 
+#: The owner mark of a cloud that there is not.
+_OTHER = "conformance-of-another-cloud"
+
 
 class Fails(Exception):
     """It does not hold; the message says what was seen."""
 
 
+class NotTried(Exception):
+    """It cannot be tried here; the message says why."""
+
+
 class Trial:
-    """Two clouds that write to one directory, with entries of their own.
+    """Two clouds that write to one directory.
 
     :param make: makes the driver for an owner mark
+    :param owner: the mark of one of them: the directory may let nobody write
+        any other
     :param now: epoch seconds, the time of the first news
-    :param name: makes the owner marks one run's own
-    :ivar ours: the driver of one of them
+    :ivar ours: the driver of that one
     :ivar theirs: the driver of the other
     :ivar now: as given
     """
 
     def __init__(
-        self, make: Callable[[str], base.Directory], now: float, name: str
+        self, make: Callable[[str], base.Directory], owner: str, now: float
     ) -> None:
-        owner = f"conformance-{name}"
         self.ours = make(owner)
-        self.theirs = make(f"{owner}-other")
+        self.theirs = make(_OTHER)
         self.now = now
         self._made: dict[str, base.Directory] = {}
 
@@ -64,6 +71,20 @@ class Trial:
                 events.Address("192.0.2.54", "02:00:00:51:8e:ab", "none"),
             ),
         )
+
+    def theirs_record(self) -> events.HostRecord:
+        """Register an instance of the other cloud's.
+
+        :raises NotTried: the directory does not let us
+        """
+        record = self.record()
+        try:
+            self.tell(events.Verb.REGISTER, record, by=self.theirs)
+        except Fails as refused:
+            raise NotTried(
+                f"as another cloud we may not write: {refused}"
+            ) from refused
+        return record
 
     def tell(
         self,
@@ -113,7 +134,8 @@ class Trial:
     def expect_if_readable(self, record: events.HostRecord) -> None:
         try:
             self.expect(record)
-        except base.EntriesNotKept:
+        except (base.EntriesNotKept, base.DirectoryUnavailable):
+            # That is for the checks that are about reading.
             return
 
     def expect_none(self, record: events.HostRecord) -> None:

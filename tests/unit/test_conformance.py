@@ -21,7 +21,7 @@ class ConformanceTestCase(base.TestCase):
             made.content = self.content
             return made
 
-        trial = conformance.Trial(make, 1795348800.0, "a1b2c3d4")
+        trial = conformance.Trial(make, "nova", 1795348800.0)
         return {finding.check: finding for finding in conformance.run(trial)}
 
     def failed(self, driver):
@@ -48,20 +48,14 @@ class SoundTest(ConformanceTestCase):
 
     def test_what_is_there_already_is_not_touched(self):
         kept = memory.Kept("nova", events.HostRecord(instance_uuid="x"), 1.0)
-        owners = set()
 
         class WithOthers(memory.MemoryDirectory):
-            def __init__(self, options, owner):
-                super().__init__(options, owner)
-                owners.add(owner)
-
             def apply(self, changes):
                 self.content.setdefault("x", kept)
                 return super().apply(changes)
 
         self.assertEqual(set(), self.failed(WithOthers))
         self.assertEqual({"x": kept}, self.content)
-        self.assertNotIn("nova", owners)
 
 
 class UnsoundTest(ConformanceTestCase):
@@ -164,6 +158,22 @@ class UnsoundTest(ConformanceTestCase):
                 return list(super().entries())[-50:]
 
         self.assertIn("all entries are read", self.failed(OnePage))
+
+
+class LeastPrivilegeTest(ConformanceTestCase):
+    def test_where_nobody_may_write_for_others_that_is_not_tried(self):
+        class Ours(memory.MemoryDirectory):
+            def _apply(self, change):
+                if self._owner != "nova":
+                    return directories.Rejected("insufficient access")
+                return super()._apply(change)
+
+        for finding in self.findings(Ours).values():
+            if finding.need is Need.OWNERS:
+                self.assertIsNone(finding.holds)
+                self.assertIn("insufficient access", finding.detail)
+            else:
+                self.assertTrue(finding.holds, finding)
 
 
 class UnreadableTest(ConformanceTestCase):

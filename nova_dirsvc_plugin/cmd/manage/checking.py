@@ -4,7 +4,6 @@
 
 import argparse
 import logging
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from cliff import lister
 from oslo_config import cfg
 
+from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import conformance
 from nova_dirsvc_plugin.cmd.manage import desk_command, settings, words
 from nova_dirsvc_plugin.directories import base, loading
@@ -24,9 +24,8 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
     """Try out whether a directory service does what is asked of one.
 
     It is written to and read by its driver with the options of the daemon:
-    some hundred instances that there never were, with an owner mark of
-    their own, which are removed at the end. What is there already is not
-    touched.
+    some hundred instances that there never were, with this cloud's owner
+    mark, which are removed at the end. What is there already is not touched.
 
     What is needed always must hold. What is needed to compare it with Nova,
     with several daemons, or with several clouds, should. The exit status is
@@ -63,8 +62,8 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
         try:
             trial = conformance.Trial(
                 lambda owner: loading.load(conf, parsed_args.directory, owner),
+                conf[options.GROUP].owner,
                 time.time(),
-                secrets.token_hex(4),
             )
             self._findings = list(conformance.run(trial))
         except (

@@ -1,0 +1,81 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-dirsvc-manage check-directory`` on real directory services."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import testtools
+
+from tests.functional import directory389, hostile_service, rest_service
+
+PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
+
+
+class CheckDirectoryTest(testtools.TestCase):
+    def check(self, *arguments, file=None):
+        """Run the program; give its exit status and check -> its line."""
+        command = [PROGRAM, *(("--config-file", file) if file else ())]
+        done = subprocess.run(
+            [*command, "check-directory", *arguments, "-f", "json"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        self.addDetail(
+            "said", testtools.content.text_content(done.stdout + done.stderr)
+        )
+        self.assertNotIn("Traceback", done.stderr)
+        lines = json.loads(done.stdout) if done.stdout else []
+        return done.returncode, {line["Check"]: line for line in lines}
+
+    def answers(self, lines, needed=None):
+        return {
+            line["Holds"]
+            for line in lines.values()
+            if needed in (None, line["Needed"])
+        }
+
+    def test_all_holds_of_the_example_and_nothing_is_left(self):
+        service = self.useFixture(rest_service.RestService())
+        status, lines = self.check("rest", "--all", file=service.conf_file)
+        self.assertEqual((0, {"yes"}), (status, self.answers(lines)))
+        with service.session("reader") as session:
+            found = session.get(service.url).json()
+        self.assertEqual({"instances": []}, found)
+
+    def test_what_one_cloud_needs_holds_of_389_ds(self):
+        server = self.useFixture(directory389.Directory389())
+        status, lines = self.check("ldap", file=server.conf_file)
+        self.assertEqual(0, status)
+        for needed in (
+            "always",
+            "to compare it with Nova",
+            "with several daemons",
+        ):
+            self.assertEqual({"yes"}, self.answers(lines, needed))
+
+    def test_of_a_receiver_of_posts_is_said_what_it_lacks(self):
+        receiver = self.useFixture(hostile_service.HostileService())
+        status, lines = self.check("rest", "--url", receiver.url)
+        self.assertEqual(0, status)
+        self.assertEqual({"yes"}, self.answers(lines, "always"))
+        self.assertNotIn("yes", self.answers(lines, "with several daemons"))
+        self.assertEqual(
+            1, self.check("rest", "--all", "--url", receiver.url)[0]
+        )
+
+    def test_one_that_refuses_what_is_not_there_fails(self):
+        receiver = self.useFixture(hostile_service.HostileService())
+
+        def behave(line, request):
+            status = 409 if request.method == "DELETE" else 204
+            return hostile_service.answers(status, b"no")(line, request)
+
+        receiver.behaviour = behave
+        status, lines = self.check("rest", "--url", receiver.url)
+        self.assertEqual(1, status)
+        self.assertIn("409", lines["an instance is unregistered"]["Seen"])
