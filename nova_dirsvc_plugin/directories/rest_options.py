@@ -189,6 +189,7 @@ and secrets then cross the network for anybody to read and change.
         "retry_after_max",
         default=300.0,
         min=0.0,
+        max=1800.0,
         help="""
 Seconds that the service is left alone at most when it asks for that
 (``Retry-After``).
