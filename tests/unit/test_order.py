@@ -11,12 +11,15 @@ as if each event had been delivered when it happened.
 import dataclasses
 import functools
 import itertools
+import logging
 import pathlib
 import random
 import tempfile
 import uuid as uuid_module
 
+import fixtures
 import hypothesis
+import testtools
 from hypothesis import strategies
 
 from nova_dirsvc_plugin import (
@@ -197,7 +200,12 @@ def scattered(told, chance):
             yield event.occurred_at + delay, chance.randrange(2), event
 
 
-class OrderTest(base.TestCase):
+class OrderTest(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        # Of ten thousand lives: more than a test's report can carry.
+        self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+
     def world(self, chance):
         folder = tempfile.TemporaryDirectory(dir=fast_folder())
         self.addCleanup(folder.cleanup)
