@@ -197,7 +197,7 @@ def _heeds_owners(trial: Trial) -> None:
         change = base.Change(
             verb, dataclasses.replace(theirs, user_name="eve"), trial.now
         )
-        (outcome,) = trial.ours.apply([change])
+        (outcome,) = trial.apply(trial.ours, [change])
         if not isinstance(outcome, base.Rejected):
             raise Fails(f"{verb} was not refused: {said(outcome)}")
     trial.expect(theirs, by=trial.theirs)

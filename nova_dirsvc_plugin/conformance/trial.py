@@ -3,13 +3,19 @@
 """What a check is made of: tell a directory something, see what it holds."""
 
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
+
+#: How often it is waited for a directory that asks to be left alone, and
+#: how long at most, in seconds.
+_WAITS = 20
+_LONGEST_WAIT = 30.0
 
 #: The owner mark of a cloud that there is not.
 _OTHER = "conformance-of-another-cloud"
@@ -30,14 +36,20 @@ class Trial:
     :param owner: the mark of one of them: the directory may let nobody write
         any other
     :param now: epoch seconds, the time of the first news
+    :param sleep: waits so many seconds, where the directory asks for it
     :ivar ours: the driver of that one
     :ivar theirs: the driver of the other
     :ivar now: as given
     """
 
     def __init__(
-        self, make: Callable[[str], base.Directory], owner: str, now: float
+        self,
+        make: Callable[[str], base.Directory],
+        owner: str,
+        now: float,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self.ours = make(owner)
         self.theirs = make(_OTHER)
         self.now = now
@@ -49,7 +61,7 @@ class Trial:
         :raises base.DirectoryUnavailable: there is not
         """
         change = base.Change(events.Verb.UNREGISTER, self.record(), self.now)
-        (outcome,) = self.ours.apply([change])
+        (outcome,) = self.apply(self.ours, [change])
         if isinstance(outcome, base.Unavailable):
             raise base.DirectoryUnavailable(outcome.reason)
 
@@ -100,15 +112,36 @@ class Trial:
         directory = by or self.ours
         for record in records:
             self._made[record.instance_uuid] = directory
-        outcomes = directory.apply(
+        outcomes = self.apply(
+            directory,
             [
                 base.Change(verb, record, self.now + seconds)
                 for record in records
-            ]
+            ],
         )
         for outcome in outcomes:
             if not isinstance(outcome, base.Done):
                 raise Fails(f"{verb}: {said(outcome)}")
+
+    def apply(
+        self, directory: base.Directory, changes: Sequence[base.Change]
+    ) -> list[base.Outcome]:
+        """Apply changes; for as long as that is asked for, wait and go on."""
+        outcomes = list(directory.apply(changes))
+        for _ in range(_WAITS):
+            put_off = {
+                index: outcome.retry_after
+                for index, outcome in enumerate(outcomes)
+                if isinstance(outcome, base.Unavailable)
+            }
+            longest = max(put_off.values(), default=0.0)
+            if not longest:
+                break
+            self._sleep(min(longest, _LONGEST_WAIT))
+            again = directory.apply([changes[index] for index in put_off])
+            for index, outcome in zip(put_off, again, strict=True):
+                outcomes[index] = outcome
+        return outcomes
 
     def found(
         self, by: base.Directory | None = None
@@ -157,7 +190,7 @@ class Trial:
             left = [
                 change.record.instance_uuid
                 for change, outcome in zip(
-                    changes, directory.apply(changes), strict=True
+                    changes, self.apply(directory, changes), strict=True
                 )
                 if not isinstance(outcome, base.Done)
             ]

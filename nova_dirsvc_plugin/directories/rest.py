@@ -7,10 +7,15 @@ A few connections are kept, each with one request under way.
 """
 
 import collections
+import dataclasses
+import http
+import itertools
 import json
 import logging
+import math
 import threading
 import time
+import traceback
 import urllib.parse
 import uuid
 from collections.abc import Iterator, Sequence
@@ -22,6 +27,7 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import (
     base,
     rest_answers,
+    rest_callers,
     rest_document,
     rest_login,
     rest_options,
@@ -41,6 +47,8 @@ _PAGE_LIMIT = 32 * 1024 * 1024
 #: What a service says that has no list of its entries.
 _NO_LIST = frozenset((404, 405, 410, 501))
 
+_NUMBERS = ("connection_timeout", "operation_timeout", "retry_after_max")
+
 _ACCEPT = "application/json, application/problem+json"
 
 
@@ -55,32 +63,36 @@ class RestDirectory(base.Directory):
         self._urls = rest_urls.Urls(options, owner)
         self._names = rest_document.Names(options.rename, options.leave_out)
         self._login = rest_login.Login(options)
-        self._callers = rest_session.Callers(options, options.connections)
+        self._callers = rest_callers.Callers(options)
         self._peace_until = float("-inf")
         if options.keyfile and not options.certfile:
             raise base.WrongOption("[rest] keyfile goes with certfile")
+        for name in _NUMBERS:
+            if not math.isfinite(getattr(options, name)):
+                # oslo.config takes it for one.
+                raise base.WrongOption(f"[rest] {name} is not a number")
         if options.insecure:
             LOG.warning("[rest] insecure: anybody on the way can read along")
 
     # -- the contract ------------------------------------------------------
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
-        peace = self._peace_until - time.monotonic()
-        if peace > 0:
-            asked = base.Unavailable(
-                f"{self._options.url} asks to be left alone for {peace:.0f} s",
-                peace,
-            )
-            return [asked] * len(changes)
-        try:
-            self._renew_login()
-        except base.DirectoryUnavailable as error:
-            return [base.Unavailable(str(error)) for _ in changes]
         batch = _Batch(changes, time.monotonic() + _BATCH_TIME)
-        self._callers.run(
-            lambda caller: self._work(caller, batch), len(changes)
-        )
-        return batch.outcomes()
+        try:
+            self._leave_alone()
+            self._renew_login()
+            self._callers.run(
+                lambda caller: self._work(caller, batch), len(changes)
+            )
+        except (base.DirectoryUnavailable, RuntimeError) as error:
+            # RuntimeError is Python's own, for a thread that it cannot have.
+            peace = max(self._peace_until - time.monotonic(), 0.0)
+            batch.end(base.Unavailable(str(error), peace))
+        outcomes = batch.outcomes()
+        if len(batch.waits) > 1:
+            # Of one alone, that one may be the reason.
+            self._give_peace(max(batch.waits))
+        return outcomes
 
     def entries(self) -> Iterator[events.HostRecord]:
         if not self._urls.entries:
@@ -89,20 +101,17 @@ class RestDirectory(base.Directory):
             )
         self._renew_login()
         marker = ""
-        while True:
-            documents = self._page(marker)
-            if not documents:
-                return
+        while documents := self._page(marker):
             for found in documents:
-                record = self._record(found)
-                if record.instance_uuid <= marker:
+                place = found.get("instance_uuid")
+                if not isinstance(place, str) or place <= marker:
                     raise base.DirectoryUnavailable(
                         f"{self._urls.entries}: a page does not go on after"
-                        f" marker {marker}: {record.instance_uuid}"
+                        f" marker {marker!r}: {place!r:.60}"
                     )
-                marker = record.instance_uuid
-                if self._owner_of(found) == self._owner:
-                    yield record
+                marker = place
+                if self._is_ours(found):
+                    yield self._record(found)
 
     def close(self) -> None:
         self._callers.close()
@@ -113,29 +122,56 @@ class RestDirectory(base.Directory):
         """Do changes of a batch as long as there are any."""
         for index, change in batch:
             try:
-                request = self._request(change)
-            except ValueError:
-                batch.settle(index, base.Rejected("its uuid is no UUID"))
-                continue
-            try:
-                answer = caller.call(request, self._login)
-            except rest_session.NoAnswer as error:
-                batch.settle(
-                    index,
-                    base.Unavailable(self._login.masked(str(error))),
-                    concerns_all=True,
+                outcome, bodes_ill = self._done(caller, change)
+            except Exception as error:
+                # Whatever a service makes us stumble over: nothing is lost.
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                outcome, bodes_ill = (
+                    base.Unavailable(
+                        f"{type(error).__name__} at {place.filename}:"
+                        f"{place.lineno}: report this as a bug"
+                    ),
+                    False,
                 )
-                continue
-            batch.settle(
-                index,
-                self._outcome(request, answer, change),
-                rest_answers.concerns_all(answer),
-            )
+            batch.settle(index, outcome, bodes_ill)
+
+    def _done(
+        self, caller: rest_session.Caller, change: base.Change
+    ) -> tuple[base.Outcome, bool]:
+        """Do one change.
+
+        :returns: what came of it, and whether others may fare likewise
+        """
+        try:
+            instance_uuid = str(uuid.UUID(change.record.instance_uuid))
+        except ValueError:
+            return base.Rejected("its uuid is no UUID"), False
+        record = dataclasses.replace(
+            change.record, instance_uuid=instance_uuid
+        )
+        change = dataclasses.replace(change, record=record)
+        request = self._request(change)
+        try:
+            answer = caller.call(request, self._login)
+        except rest_session.NoAnswer as error:
+            return base.Unavailable(self._login.masked(str(error))), True
+        outcome = rest_answers.outcome(
+            answer,
+            change.verb.removes,
+            f"{request.method} {request.url}",
+            self._wait(answer),
+            self._login.masked,
+        )
+        if answer.status == 401:
+            self._login.forget_token()
+        return outcome, (
+            isinstance(outcome, base.Unavailable)
+            and answer.status != http.HTTPStatus.INTERNAL_SERVER_ERROR
+        )
 
     def _request(self, change: base.Change) -> requests.PreparedRequest:
-        """:raises ValueError: the record's uuid is none"""
         options = self._options
-        instance_uuid = str(uuid.UUID(change.record.instance_uuid))
+        instance_uuid = change.record.instance_uuid
         body = b""
         if not change.verb.removes:
             method = options.register_method
@@ -156,32 +192,6 @@ class RestDirectory(base.Directory):
             headers["Content-Type"] = "application/json"
         return self._prepared(method, url, headers, body)
 
-    def _outcome(
-        self,
-        request: requests.PreparedRequest,
-        answer: rest_answers.Answer,
-        change: base.Change,
-    ) -> base.Outcome:
-        wait = rest_answers.retry_after(
-            answer, time.time(), self._options.retry_after_max
-        )
-        if wait and rest_answers.asks_for_peace(answer):
-            self._peace_until = time.monotonic() + wait
-        if answer.status == 401:
-            self._login.forget_token()
-        outcome = rest_answers.outcome(
-            answer,
-            change.verb.removes,
-            f"{request.method} {request.url}",
-            wait,
-        )
-        if isinstance(outcome, base.Done):
-            return outcome
-        masked = self._login.masked(outcome.reason)
-        if isinstance(outcome, base.Rejected):
-            return base.Rejected(masked)
-        return base.Unavailable(masked, outcome.retry_after)
-
     # -- reading -----------------------------------------------------------
 
     def _page(self, marker: str) -> list[rest_document.Document]:
@@ -198,13 +208,15 @@ class RestDirectory(base.Directory):
         request = self._prepared(
             "GET", url + urllib.parse.urlencode(query), {"Accept": _ACCEPT}
         )
-        answer = self._call_one(request, _PAGE_LIMIT)
+        answer = self._call_one(request, self._login, _PAGE_LIMIT)
         where = f"GET {request.url}: "
-        if answer.status in _NO_LIST:
+        if answer.status in _NO_LIST and not marker:
             raise base.EntriesNotKept(f"{where}{answer.status}: there is none")
+        if answer.status == 401:
+            self._login.forget_token()
         if answer.status != 200:
             raise base.DirectoryUnavailable(
-                where + self._login.masked(str(answer))
+                where + answer.told(self._login.masked)
             )
         if not answer.whole:
             raise base.DirectoryUnavailable(
@@ -230,9 +242,11 @@ class RestDirectory(base.Directory):
                 f"{self._urls.entries}: {error}"
             ) from error
 
-    def _owner_of(self, found: rest_document.Document) -> Any:
-        """Say whose it is: ours, where the service is not told of owners."""
-        return self._names.ours(found).get("owner", self._owner)
+    def _is_ours(self, found: rest_document.Document) -> bool:
+        """Tell whose it is; all are, where the service is told of nobody."""
+        if not self._names.tells_owner:
+            return True
+        return bool(self._names.ours(found).get("owner") == self._owner)
 
     # -- requests ----------------------------------------------------------
 
@@ -256,53 +270,100 @@ class RestDirectory(base.Directory):
     def _call_one(
         self,
         request: requests.PreparedRequest,
+        auth: requests.auth.AuthBase | None = None,
         limit: int = rest_session.ANSWER_LIMIT,
     ) -> rest_answers.Answer:
         """:raises base.DirectoryUnavailable: there is no answer"""
+        self._leave_alone()
+        where = f"{request.method} {request.url}"
         try:
-            (answer,) = self._callers.run(
-                lambda caller: caller.call(request, self._login, limit), 1
+            answers = self._callers.run(
+                lambda caller: caller.call(request, auth, limit), 1
             )
         except rest_session.NoAnswer as error:
             raise base.DirectoryUnavailable(
                 self._login.masked(str(error))
             ) from error
-        return answer
+        if not answers:
+            raise base.DirectoryUnavailable(f"{where}: no connection in time")
+        self._give_peace(self._wait(answers[0]))
+        return answers[0]
+
+    # -- Retry-After -------------------------------------------------------
+
+    def _wait(self, answer: rest_answers.Answer) -> float:
+        """Give the seconds for which the service asks to be left alone."""
+        if not rest_answers.asks_for_peace(answer):
+            return 0.0
+        return rest_answers.retry_after(
+            answer, time.time(), self._options.retry_after_max
+        )
+
+    def _give_peace(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self._peace_until = max(self._peace_until, until)
+
+    def _leave_alone(self) -> None:
+        """:raises base.DirectoryUnavailable: it asked for that"""
+        peace = self._peace_until - time.monotonic()
+        if peace > 0:
+            raise base.DirectoryUnavailable(
+                f"{self._options.url} asks to be left alone for another"
+                f" {peace:.0f} s"
+            )
 
 
 class _Batch:
     """Changes that several threads take from, and their outcomes.
 
-    :param ends_at: when no more is begun, :func:`time.monotonic`
+    :param begin_before: when no more is begun, :func:`time.monotonic`
+    :ivar waits: the seconds that the service asked to be left alone, for
+        each change that it said so of
     """
 
-    def __init__(self, changes: Sequence[base.Change], ends_at: float) -> None:
+    def __init__(
+        self, changes: Sequence[base.Change], begin_before: float
+    ) -> None:
         self._waiting = collections.deque(enumerate(changes))
         self._outcomes: list[base.Outcome | None] = [None] * len(changes)
-        self._ends_at = ends_at
+        self._begin_before = begin_before
+        self._bad_omens = itertools.count(1)
         self._over = threading.Event()
         self._why = base.Unavailable("the service is slow: not begun yet")
+        self.waits: list[float] = []
 
     def __iter__(self) -> Iterator[tuple[int, base.Change]]:
         """Take what nobody has taken."""
-        while not self._over.is_set() and time.monotonic() < self._ends_at:
+        while (
+            not self._over.is_set() and time.monotonic() < self._begin_before
+        ):
             try:
                 yield self._waiting.popleft()
             except IndexError:
                 return
 
     def settle(
-        self, index: int, outcome: base.Outcome, concerns_all: bool = False
+        self, index: int, outcome: base.Outcome, bodes_ill: bool
     ) -> None:
         """Note what became of a change.
 
-        :param concerns_all: to begin any other would be in vain
+        :param bodes_ill: others may fare likewise: no more is begun when
+            that is said a second time, of another
         """
         self._outcomes[index] = outcome
-        if concerns_all and isinstance(outcome, base.Unavailable):
-            self._why = outcome
-            self._over.set()
+        if not isinstance(outcome, base.Unavailable):
+            return
+        if outcome.retry_after:
+            self.waits.append(outcome.retry_after)
+        if bodes_ill and next(self._bad_omens) > 1:
+            self.end(outcome)
+
+    def end(self, why: base.Unavailable) -> None:
+        """Begin no more."""
+        self._why = why
+        self._over.set()
 
     def outcomes(self) -> list[base.Outcome]:
-        """Give them all; those that were not begun wait."""
+        """Give them all; those that have none wait. The end."""
+        self._over.set()
         return [outcome or self._why for outcome in self._outcomes]

@@ -7,11 +7,11 @@ import datetime
 import email.utils
 import http
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nova_dirsvc_plugin.directories import base
 
-#: Bytes of an answer that are kept as a reason.
+#: Characters of an answer that are kept as a reason.
 SHOWN = 200
 
 _DONE = range(200, 300)
@@ -28,13 +28,17 @@ _GONE = frozenset((404, 410))
 _UNFIT = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
 
 
+#: Takes secrets out of a text.
+Mask = Callable[[str], str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """What a service said.
 
     :ivar body: no more of it than was asked for
     :ivar whole: whether that is all of it
-    :ivar headers: names in any case
+    :ivar headers: those that mean something to us
     """
 
     status: int
@@ -42,25 +46,33 @@ class Answer:
     body: bytes = b""
     whole: bool = True
 
-    def __str__(self) -> str:
-        """Say it on one line: the status, and how the body begins."""
+    def told(self, mask: Mask) -> str:
+        """Say it on one line: the status, and how the body begins.
+
+        :param mask: takes our secrets out, which a service may echo
+        """
         try:
             phrase = " " + http.HTTPStatus(self.status).phrase
         except ValueError:
             phrase = ""
-        text = self.body[:SHOWN].decode(errors="replace")
-        told = " ".join(_UNFIT.sub(" ", text).split())
-        return f"{self.status}{phrase}" + (f": {told}" if told else "")
+        said = on_one_line(mask(self.body.decode(errors="replace")))
+        return f"{self.status}{phrase}" + (f": {said}" if said else "")
+
+
+def on_one_line(text: str) -> str:
+    """Give the beginning of a text, fit for a line of a log."""
+    return " ".join(_UNFIT.sub(" ", text).split())[:SHOWN]
 
 
 def outcome(
-    answer: Answer, removes: bool, where: str, wait: float
+    answer: Answer, removes: bool, where: str, wait: float, mask: Mask
 ) -> base.Outcome:
     """Say what became of a change.
 
     :param removes: whether the change asks for no entry
     :param where: method and address, for the reason
     :param wait: seconds that the service asks to be left alone
+    :param mask: takes our secrets out
     """
     status = answer.status
     if status in _DONE:
@@ -73,12 +85,12 @@ def outcome(
     if removes and status in _GONE:
         return base.Done()
     if status in _MOVED:
-        there = " ".join(answer.headers.get("Location", "").split())
+        there = on_one_line(mask(answer.headers.get("Location", "")))
         return base.Unavailable(
-            f"{where}: {status}, moved to {there:.{SHOWN}}: not followed; see"
-            " [rest] url"
+            f"{where}: {status}, moved to {there}: not followed; see [rest]"
+            " url"
         )
-    reason = f"{where}: {answer}"
+    reason = f"{where}: {answer.told(mask)}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)
     if status in (401, 407):
@@ -87,17 +99,8 @@ def outcome(
 
 
 def asks_for_peace(answer: Answer) -> bool:
-    """Whether it asks to be left alone with anything, not just with this."""
-    return answer.status in (429, 503) and "Retry-After" in answer.headers
-
-
-def concerns_all(answer: Answer) -> bool:
-    """Whether any other request would be answered likewise."""
-    return (
-        answer.status in _MOVED
-        or answer.status in (401, 407)
-        or asks_for_peace(answer)
-    )
+    """Whether ``Retry-After`` is about all that we send, or may be."""
+    return answer.status in (429, 503)
 
 
 def retry_after(answer: Answer, now: float, longest: float) -> float:
@@ -122,7 +125,7 @@ def retry_after(answer: Answer, now: float, longest: float) -> float:
 def _moment(text: str) -> float | None:
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)

@@ -158,8 +158,16 @@ class Names:
             if _has(said, theirs)
         ]
         for path, value in taken:
+            if _has(said, path):
+                # The service has a field of its own that is called so.
+                _take(said, path)
             _put(said, path, value)
         return said
+
+    @property
+    def tells_owner(self) -> bool:
+        """Whether the service is told whose an instance is."""
+        return ("owner",) not in self._leave_out
 
     def only_uuid(self, instance_uuid: str) -> Document:
         """Make the document that unregisters by POST."""
@@ -190,7 +198,13 @@ class Names:
                 "[rest] leave_out: instance_uuid is needed by every service"
             )
         try:
-            self.theirs(sample)
+            said = self.theirs(sample)
+            again = self.ours(said)
+            for path in self._leave_out:
+                _take(sample, path)
+            for name in sample:
+                if again.get(name) != sample[name]:
+                    raise KeyError(name)
         except KeyError as error:
             raise base.WrongOption(
                 f"[rest] rename, leave_out: {error.args[0]!r} would be there"

@@ -5,9 +5,12 @@
 import base64
 import hashlib
 import hmac
+import json
+import math
 import pathlib
 import re
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +83,8 @@ class Login(requests.auth.AuthBase):
 
     def _renew(self, ask: Ask) -> None:
         options = self._options
-        secrets: set[str] = set()
+        # Known before anything is asked, as an answer may have them.
+        secrets = self._secrets = set()
         headers = dict(self._open)
         if options.headers_file:
             told = _headers(
@@ -98,7 +102,7 @@ class Login(requests.auth.AuthBase):
                 headers["Authorization"] = f"Bearer {secret}"
             case "oauth2":
                 secret = _read(options, "oauth2_client_secret_file")
-                secrets.add(secret)
+                secrets |= {secret, _encoded(options.oauth2_client_id, secret)}
                 self._get_token(secret, ask)
                 secret = self._token
                 headers["Authorization"] = f"Bearer {secret}"
@@ -109,15 +113,20 @@ class Login(requests.auth.AuthBase):
             self._key = key.encode()
             secrets.add(key)
         _check_headers(headers)
-        self._headers, self._secrets = headers, secrets - {""}
+        self._headers = headers
 
     def forget_token(self) -> None:
         """Get a new one next time: this one was refused."""
         self._token_ends = 0.0
 
     def masked(self, text: str) -> str:
-        """Give a text without our secrets: services do echo requests."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        """Give a text without our secrets: services do echo requests.
+
+        Nor as JSON has them.
+        """
+        secrets = self._secrets - {""}
+        secrets |= {json.dumps(secret)[1:-1] for secret in secrets}
+        for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
@@ -156,26 +165,22 @@ class Login(requests.auth.AuthBase):
             headers={
                 "Accept": "application/json",
                 "Content-Type": "application/x-www-form-urlencoded",
-                "Authorization": _basic(options.oauth2_client_id, secret),
+                "Authorization": "Basic "
+                + _encoded(options.oauth2_client_id, secret),
             },
             data=client.prepare_request_body(
                 scope=options.oauth2_scope or None
             ),
         )
-        where = f"POST {options.oauth2_token_url}"
+        answer = ask(request)
         try:
-            answer = ask(request)
-        except base.DirectoryUnavailable as error:
-            raise base.DirectoryUnavailable(f"no token: {error}") from error
-        try:
-            token = client.parse_request_body_response(answer.body.decode())
-        except (oauth2.OAuth2Error, ValueError, Warning) as error:
+            self._token, lasts = _token(client, answer)
+        except ValueError as error:
+            why = rest_answers.on_one_line(self.masked(str(error)))
             raise base.DirectoryUnavailable(
-                f"no token: {where}: {answer.status}: {error}: see the"
-                " [rest] oauth2_ options".replace(secret, "***")
-            ) from error
-        lasts = float(token.get("expires_in") or _LASTS)
-        self._token = token["access_token"]
+                f"no token: POST {options.oauth2_token_url}: {answer.status}:"
+                f" {why}: see the [rest] oauth2_ options"
+            ) from None
         self._token_ends = now + max(lasts - _SPARE, lasts / 2)
 
     def _check(self) -> None:
@@ -211,6 +216,34 @@ class Login(requests.auth.AuthBase):
 def _basic(user: str, password: str) -> str:
     """Make the header of basic authentication, in UTF-8 (RFC 7617, 2.1)."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _encoded(client_id: str, secret: str) -> str:
+    """Write a client's credentials (RFC 6749, 2.3.1)."""
+    quote = urllib.parse.quote_plus
+    return _basic(quote(client_id), quote(secret)).partition(" ")[2]
+
+
+def _token(client: Any, answer: rest_answers.Answer) -> tuple[str, float]:
+    """Read a token, and how many seconds it lasts.
+
+    :param client: of oauthlib
+    :raises ValueError: there is none; the message says why
+    """
+    try:
+        told = client.parse_request_body_response(answer.body.decode())
+        token, lasts = told["access_token"], told.get("expires_in") or _LASTS
+        lasts = float(lasts)
+    except Exception as error:
+        # oauthlib raises whatever a server makes it stumble over.
+        raise ValueError(str(error) or type(error).__name__) from error
+    if answer.status != 200:
+        raise ValueError("a token with a status that is none of success")
+    if not isinstance(token, str) or not token:
+        raise ValueError("access_token is no text")
+    if not math.isfinite(lasts):
+        raise ValueError("expires_in is no number of seconds")
+    return token, lasts
 
 
 def _read(options: Any, name: str) -> str:

@@ -8,18 +8,21 @@ connection when a request's time is up.
 """
 
 import contextlib
+import re
 import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
-from concurrent import futures
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 import urllib3
 
-from nova_dirsvc_plugin.directories import rest_answers, rest_connection
+from nova_dirsvc_plugin.directories import (
+    rest_answers,
+    rest_connection,
+    rest_urls,
+)
 
 #: Bytes of an answer that are read, unless said otherwise.
 ANSWER_LIMIT = 64 * 1024
@@ -28,10 +31,18 @@ ANSWER_LIMIT = 64 * 1024
 _REDIRECTS = 3
 _SAME_AGAIN = frozenset((307, 308))
 
-#: Seconds from the end of a request's time to that of its connection.
-_SLACK = 0.05
+#: Headers of an answer that mean something to us, and how much of them.
+_HEADERS = ("Content-Type", "Date", "Location", "Retry-After")
+_HEADER_LIMIT = 2000
 
-Result = TypeVar("Result")
+#: What becomes of a connection, or of what is said on it.
+_TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError)
+
+#: In an address these are read in more than one way.
+_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
+
+#: The user and password of a proxy, say.
+_USERINFO = re.compile(r"//[^/@\s]*@")
 
 
 class NoAnswer(Exception):
@@ -42,6 +53,8 @@ class Caller:
     """One connection's worth of requests, for one thread at a time.
 
     :param options: the group ``[rest]``
+    :ivar ends_at: when the time of the request under way is up,
+        :func:`time.monotonic`
     """
 
     def __init__(self, options: Any) -> None:
@@ -49,76 +62,73 @@ class Caller:
         self._session: requests.Session | None = None
         self._environments: dict[str, dict[str, Any]] = {}
         self._lines: set[socket.socket] = set()
+        self._ended: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._warm = False
-        self._cut = False
+        self._is_warm = False
+        self._is_cut = False
         self.ends_at = float("inf")
 
     def call(
         self,
         request: requests.PreparedRequest,
-        auth: requests.auth.AuthBase,
+        auth: requests.auth.AuthBase | None = None,
         limit: int = ANSWER_LIMIT,
     ) -> rest_answers.Answer:
         """Send a request; give what the service answers.
 
-        :param auth: signs it anew where it is sent on within the service
+        :param auth: signs it anew where it is sent on within the service;
+            without, it is not sent on
         :param limit: bytes of the answer's body to read
         :raises NoAnswer: none came, or not in time
         """
-        for _ in range(_REDIRECTS):
-            answer = self._call(request, limit)
-            where = answer.headers.get("Location", "")
-            if answer.status not in _SAME_AGAIN or not where:
-                break
-            there = urllib.parse.urljoin(request.url or "", where)
-            if _origin(there) != _origin(request.url or ""):
-                break
-            request = _moved(request, there, auth)
-        return answer
-
-    def _call(
-        self, request: requests.PreparedRequest, limit: int
-    ) -> rest_answers.Answer:
-        self._cut = False
-        self.ends_at = time.monotonic() + (
-            self._options.connection_timeout + self._options.operation_timeout
-        )
+        with self._lock:
+            self._is_cut = False
+            self.ends_at = time.monotonic() + (
+                self._options.connection_timeout
+                + self._options.operation_timeout
+            )
         try:
-            return self._send(request, limit)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as e:
-            return self._once_more(request, limit, e)
-        except (OSError, ValueError) as error:
+            for _ in range(_REDIRECTS + 1):
+                answer = self._sent(request, limit)
+                moved = _moved(request, answer, auth) if auth else None
+                if moved is None:
+                    break
+                request = moved
+            return answer
+        except _TROUBLE as error:
+            self.close()
+            raise NoAnswer(self._why(request, error)) from error
+        except OSError as error:
             # Files of ours that requests looks for before it connects.
             raise NoAnswer(
                 f"[rest] cafile, certfile or keyfile: {error}"
             ) from error
         finally:
-            self.ends_at = float("inf")
+            with self._lock:
+                self.ends_at = float("inf")
+                self._let_go_of_ended()
 
-    def _once_more(
-        self, request: requests.PreparedRequest, limit: int, error: Exception
+    def _sent(
+        self, request: requests.PreparedRequest, limit: int
     ) -> rest_answers.Answer:
-        """Try again where a connection that was kept turned out closed."""
-        again = self._warm and not self._cut and not _was_slow(error)
-        self.close()
-        if not again:
-            raise NoAnswer(self._why(request, error)) from error
+        """Send; once more where a connection that was kept proved closed."""
+        was_kept = self._is_warm
         try:
             return self._send(request, limit)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as e:
-            self.close()
-            raise NoAnswer(self._why(request, e)) from e
+        except _TROUBLE as error:
+            if not was_kept or self._is_cut or _was_slow(error):
+                raise
+        self.close()
+        return self._send(request, limit)
 
     def _send(
         self, request: requests.PreparedRequest, limit: int
     ) -> rest_answers.Answer:
-        url = request.url or ""
-        session, environment = self._opened(url)
-        response = session.send(
+        # Not by the session: it keeps cookies, and reads all of a redirect.
+        adapter, environment = self._way(request.url or "")
+        response = adapter.send(
             request,
             stream=True,
-            allow_redirects=False,
             timeout=(
                 self._options.connection_timeout,
                 self._options.operation_timeout,
@@ -127,17 +137,36 @@ class Caller:
         )
         body = _read(response, limit + 1)
         whole = len(body) <= limit
+        if self._is_cut:
+            # Where no length is said, the end that we made looks like one.
+            raise requests.Timeout
+        if response.status_code < 200:
+            # What comes next is the answer; it is not for the next request.
+            response.close()
+            raise requests.RequestException(
+                f"{response.status_code}, and then no answer that is one"
+            )
         if not whole:
             response.close()
-        self._warm = True
+        self._is_warm = True
+        headers = {
+            name: response.headers[name][:_HEADER_LIMIT]
+            for name in _HEADERS
+            if name in response.headers
+        }
         return rest_answers.Answer(
-            response.status_code, response.headers, body[:limit], whole
+            response.status_code, headers, body[:limit], whole
         )
 
-    def cut(self) -> None:
-        """End the connection, whatever it waits for; from another thread."""
-        self._cut = True
+    def cut(self, ends_at: float) -> None:
+        """End the connection, whatever it waits for; from another thread.
+
+        :param ends_at: of the request that is meant, and not of the next
+        """
         with self._lock:
+            if self.ends_at != ends_at:
+                return
+            self._is_cut = True
             for line in self._lines:
                 with contextlib.suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
@@ -145,53 +174,76 @@ class Caller:
     def close(self) -> None:
         """Let go of the connection; the next call opens another."""
         session, self._session = self._session, None
-        self._warm = False
+        self._is_warm = False
         if session is not None:
             session.close()
+        with self._lock:
+            self._let_go_of_ended()
 
-    def _opened(self, url: str) -> tuple[requests.Session, dict[str, Any]]:
+    def _way(self, url: str) -> tuple[Any, dict[str, Any]]:
+        """Give what sends to an address, and how."""
         if self._session is None:
-            self._session = session = requests.Session()
+            self._session = requests.Session()
             self._environments = {}
             for scheme in ("http://", "https://"):
-                session.mount(
+                self._session.mount(
                     scheme, rest_connection.HoldingAdapter(self._hold)
                 )
-        origin = _origin(url)
+        origin = str(_origin(url))
         if origin not in self._environments:
-            options = self._options
-            cert: Any = options.certfile or None
-            if cert and options.keyfile:
-                cert = (cert, options.keyfile)
-            verify = not options.insecure and (options.cafile or True)
-            # Proxies, and the system's CA, as requests finds them.
-            self._environments[origin] = dict(
-                self._session.merge_environment_settings(
-                    url, {}, True, verify, cert
-                )
-            )
-            self._environments[origin].pop("stream")
-        return self._session, self._environments[origin]
+            self._environments[origin] = self._environment(self._session, url)
+        return self._session.get_adapter(url), self._environments[origin]
+
+    def _environment(
+        self, session: requests.Session, url: str
+    ) -> dict[str, Any]:
+        """Say what to trust, and which proxy to use, as requests finds it."""
+        options = self._options
+        cert: Any = options.certfile or None
+        if cert and options.keyfile:
+            cert = (cert, options.keyfile)
+        verify = not options.insecure and (options.cafile or True)
+        found = dict(
+            session.merge_environment_settings(url, {}, True, verify, cert)
+        )
+        found.pop("stream")
+        if rest_urls.is_this_host(urllib.parse.urlsplit(url).hostname or ""):
+            # A proxy is on another, which is not told what is for this one.
+            found["proxies"] = {}
+        return found
 
     def _hold(self, line: socket.socket) -> rest_connection.LetGo:
         """Keep a handle on a connection, to end it by.
 
+        It is kept for as long as an answer may be read from it, even where
+        the connection itself is closed already.
+
         :returns: lets go of it
+        :raises TimeoutError: the request's time is up
         """
-        handle = line.dup()
         with self._lock:
+            if self._is_cut:
+                line.close()
+                raise TimeoutError
+            handle = line.dup()
             self._lines.add(handle)
 
         def let_go() -> None:
             with self._lock:
-                self._lines.discard(handle)
-            handle.close()
+                self._ended.append(handle)
 
         return let_go
 
+    def _let_go_of_ended(self) -> None:
+        """Call it with the lock."""
+        for handle in self._ended:
+            self._lines.discard(handle)
+            handle.close()
+        self._ended.clear()
+
     def _why(self, request: requests.PreparedRequest, error: Exception) -> str:
         where = f"{request.method} {request.url}"
-        if self._cut or _was_slow(error):
+        if self._is_cut or _was_slow(error):
             return f"{where}: no whole answer in time"
         said = _said(error)
         if isinstance(error, requests.exceptions.SSLError):
@@ -199,57 +251,12 @@ class Caller:
         return f"{where}: {said}"
 
 
-class Callers:
-    """Several of them, side by side.
-
-    :param count: connections
-    """
-
-    def __init__(self, options: Any, count: int) -> None:
-        self._callers = [Caller(options) for _ in range(count)]
-        self._pool: futures.ThreadPoolExecutor | None = None
-
-    def run(
-        self, work: Callable[[Caller], Result], wanted: int
-    ) -> list[Result]:
-        """Let some of them work at the same time, until all have ended.
-
-        :param work: whatever it does takes no time but that of calls
-        :param wanted: how many, if there are as many
-        """
-        if self._pool is None:
-            self._pool = futures.ThreadPoolExecutor(
-                len(self._callers), "nova-dirsvc-rest"
-            )
-        busy = self._callers[:wanted]
-        tasks = [self._pool.submit(work, caller) for caller in busy]
-        waiting: set[futures.Future[Result]] = set(tasks)
-        while waiting:
-            ends_at = min(caller.ends_at for caller in busy)
-            now = time.monotonic()
-            _, waiting = futures.wait(
-                waiting, min(max(ends_at - now, 0.0) + _SLACK, 1.0)
-            )
-            now = time.monotonic()
-            for caller in busy:
-                if caller.ends_at < now:
-                    caller.cut()
-        return [task.result() for task in tasks]
-
-    def close(self) -> None:
-        """Let go of all connections and threads."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown()
-        for caller in self._callers:
-            caller.close()
-
-
 def _read(response: requests.Response, limit: int) -> bytes:
     """Read so many bytes at most; all of them, and the connection stays."""
     body = b""
     while len(body) < limit:
-        piece = response.raw.read(limit - len(body), decode_content=True)
+        # Not unpacked: we asked for it as it is.
+        piece = response.raw.read(limit - len(body), decode_content=False)
         if not piece:
             break
         body += piece
@@ -257,19 +264,35 @@ def _read(response: requests.Response, limit: int) -> bytes:
 
 
 def _moved(
-    request: requests.PreparedRequest, there: str, auth: requests.auth.AuthBase
-) -> requests.PreparedRequest:
-    """Make the same request for another address."""
+    request: requests.PreparedRequest,
+    answer: rest_answers.Answer,
+    auth: requests.auth.AuthBase,
+) -> requests.PreparedRequest | None:
+    """Make the request that a redirect within the service asks for."""
+    where = answer.headers.get("Location", "")
+    if answer.status not in _SAME_AGAIN or not where:
+        return None
+    if _AMBIGUOUS.search(where):
+        return None
     moved = request.copy()
-    moved.prepare_url(there, None)
+    try:
+        moved.prepare_url(urllib.parse.urljoin(request.url or "", where), None)
+        if _origin(moved.url or "") != _origin(request.url or ""):
+            return None
+    except (ValueError, *_TROUBLE):
+        return None
     moved.prepare_auth(auth)
     return moved
 
 
-def _origin(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+def _origin(url: str) -> tuple[Any, ...]:
+    """Give scheme, user, host and port, as urllib3 connects by them.
+
+    :raises urllib3.exceptions.LocationParseError: it is no address
+    """
+    parts = urllib3.util.parse_url(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme or "")
+    return (parts.scheme, parts.auth, parts.host, port)
 
 
 def _was_slow(error: Exception) -> bool:
@@ -294,4 +317,5 @@ def _said(error: BaseException) -> str:
             )
         cause = inner or error.__cause__ or error.__context__
     words = getattr(error, "strerror", None) or str(error)
-    return " ".join(f"{words or type(error).__name__}".split())
+    told = " ".join(f"{words or type(error).__name__}".split())
+    return _USERINFO.sub("//***@", told)

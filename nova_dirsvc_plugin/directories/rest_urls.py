@@ -3,6 +3,7 @@
 """Where requests go: templates that nothing but a uuid is put into. Pure."""
 
 import ipaddress
+import re
 import string
 import urllib.parse
 from typing import Any
@@ -10,6 +11,14 @@ from typing import Any
 from nova_dirsvc_plugin.directories import base
 
 _FIELDS = frozenset(("url", "instance_uuid", "owner"))
+
+_UUID = "{instance_uuid}"
+
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+
+#: What an address is made of (RFC 3986, 2), a fragment left out.
+_FIT = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 
 
 class Urls:
@@ -22,39 +31,51 @@ class Urls:
 
     def __init__(self, options: Any, owner: str) -> None:
         self._insecure = options.insecure
-        self._known = {"url": options.url.rstrip("/"), "owner": owner}
         self._check("url", options.url)
         if urllib.parse.urlsplit(options.url).query:
             raise base.WrongOption(
                 "[rest] url has a query: say register_url, unregister_url and"
                 " entries_url with it instead"
             )
-        one = "{url}/{instance_uuid}"
-        by_put = options.register_method == "PUT"
-        by_post = options.unregister_method == "POST"
-        if by_post and not options.unregister_url:
-            raise base.WrongOption(
-                "[rest] unregister_method = POST needs unregister_url"
-            )
-        self._register = self._template(
-            "register_url",
-            options.register_url or (one if by_put else "{url}"),
+        self._known: dict[str, str] = {
+            "url": options.url.rstrip("/"),
+            "as_it_is": options.url,
+            "owner": owner,
+        }
+        self._register = self._of_one(
+            "register", options, by_uuid=options.register_method == "PUT"
         )
-        self._unregister = self._template(
-            "unregister_url", options.unregister_url or one
+        self._unregister = self._of_one(
+            "unregister", options, by_uuid=options.unregister_method != "POST"
         )
-        if not by_post and "{instance_uuid}" not in self._unregister:
-            raise base.WrongOption(
-                "[rest] unregister_url has no {instance_uuid}: a DELETE of"
-                " what?"
-            )
         self._entries = self._template("entries_url", options.entries_url)
-        if "{instance_uuid}" in self._entries:
+        if _UUID in self._entries:
             raise base.WrongOption(
-                "[rest] entries_url is of all: it has no {instance_uuid}"
+                f"[rest] entries_url is of all: it has no {_UUID}"
             )
         if options.auth == "oauth2":
             self._check("oauth2_token_url", options.oauth2_token_url)
+
+    def _of_one(self, verb: str, options: Any, by_uuid: bool) -> str:
+        """Give the template of where one is registered or unregistered."""
+        option = f"{verb}_url"
+        template: str = getattr(options, option)
+        if template:
+            template = self._template(option, template)
+        elif by_uuid:
+            template = f"{{url}}/{_UUID}"
+        elif verb == "register":
+            template = "{as_it_is}"
+        else:
+            raise base.WrongOption(
+                "[rest] unregister_method = POST needs unregister_url"
+            )
+        if by_uuid and _UUID not in template:
+            method = getattr(options, f"{verb}_method")
+            raise base.WrongOption(
+                f"[rest] {option} has no {_UUID}: a {method} of what?"
+            )
+        return template
 
     def register(self, instance_uuid: str) -> str:
         return self._filled(self._register, instance_uuid)
@@ -65,6 +86,8 @@ class Urls:
     @property
     def entries(self) -> str:
         """Where all of them are; empty when they are nowhere."""
+        if self._entries == "{url}":
+            return self._known["as_it_is"]
         return self._filled(self._entries, "")
 
     def _filled(self, template: str, instance_uuid: str) -> str:
@@ -100,7 +123,7 @@ class Urls:
         """
         try:
             parts = urllib.parse.urlsplit(url)
-            host, _ = parts.hostname, parts.port
+            host, _ = parts.hostname or "", parts.port
         except ValueError as error:
             raise base.WrongOption(f"[rest] {option}: {error}") from error
         if parts.username or parts.password:
@@ -108,18 +131,18 @@ class Urls:
             raise base.WrongOption(
                 f"[rest] {option} holds a user or a password: see auth"
             )
-        if parts.scheme not in ("http", "https") or not host:
+        if parts.scheme not in ("http", "https") or not _is_host(host):
             raise base.WrongOption(
                 f"[rest] {option} {url!r} is not http:// or https:// and a"
                 " host"
             )
-        if parts.fragment or not url.isascii() or not url.isprintable():
+        if not _FIT.fullmatch(url):
             raise base.WrongOption(
                 f"[rest] {option} {url!r} has a fragment, or what no address"
                 " has"
             )
         if parts.scheme == "http" and not (
-            self._insecure or _is_this_host(host)
+            self._insecure or is_this_host(host)
         ):
             raise base.WrongOption(
                 f"[rest] {option} {url!r} is not https://: names and secrets"
@@ -128,10 +151,25 @@ class Urls:
             )
 
 
-def _is_this_host(host: str) -> bool:
+def is_this_host(host: str) -> bool:
+    """Tell whether what is sent there never leaves this host."""
     if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        return _is_address(host)
+    return _NAME.fullmatch(host) is not None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -121,6 +121,17 @@ class RequestsTest(ReceiverTestCase):
         self.assertNotIn("x-evil", told.headers)
         json.loads(told.body)
 
+    def test_a_uuid_goes_out_in_the_one_usual_way(self):
+        one = uuid.uuid4()
+        for spelt in (f"{{{one}}}", one.hex.upper(), one.urn):
+            gone = self.apply(
+                self.driver(),
+                UNREGISTER,
+                events.HostRecord(instance_uuid=spelt),
+            )
+            self.assertEqual(f"/v1/instances/{one}", gone.target)
+            self.assertIn(f"nova:{one}:", gone.headers["idempotency-key"])
+
     def test_a_uuid_that_is_none_never_becomes_part_of_an_address(self):
         for wrong in ("../../x", "", "a" * 31):
             change = base.Change(
@@ -157,9 +168,9 @@ class RequestsTest(ReceiverTestCase):
 
         def echo(line, request):
             said = request.headers["authorization"].encode()
-            return hostile_service.answers(400, b"you said " + said)(
-                line, request
-            )
+            # What is shown of it ends in the middle of the secret.
+            text = b"you said " + said + b" " * 8 + b"x" * 160 + said
+            return hostile_service.answers(400, text)(line, request)
 
         self.receiver.behaviour = echo
         driver = self.driver(auth="bearer", token_file=str(token))
@@ -168,10 +179,18 @@ class RequestsTest(ReceiverTestCase):
         self.assertIn("you said Bearer ***", outcome.reason)
         self.assertNotIn("geheim", outcome.reason)
 
-    def test_a_token_of_oauth_2_is_got_once_and_again_when_refused(self):
+    def oauth2(self):
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         secret = folder / "secret"
         secret.write_text("geheim")
+        return {
+            "auth": "oauth2",
+            "oauth2_token_url": f"http://127.0.0.1:{self.receiver.port}/token",
+            "oauth2_client_id": "nova",
+            "oauth2_client_secret_file": str(secret),
+        }
+
+    def test_a_token_of_oauth_2_is_got_once_and_again_when_refused(self):
         tokens = iter(("one", "two"))
 
         def behave(line, request):
@@ -191,12 +210,7 @@ class RequestsTest(ReceiverTestCase):
 
         good_one = "one"
         self.receiver.behaviour = behave
-        driver = self.driver(
-            auth="oauth2",
-            oauth2_token_url=f"http://127.0.0.1:{self.receiver.port}/token",
-            oauth2_client_id="nova",
-            oauth2_client_secret_file=str(secret),
-        )
+        driver = self.driver(**self.oauth2())
         one = directory_contract.record()
         self.apply(driver, REGISTER, one)
         self.apply(driver, REGISTER, one)
@@ -206,6 +220,51 @@ class RequestsTest(ReceiverTestCase):
         self.apply(driver, REGISTER, one)
         targets = [told.target for told in self.receiver.requests]
         self.assertEqual(2, targets.count("/token"))
+
+    def test_a_token_is_not_asked_for_where_it_is_sent_on_to(self):
+        self.receiver.behaviour = hostile_service.answers(
+            307, Location="/token/"
+        )
+        change = base.Change(REGISTER, directory_contract.record())
+        (outcome,) = self.driver(**self.oauth2()).apply([change])
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertIn("no token", outcome.reason)
+        (told,) = self.receiver.requests
+        self.assertEqual("/token", told.target)
+
+    def test_a_token_server_that_asks_for_peace_gets_it(self):
+        self.receiver.behaviour = hostile_service.answers(
+            429, Retry_After="60"
+        )
+        driver = self.driver(**self.oauth2())
+        change = base.Change(REGISTER, directory_contract.record())
+        for _ in range(3):
+            (outcome,) = driver.apply([change])
+            self.assertGreater(outcome.retry_after, 50)
+        self.assertEqual(1, len(self.receiver.requests))
+
+    def test_no_proxy_is_told_what_is_for_this_host(self):
+        proxy = self.useFixture(hostile_service.HostileService())
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                "http_proxy", f"http://127.0.0.1:{proxy.port}"
+            )
+        )
+        self.useFixture(fixtures.EnvironmentVariable("no_proxy", None))
+        self.apply(self.driver(), REGISTER, directory_contract.record())
+        self.assertEqual([], proxy.requests)
+
+    def test_a_password_of_a_proxy_is_in_no_reason(self):
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                "http_proxy", "http://user:geheim@127.0.0.1:99999"
+            )
+        )
+        driver = self.driver(url="http://cmdb.invalid/", insecure=True)
+        change = base.Change(REGISTER, directory_contract.record())
+        (outcome,) = driver.apply([change])
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertNotIn("geheim", outcome.reason)
 
     def test_a_proxy_of_the_environment_is_used_unless_excepted(self):
         proxy = f"http://127.0.0.1:{self.receiver.port}"
@@ -256,6 +315,25 @@ class ReadingTest(ReceiverTestCase):
         self.assertTrue(targets[0].endswith("?owner=nova&limit=500"))
         self.assertTrue(targets[2].endswith(f"&marker={uuid.UUID(int=3)}"))
 
+    def test_entries_of_nobody_are_not_ours(self):
+        page = self.page(1).replace(b'"owner"', b'"nobody"')
+        self.assertEqual([], self.entries(page, self.page()))
+
+    def test_all_are_ours_where_nobody_is_told_of_owners(self):
+        page = self.page(1).replace(b'"owner"', b'"nobody"')
+        found = self.entries(page, self.page(), leave_out=["owner"])
+        self.assertEqual(1, len(found))
+
+    def test_what_others_write_does_not_matter(self):
+        page = self.page(1, owner="other", host_record={"addresses": "x"})
+        self.assertEqual([], self.entries(page, self.page()))
+
+    def test_upper_case_is_gone_on_from(self):
+        page = self.page(0xABC).replace(b"abc", b"ABC")
+        (found,) = self.entries(page, self.page())
+        self.assertEqual(str(uuid.UUID(int=0xABC)), found.instance_uuid)
+        self.assertIn("ABC", self.receiver.requests[-1].target)
+
     def test_entries_of_others_are_not_ours(self):
         self.assertEqual(
             [], self.entries(self.page(1, owner="other"), self.page())
@@ -289,6 +367,7 @@ class ReadingTest(ReceiverTestCase):
             (self.page(2, 1),),
             (self.page(1), self.page(1)),
             (self.page(1), 503),
+            (self.page(1), 404),
         ):
             self.assertRaises(base.DirectoryUnavailable, self.entries, *pages)
 

@@ -192,6 +192,11 @@ class NamesTest(base.TestCase):
             self.names({"instance_uuid": "ci.id"}).only_uuid(UUID),
         )
 
+    def test_a_field_of_the_services_own_is_none_of_ours(self):
+        names = self.names({"project_name": "tenant"})
+        said = names.theirs(document()) | {"project_name": "its own"}
+        self.assertEqual(document(), names.ours(said))
+
     def test_what_cannot_be_is_said_before_anything_is_sent(self):
         for rename, leave_out, word in (
             ({"no_such": "x"}, (), "no_such"),
@@ -203,6 +208,11 @@ class NamesTest(base.TestCase):
             ({"user_name": "x"}, ["user_name"], "user_name"),
             ({"host_record.flavor_name": "x"}, ["host_record"], "flavor_name"),
             ({"user_name": ""}, (), "rename"),
+            (
+                {"host_record.flavor_name": "flavor", "host_record": "hr"},
+                (),
+                "host_record",
+            ),
         ):
             error = self.assertRaises(
                 directories.WrongOption, self.names, rename, leave_out

@@ -154,6 +154,14 @@ class AuthTest(LoginTestCase):
         text = login.masked(f"geheim {encoded} schluessel dritter public")
         self.assertEqual("*** *** *** *** public", text)
 
+    def test_nor_in_the_way_that_json_has_it(self):
+        login = self.renewed(
+            auth="basic", user="u", password_file=self.file("p", 'a"b\\c')
+        )
+        self.assertEqual(
+            "said ***", login.masked("said " + json.dumps('a"b\\c')[1:-1])
+        )
+
 
 class SignatureTest(LoginTestCase):
     def test_the_whole_request_is_signed(self):
@@ -249,6 +257,33 @@ class OAuth2Test(LoginTestCase):
             (200, b"\xff", "oauth2_"),
             (200, b'{"access_token": "x", "expires_in": "soon"}', "expires"),
             (500, b"geheim", "500"),
+            (307, b'{"access_token": "x", "token_type": "b"}', "307"),
+            (200, b"5", "oauth2_"),
+            (200, b"null", "oauth2_"),
+            (200, b"[" * 100_000, "oauth2_"),
+            (200, b'{"access_token": null}', "oauth2_"),
+            (200, b'{"access_token": 5}', "access_token"),
+            (200, b'{"access_token": ["x"]}', "oauth2_"),
+            (200, b'{"access_token": "x", "expires_in": 1e999}', "oauth2_"),
+            (
+                200,
+                b'{"access_token": "x", "expires_in": 1' + b"0" * 400 + b"}",
+                "oauth2_",
+            ),
+            (200, b'{"access_token": "x", "scope": 5}', "oauth2_"),
+            (
+                400,
+                json.dumps(
+                    {
+                        "error": "invalid_client",
+                        "error_description": "you said geheim, "
+                        + base64.b64encode(b"nova:geheim").decode()
+                        + "\nforged line"
+                        + "x" * 3000,
+                    }
+                ).encode(),
+                "you said ***, *** forged line",
+            ),
         ):
             self.answers.append(rest_answers.Answer(status, {}, body))
             login = self.login(**self.options())
@@ -258,6 +293,8 @@ class OAuth2Test(LoginTestCase):
             self.assertIn(word, str(error))
             self.assertIn(TOKEN_URL, str(error))
             self.assertNotIn("geheim", str(error))
+            self.assertNotIn("\n", str(error))
+            self.assertLess(len(str(error)), 400)
 
     def test_times_that_make_no_sense_do_not_hurt(self):
         for lasts in (-5, 0, None):

@@ -26,8 +26,11 @@ class UrlsTest(base.TestCase):
         self.assertEqual(f"{URL}/{UUID}", found.unregister(UUID))
         self.assertEqual(URL, found.entries)
 
-    def test_a_slash_at_the_end_is_not_doubled(self):
-        self.assertEqual(f"{URL}/{UUID}", urls(url=URL + "/").unregister(UUID))
+    def test_a_slash_at_the_end_stays_and_is_not_doubled(self):
+        found = urls(url=URL + "/")
+        self.assertEqual(f"{URL}/", found.register(UUID))
+        self.assertEqual(f"{URL}/", found.entries)
+        self.assertEqual(f"{URL}/{UUID}", found.unregister(UUID))
 
     def test_put_goes_to_the_resource(self):
         found = urls(register_method="PUT")
@@ -62,6 +65,18 @@ class UrlsTest(base.TestCase):
             ({"url": "https://h/a\nb"}, "url"),
             ({"url": "https://h/#x"}, "fragment"),
             ({"url": "https://h/?x=1"}, "query"),
+            ({"url": "https://*.example.org/"}, "host"),
+            ({"url": "https://.example.org/"}, "host"),
+            ({"url": "https://a..b/"}, "host"),
+            ({"url": "https://h%zz/"}, "host"),
+            ({"url": f"https://{'a' * 64}/"}, "host"),
+            ({"url": "https://ex\\ample.org/"}, "url"),
+            ({"url": "https://h/a b"}, "url"),
+            ({"url": "https://[::g]/"}, "url"),
+            (
+                {"register_method": "PUT", "register_url": "{url}/x"},
+                "register_url",
+            ),
             ({"url": "http://cmdb.example.org/v1"}, "insecure"),
             ({"register_url": "http://cmdb.example.org/v1"}, "register_url"),
             ({"register_url": "{url}/{project_name}"}, "project_name"),
