@@ -6,14 +6,10 @@ The contract is ``doc/source/rest.rst``; ``examples/rest`` is such a service.
 A few connections are kept, each with one request under way.
 """
 
-import collections
 import dataclasses
 import http
-import itertools
-import json
 import logging
 import math
-import threading
 import time
 import traceback
 import urllib.parse
@@ -27,10 +23,12 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import (
     base,
     rest_answers,
+    rest_batch,
     rest_callers,
     rest_document,
     rest_login,
     rest_options,
+    rest_page,
     rest_session,
     rest_urls,
 )
@@ -40,12 +38,6 @@ LOG = logging.getLogger(__name__)
 #: Seconds after which no request of a batch is begun any more. With the
 #: longest that one may take, it is done within settling.GRACE.
 _BATCH_TIME = 30.0
-
-#: Bytes of a page of entries.
-_PAGE_LIMIT = 32 * 1024 * 1024
-
-#: What a service says that has no list of its entries.
-_NO_LIST = frozenset((404, 405, 410, 501))
 
 _NUMBERS = ("connection_timeout", "operation_timeout", "retry_after_max")
 
@@ -77,7 +69,7 @@ class RestDirectory(base.Directory):
     # -- the contract ------------------------------------------------------
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
-        batch = _Batch(changes, time.monotonic() + _BATCH_TIME)
+        batch = rest_batch.Batch(changes, time.monotonic() + _BATCH_TIME)
         try:
             self._leave_alone()
             self._renew_login()
@@ -103,22 +95,37 @@ class RestDirectory(base.Directory):
         marker = ""
         while documents := self._page(marker):
             for found in documents:
-                place = found.get("instance_uuid")
+                ours = self._names.ours(found)
+                place = ours.get("instance_uuid")
                 if not isinstance(place, str) or place <= marker:
                     raise base.DirectoryUnavailable(
                         f"{self._urls.entries}: a page does not go on after"
                         f" marker {marker!r}: {place!r:.60}"
                     )
                 marker = place
-                if self._is_ours(found):
-                    yield self._record(found)
+                # All are, where the service is told of no owners.
+                if (
+                    not self._names.tells_owner
+                    or ours.get("owner") == self._owner
+                ):
+                    yield self._record(ours)
+
+    def _record(self, ours: rest_document.Document) -> events.HostRecord:
+        try:
+            return rest_document.record(ours)
+        except rest_document.NotADocument as error:
+            raise base.DirectoryUnavailable(
+                f"{self._urls.entries}: {error}"
+            ) from error
 
     def close(self) -> None:
         self._callers.close()
 
     # -- writing -----------------------------------------------------------
 
-    def _work(self, caller: rest_session.Caller, batch: "_Batch") -> None:
+    def _work(
+        self, caller: rest_session.Caller, batch: rest_batch.Batch
+    ) -> None:
         """Do changes of a batch as long as there are any."""
         for index, change in batch:
             try:
@@ -208,45 +215,15 @@ class RestDirectory(base.Directory):
         request = self._prepared(
             "GET", url + urllib.parse.urlencode(query), {"Accept": _ACCEPT}
         )
-        answer = self._call_one(request, self._login, _PAGE_LIMIT)
-        where = f"GET {request.url}: "
-        if answer.status in _NO_LIST and not marker:
-            raise base.EntriesNotKept(f"{where}{answer.status}: there is none")
+        answer = self._call_one(request, self._login, rest_page.LIMIT)
         if answer.status == 401:
             self._login.forget_token()
-        if answer.status != 200:
-            raise base.DirectoryUnavailable(
-                where + answer.told(self._login.masked)
-            )
-        if not answer.whole:
-            raise base.DirectoryUnavailable(
-                f"{where}more than {_PAGE_LIMIT} bytes: see [rest] page_size"
-            )
-        try:
-            found = json.loads(answer.body)["instances"]
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise base.DirectoryUnavailable(
-                f"{where}no list of instances: {error!r:.200}"
-            ) from error
-        if not isinstance(found, list) or not all(
-            isinstance(one, dict) for one in found
-        ):
-            raise base.DirectoryUnavailable(f"{where}no list of instances")
-        return found
-
-    def _record(self, found: rest_document.Document) -> events.HostRecord:
-        try:
-            return rest_document.record(self._names.ours(found))
-        except (rest_document.NotADocument, KeyError) as error:
-            raise base.DirectoryUnavailable(
-                f"{self._urls.entries}: {error}"
-            ) from error
-
-    def _is_ours(self, found: rest_document.Document) -> bool:
-        """Tell whose it is; all are, where the service is told of nobody."""
-        if not self._names.tells_owner:
-            return True
-        return bool(self._names.ours(found).get("owner") == self._owner)
+        return rest_page.documents(
+            answer,
+            f"GET {request.url}",
+            is_first=not marker,
+            mask=self._login.masked,
+        )
 
     # -- requests ----------------------------------------------------------
 
@@ -311,59 +288,3 @@ class RestDirectory(base.Directory):
                 f"{self._options.url} asks to be left alone for another"
                 f" {peace:.0f} s"
             )
-
-
-class _Batch:
-    """Changes that several threads take from, and their outcomes.
-
-    :param begin_before: when no more is begun, :func:`time.monotonic`
-    :ivar waits: the seconds that the service asked to be left alone, for
-        each change that it said so of
-    """
-
-    def __init__(
-        self, changes: Sequence[base.Change], begin_before: float
-    ) -> None:
-        self._waiting = collections.deque(enumerate(changes))
-        self._outcomes: list[base.Outcome | None] = [None] * len(changes)
-        self._begin_before = begin_before
-        self._bad_omens = itertools.count(1)
-        self._over = threading.Event()
-        self._why = base.Unavailable("the service is slow: not begun yet")
-        self.waits: list[float] = []
-
-    def __iter__(self) -> Iterator[tuple[int, base.Change]]:
-        """Take what nobody has taken."""
-        while (
-            not self._over.is_set() and time.monotonic() < self._begin_before
-        ):
-            try:
-                yield self._waiting.popleft()
-            except IndexError:
-                return
-
-    def settle(
-        self, index: int, outcome: base.Outcome, bodes_ill: bool
-    ) -> None:
-        """Note what became of a change.
-
-        :param bodes_ill: others may fare likewise: no more is begun when
-            that is said a second time, of another
-        """
-        self._outcomes[index] = outcome
-        if not isinstance(outcome, base.Unavailable):
-            return
-        if outcome.retry_after:
-            self.waits.append(outcome.retry_after)
-        if bodes_ill and next(self._bad_omens) > 1:
-            self.end(outcome)
-
-    def end(self, why: base.Unavailable) -> None:
-        """Begin no more."""
-        self._why = why
-        self._over.set()
-
-    def outcomes(self) -> list[base.Outcome]:
-        """Give them all; those that have none wait. The end."""
-        self._over.set()
-        return [outcome or self._why for outcome in self._outcomes]

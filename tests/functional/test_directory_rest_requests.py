@@ -347,6 +347,11 @@ class ReadingTest(ReceiverTestCase):
         )
         self.assertEqual("demo", found.project_name)
 
+    def test_even_the_uuid_may_be_called_otherwise(self):
+        page = self.page(1, 2).replace(b"instance_uuid", b"id")
+        found = self.entries(page, self.page(), rename={"instance_uuid": "id"})
+        self.assertEqual(2, len(found))
+
     def test_a_service_without_a_list_says_that_it_cannot_be_compared(self):
         for status in (404, 405, 501):
             self.assertRaises(base.EntriesNotKept, self.entries, status)

@@ -74,6 +74,7 @@ PURE = (
     "directories/ldap_entry",
     "directories/rest_answers",
     "directories/rest_document",
+    "directories/rest_page",
     "directories/rest_urls",
     "events",
     "fields",
