@@ -27,6 +27,7 @@ from nova_dirsvc_plugin.directories import (
     rest_callers,
     rest_document,
     rest_login,
+    rest_names,
     rest_options,
     rest_page,
     rest_session,
@@ -53,7 +54,7 @@ class RestDirectory(base.Directory):
         self._options = options
         self._owner = owner
         self._urls = rest_urls.Urls(options, owner)
-        self._names = rest_document.Names(options.rename, options.leave_out)
+        self._names = rest_names.Names(options.rename, options.leave_out)
         self._login = rest_login.Login(options)
         self._callers = rest_callers.Callers(options)
         self._peace_until = float("-inf")

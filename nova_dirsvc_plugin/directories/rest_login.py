@@ -6,18 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
-import math
 import pathlib
 import re
 import time
-import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
 import requests
-from oauthlib import oauth2
 
-from nova_dirsvc_plugin.directories import base, rest_answers
+from nova_dirsvc_plugin.directories import base, rest_oauth2
 
 #: What a header's name and value may be made of (RFC 9110, 5.1 and 5.5).
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -40,14 +37,6 @@ _OURS = frozenset(
     )
 )
 
-#: Seconds before its end that a token of OAuth 2.0 is no longer used, and
-#: how long one lasts that does not say (RFC 6749, 5.1).
-_SPARE = 30.0
-_LASTS = 300.0
-
-#: Asks for a token: from a ready request, gives the answer.
-Ask = Callable[[requests.PreparedRequest], rest_answers.Answer]
-
 
 class Login(requests.auth.AuthBase):
     """Signs requests; called by requests for each.
@@ -67,10 +56,9 @@ class Login(requests.auth.AuthBase):
         self._headers: dict[str, str] = {}
         self._key = b""
         self._secrets: set[str] = set()
-        self._token = ""
-        self._token_ends = 0.0
+        self._tokens = rest_oauth2.Tokens(options, clock)
 
-    def renew(self, ask: Ask) -> None:
+    def renew(self, ask: rest_oauth2.Ask) -> None:
         """Read the files again, and get a token if there is no good one.
 
         :raises base.DirectoryUnavailable: that did not work; it says why
@@ -81,7 +69,7 @@ class Login(requests.auth.AuthBase):
             # A file that changed is no reason to end a daemon that runs.
             raise base.DirectoryUnavailable(str(error)) from error
 
-    def _renew(self, ask: Ask) -> None:
+    def _renew(self, ask: rest_oauth2.Ask) -> None:
         options = self._options
         # Known before anything is asked, as an answer may have them.
         secrets = self._secrets = set()
@@ -102,9 +90,11 @@ class Login(requests.auth.AuthBase):
                 headers["Authorization"] = f"Bearer {secret}"
             case "oauth2":
                 secret = _read(options, "oauth2_client_secret_file")
-                secrets |= {secret, _encoded(options.oauth2_client_id, secret)}
-                self._get_token(secret, ask)
-                secret = self._token
+                secrets |= {
+                    secret,
+                    rest_oauth2.encoded(options.oauth2_client_id, secret),
+                }
+                secret = self._tokens.get(secret, ask, self.masked)
                 headers["Authorization"] = f"Bearer {secret}"
         secrets.add(secret)
         secrets |= set(headers.get("Authorization", "").split()[1:])
@@ -117,7 +107,7 @@ class Login(requests.auth.AuthBase):
 
     def forget_token(self) -> None:
         """Get a new one next time: this one was refused."""
-        self._token_ends = 0.0
+        self._tokens.forget()
 
     def masked(self, text: str) -> str:
         """Give a text without our secrets: services do echo requests.
@@ -150,38 +140,6 @@ class Login(requests.auth.AuthBase):
 
     def _digest(self, text: bytes) -> str:
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()
-
-    def _get_token(self, secret: str, ask: Ask) -> None:
-        """Get one by client credentials (RFC 6749, 4.4)."""
-        now = self._clock()
-        if now < self._token_ends:
-            return
-        options = self._options
-        client = oauth2.BackendApplicationClient(options.oauth2_client_id)
-        request = requests.PreparedRequest()
-        request.prepare(
-            method="POST",
-            url=options.oauth2_token_url,
-            headers={
-                "Accept": "application/json",
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Authorization": "Basic "
-                + _encoded(options.oauth2_client_id, secret),
-            },
-            data=client.prepare_request_body(
-                scope=options.oauth2_scope or None
-            ),
-        )
-        answer = ask(request)
-        try:
-            self._token, lasts = _token(client, answer)
-        except ValueError as error:
-            why = rest_answers.on_one_line(self.masked(str(error)))
-            raise base.DirectoryUnavailable(
-                f"no token: POST {options.oauth2_token_url}: {answer.status}:"
-                f" {why}: see the [rest] oauth2_ options"
-            ) from None
-        self._token_ends = now + max(lasts - _SPARE, lasts / 2)
 
     def _check(self) -> None:
         options = self._options
@@ -216,34 +174,6 @@ class Login(requests.auth.AuthBase):
 def _basic(user: str, password: str) -> str:
     """Make the header of basic authentication, in UTF-8 (RFC 7617, 2.1)."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def _encoded(client_id: str, secret: str) -> str:
-    """Write a client's credentials (RFC 6749, 2.3.1)."""
-    quote = urllib.parse.quote_plus
-    return _basic(quote(client_id), quote(secret)).partition(" ")[2]
-
-
-def _token(client: Any, answer: rest_answers.Answer) -> tuple[str, float]:
-    """Read a token, and how many seconds it lasts.
-
-    :param client: of oauthlib
-    :raises ValueError: there is none; the message says why
-    """
-    try:
-        told = client.parse_request_body_response(answer.body.decode())
-        token, lasts = told["access_token"], told.get("expires_in") or _LASTS
-        lasts = float(lasts)
-    except Exception as error:
-        # oauthlib raises whatever a server makes it stumble over.
-        raise ValueError(str(error) or type(error).__name__) from error
-    if answer.status != 200:
-        raise ValueError("a token with a status that is none of success")
-    if not isinstance(token, str) or not token:
-        raise ValueError("access_token is no text")
-    if not math.isfinite(lasts):
-        raise ValueError("expires_in is no number of seconds")
-    return token, lasts
 
 
 def _read(options: Any, name: str) -> str:

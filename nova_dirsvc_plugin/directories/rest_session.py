@@ -21,6 +21,7 @@ import urllib3
 from nova_dirsvc_plugin.directories import (
     rest_answers,
     rest_connection,
+    rest_redirects,
     rest_urls,
 )
 
@@ -29,7 +30,6 @@ ANSWER_LIMIT = 64 * 1024
 
 #: Redirects within the service that are followed, with method and body.
 _REDIRECTS = 3
-_SAME_AGAIN = frozenset((307, 308))
 
 #: Headers of an answer that mean something to us, and how much of them.
 _HEADERS = ("Content-Type", "Date", "Location", "Retry-After")
@@ -37,9 +37,6 @@ _HEADER_LIMIT = 2000
 
 #: What becomes of a connection, or of what is said on it.
 _TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError)
-
-#: In an address these are read in more than one way.
-_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
 
 #: The user and password of a proxy, say.
 _USERINFO = re.compile(r"//[^/@\s]*@")
@@ -90,7 +87,11 @@ class Caller:
         try:
             for _ in range(_REDIRECTS + 1):
                 answer = self._sent(request, limit)
-                moved = _moved(request, answer, auth) if auth else None
+                moved = (
+                    rest_redirects.moved(request, answer, auth)
+                    if auth
+                    else None
+                )
                 if moved is None:
                     break
                 request = moved
@@ -189,7 +190,7 @@ class Caller:
                 self._session.mount(
                     scheme, rest_connection.HoldingAdapter(self._hold)
                 )
-        origin = str(_origin(url))
+        origin = str(rest_redirects.origin(url))
         if origin not in self._environments:
             self._environments[origin] = self._environment(self._session, url)
         return self._session.get_adapter(url), self._environments[origin]
@@ -261,38 +262,6 @@ def _read(response: requests.Response, limit: int) -> bytes:
             break
         body += piece
     return body
-
-
-def _moved(
-    request: requests.PreparedRequest,
-    answer: rest_answers.Answer,
-    auth: requests.auth.AuthBase,
-) -> requests.PreparedRequest | None:
-    """Make the request that a redirect within the service asks for."""
-    where = answer.headers.get("Location", "")
-    if answer.status not in _SAME_AGAIN or not where:
-        return None
-    if _AMBIGUOUS.search(where):
-        return None
-    moved = request.copy()
-    try:
-        moved.prepare_url(urllib.parse.urljoin(request.url or "", where), None)
-        if _origin(moved.url or "") != _origin(request.url or ""):
-            return None
-    except (ValueError, *_TROUBLE):
-        return None
-    moved.prepare_auth(auth)
-    return moved
-
-
-def _origin(url: str) -> tuple[Any, ...]:
-    """Give scheme, user, host and port, as urllib3 connects by them.
-
-    :raises urllib3.exceptions.LocationParseError: it is no address
-    """
-    parts = urllib3.util.parse_url(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme or "")
-    return (parts.scheme, parts.auth, parts.host, port)
 
 
 def _was_slow(error: Exception) -> bool:

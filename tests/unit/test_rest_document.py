@@ -6,7 +6,7 @@ import uuid
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base as directories
-from nova_dirsvc_plugin.directories import rest_document
+from nova_dirsvc_plugin.directories import rest_document, rest_names
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -145,7 +145,7 @@ class MetadataTest(base.TestCase):
 
 class NamesTest(base.TestCase):
     def names(self, rename=None, leave_out=()):
-        return rest_document.Names(rename or {}, leave_out)
+        return rest_names.Names(rename or {}, leave_out)
 
     def test_fields_are_called_what_the_service_calls_them(self):
         names = self.names(
