@@ -161,6 +161,32 @@ class UnsoundTest(ConformanceTestCase):
         self.assertIn("all entries are read", self.failed(OnePage))
 
 
+class PeaceTest(ConformanceTestCase):
+    def test_one_that_asks_to_be_left_alone_is_waited_for(self):
+        slept = []
+
+        class Limited(memory.MemoryDirectory):
+            asked = 0
+
+            def _apply(self, change):
+                Limited.asked += 1
+                if Limited.asked % 30 == 0:
+                    return directories.Unavailable("429", 3.0)
+                return super()._apply(change)
+
+        def make(owner):
+            made = Limited(None, owner)
+            made.content = content
+            return made
+
+        content = {}
+        trial = conformance.Trial(make, "nova", 1795348800.0, slept.append)
+        findings = list(conformance.run(trial))
+        self.assertEqual({True}, {finding.holds for finding in findings})
+        self.assertEqual({}, content)
+        self.assertIn(3.0, slept)
+
+
 class LeastPrivilegeTest(ConformanceTestCase):
     def test_where_nobody_may_write_for_others_that_is_not_tried(self):
         class Ours(memory.MemoryDirectory):
