@@ -119,7 +119,7 @@ class RestService(fixtures.Fixture):
         self._signal(signal.SIGCONT)
 
     def reload(self) -> None:
-        """Let it read the tokens and the certificate again."""
+        """Let it read the tokens again."""
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
 
