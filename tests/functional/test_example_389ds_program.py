@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -127,6 +130,22 @@ class ProgramTestCase(testtools.TestCase):
             directory.bind_dn, "correct horse battery"
         )
         connection.unbind_s()
+
+    def test_a_group_may_read_the_password_that_it_is_named_for(self) -> None:
+        directory, where = self.deployed()
+        deploy = ["deploy", *where, *self.options(directory)]
+        groups = [grp.getgrgid(gid).gr_name for gid in some_groups()]
+        self.run_program(
+            *deploy, "--group", groups[0], "--reader-group", groups[1]
+        )
+        self.assertEqual(
+            [(groups[0], 0o640), (groups[1], 0o640)],
+            passwords_are_open_to(directory),
+        )
+        self.run_program(*deploy)
+        self.assertEqual([0o600, 0o600], [
+            mode for _, mode in passwords_are_open_to(directory)
+        ])  # fmt: skip
 
     def test_other_ports_are_taken_over(self) -> None:
         directory, where = self.deployed()
@@ -268,3 +287,23 @@ class ProgramTestCase(testtools.TestCase):
             "deploy", *where, *self.options(directory),
             "--suffix", "dc=other",
         )  # fmt: skip
+
+
+def some_groups() -> tuple[int, int]:
+    """Return two groups that this user may give a file to."""
+    own = sorted({os.getegid(), *os.getgroups()})
+    if os.geteuid() == 0:
+        own += [grp.getgrnam("nogroup").gr_gid]
+    return own[0], own[-1]
+
+
+def passwords_are_open_to(directory: Directory389) -> list[tuple[str, int]]:
+    """Return the group and mode of the service's and reader's password."""
+    files = [
+        directory.password_file.stat(),
+        (directory.folder / "reader.password").stat(),
+    ]
+    return [
+        (grp.getgrgid(file.st_gid).gr_name, stat.S_IMODE(file.st_mode))
+        for file in files
+    ]

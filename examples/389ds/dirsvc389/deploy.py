@@ -43,7 +43,7 @@ def deploy(
     service = files.password(
         state.SERVICE_PASSWORD, service_password_file, settings.group
     )
-    reader = files.password(state.READER_PASSWORD, None)
+    reader = files.password(state.READER_PASSWORD, None, settings.reader_group)
     if first:
         progress(f"creating the instance {settings.instance}")
         instance.create(settings, manager)

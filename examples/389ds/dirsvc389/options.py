@@ -127,6 +127,12 @@ def _add_deploy_options(parser: argparse.ArgumentParser) -> None:
         help="group that may read service.password: the daemon's",
     )
     add(
+        "--reader-group",
+        type=_group,
+        metavar="NAME",
+        help="group that may read reader.password (default: nobody else)",
+    )
+    add(
         "--manager-password-file",
         type=Path,
         metavar="FILE",
@@ -156,6 +162,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
         secure_port=given.get("secure_port", 0),
         user=given.get("user") or _default_user(),
         group=given.get("group"),
+        reader_group=given.get("reader_group"),
     )
 
 

@@ -24,6 +24,7 @@ class Settings:
     :ivar state_dir: holds directory.conf, ca.crt and the passwords
     :ivar user: account that the server runs as
     :ivar group: group that may read service.password, or None
+    :ivar reader_group: group that may read reader.password, or None
     """
 
     instance: str
@@ -37,6 +38,7 @@ class Settings:
     secure_port: int
     user: str
     group: str | None
+    reader_group: str | None
 
     @property
     def hosts_tree_dn(self) -> str:
