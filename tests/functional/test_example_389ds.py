@@ -18,7 +18,8 @@ import ldap.schema
 import testtools
 from testtools.testcase import gather_details
 
-from tests.functional.directory389 import Directory389, wait_for
+from tests import waiting
+from tests.functional.directory389 import Directory389
 from tests.functional.golden389 import SUFFIX
 
 HOSTS = f"ou=hosts,{SUFFIX}"
@@ -583,20 +584,23 @@ class SchemaAndIndexTestCase(Directory389TestCase):
         self.assertRegex(result, r"notes=[AU]")
 
     def logged_result(self, question: str) -> str:
-        """Return what the access log says about a search of ours."""
+        """Return what the access log says about a search of ours.
+
+        With the buffering off come lines of what was asked before, and
+        others ask meanwhile: ours is told by the attribute that it wants,
+        and its result by its connection and operation.
+        """
         self.manager.modify_s(
             "cn=config",
             [(ldap.MOD_REPLACE, "nsslapd-accesslog-logbuffering", [b"off"])],
         )
-        log = self.directory.access_log
-        before = log.stat().st_size
-        self.service.search_s(HOSTS, ldap.SCOPE_SUBTREE, question)
-        found: list[str] = []
+        mark = f"x-{uuid.uuid4()}"
+        self.service.search_s(HOSTS, ldap.SCOPE_SUBTREE, question, [mark])
 
-        def is_logged() -> bool:
-            text = log.read_bytes()[before:].decode()
-            found[:] = re.findall(r"RESULT .* tag=101 .*", text)
-            return bool(found)
+        def result() -> str | None:
+            text = self.directory.access_log.read_text()
+            asked = re.search(rf'(conn=\d+ op=\d+) SRCH .*"{mark}"', text)
+            told = asked and re.search(rf"{asked[1]} (RESULT .*)\n", text)
+            return told[1] if told else None
 
-        wait_for(is_logged, 10, f"{question} is in the log")
-        return found[0]
+        return waiting.until(result, f"the result of {question} in the log")
