@@ -147,6 +147,18 @@ class ProgramTestCase(testtools.TestCase):
             mode for _, mode in passwords_are_open_to(directory)
         ])  # fmt: skip
 
+    def test_the_daemon_reads_the_options_of_the_operator_last(self) -> None:
+        directory, where = self.deployed()
+        deploy = ["deploy", *where, *self.options(directory)]
+        ours = f"nova-dirsvc-sync --config-file {directory.conf_file}"
+        self.assertEqual(ours, run_program(*deploy).stdout.splitlines()[-1])
+        own = directory.folder / "nova-dirsvc.conf"
+        own.write_text("[nova_dirsvc]\ndirectories = ldap,log\n")
+        self.assertEqual(
+            f"{ours} --config-file {own}",
+            run_program(*deploy).stdout.splitlines()[-1],
+        )
+
     def test_other_ports_are_taken_over(self) -> None:
         directory, where = self.deployed()
         port = golden389.free_port()

@@ -80,7 +80,9 @@ def summary(settings: Settings) -> str:
         "-b", settings.hosts_tree_dn, "(objectClass=novaInstance)",
     ]  # fmt: skip
     ca = files.path(state.CA_CERTIFICATE)
-    conf = files.path(state.DIRECTORY_CONF)
+    sync = ["nova-dirsvc-sync"]
+    for conf in files.confs():
+        sync += ["--config-file", str(conf)]
     return (
         f"directory        {settings.url} (StartTLS), "
         f"ldaps port {settings.secure_port}\n"
@@ -93,7 +95,7 @@ def summary(settings: Settings) -> str:
         "\n"
         f"LDAPTLS_CACERT={shlex.quote(str(ca))} {shlex.join(search)}\n"
         "\n"
-        f"nova-dirsvc-sync --config-file {shlex.quote(str(conf))}"
+        f"{shlex.join(sync)}"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from dirsvc389.settings import Refused, Settings
 
 DIRECTORY_CONF = "directory.conf"
+OPERATORS_CONF = "nova-dirsvc.conf"  # never ours to write or remove
 CA_CERTIFICATE = "ca.crt"
 MANAGER_PASSWORD = "manager.password"  # noqa: S105
 SERVICE_PASSWORD = "service.password"  # noqa: S105
@@ -71,6 +72,14 @@ class State:
             "use_tls = true\n"
             f"tls_cacertfile = {self.path(CA_CERTIFICATE)}\n",
         )
+
+    def confs(self) -> list[Path]:
+        """Return what the daemon is to read: the operator's options last.
+
+        Of an option that is in several files the last one counts.
+        """
+        ours, theirs = self.path(DIRECTORY_CONF), self.path(OPERATORS_CONF)
+        return [ours, theirs] if theirs.exists() else [ours]
 
     def write_ca(self, certificate: str) -> None:
         self._write_public(CA_CERTIFICATE, certificate)
