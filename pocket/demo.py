@@ -50,7 +50,7 @@ def run(home, processes, say):
     )
     if not show(search):
         say("(no entry)")
-    show(f"grep {uuid} {home.log}/directory.log")
+    show(f"grep {uuid} {home.log}/nova_dirsvc_plugin.log")
 
 
 def _search(home, processes, command):

@@ -4,8 +4,10 @@
 
 ::
 
-    2026-11-22T10:27:55.812Z Registering instance with directory service at
-    /var/log/nova-dirsvc/directory.log: {"image_uuid": "…", …}
+    Registering instance with directory service at
+    2015-03-22 06:53:00.510936: {"image_uuid": "…", …}
+    Unregistering instance from directory service at
+    2015-03-22 06:53:45.064330: {"instance_uuid": "…"}
 
 Each is one line; the dict is JSON, so no name can break the line.
 """
@@ -16,7 +18,8 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -27,8 +30,13 @@ from nova_dirsvc_plugin.directories import base
 _REGISTERING = "Registering instance with directory service at"
 _UNREGISTERING = "Unregistering instance from directory service at"
 _LINE = re.compile(
-    r"\S+ (?P<verb>Registering instance with|Unregistering instance from)"
-    r" directory service at .*?: (?P<dict>\{.*\})\n"
+    rf"(?P<words>{_REGISTERING}|{_UNREGISTERING})"
+    r" [\d-]{10} [\d:]{8}\.\d{6}: (?P<dict>\{.*\})\n"
+)
+#: Earlier releases wrote the time first, and an address after *at*.
+_OLD_LINE = re.compile(
+    rf"\S+ (?P<words>{_REGISTERING}|{_UNREGISTERING})"
+    r" .*?: (?P<dict>\{\"image_uuid\": .*\})\n"
 )
 
 
@@ -39,6 +47,8 @@ class LogDirectory(base.Directory):
 
     The file may be rotated away at any time. After a crash the last lines
     may come twice.
+
+    :param clock: epoch seconds
     """
 
     RECORDS_EVENTS = True
@@ -46,40 +56,43 @@ class LogDirectory(base.Directory):
     OPTS = (
         cfg.StrOpt(
             "path",
-            default="/var/log/nova-dirsvc/directory.log",
+            default="/var/log/nova-dirsvc/nova_dirsvc_plugin.log",
             help="The file to append to. Its folder must be there.",
         ),
         cfg.StrOpt(
-            "address",
+            "time_zone",
+            default="utc",
+            choices=[
+                ("utc", "Coordinated Universal Time"),
+                ("local", "the time zone of the host, or of TZ"),
+            ],
             help="""
-The address of the directory service that the lines name. By default it is
-the path of the file itself.
+The time zone of the times in the lines, which do not name it. In ``local``
+an hour comes twice where summer time ends.
 """,
         ),
     )
 
-    def __init__(self, options: Any, owner: str) -> None:
+    def __init__(
+        self,
+        options: Any,
+        owner: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = pathlib.Path(options.path)
-        self._address = options.address or options.path
-        if re.search(r"[\r\n]", self._address):
-            raise base.WrongOption("[log] address is more than one line")
+        self._zone = datetime.UTC if options.time_zone == "utc" else None
+        self._clock = clock
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
-        now = datetime.datetime.now(datetime.UTC)
-        lines = "".join(self._line(now, change) for change in changes)
+        now = datetime.datetime.fromtimestamp(self._clock(), self._zone)
+        stamp = now.strftime("%Y-%m-%d %H:%M:%S.%f")
+        lines = "".join(_line(stamp, change) for change in changes)
         outcome: base.Outcome = base.Done()
         try:
             self._append(lines.encode("ascii"))
         except OSError as error:
             outcome = base.Unavailable(f"{self._path}: {error.strerror}")
         return [outcome] * len(changes)
-
-    def _line(self, now: datetime.datetime, change: base.Change) -> str:
-        stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        text = json.dumps(change.record.essentials())
-        address = self._address.encode("ascii", "backslashreplace").decode()
-        words = _UNREGISTERING if change.verb.removes else _REGISTERING
-        return f"{stamp} {words} {address}: {text}\n"
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""
@@ -98,32 +111,54 @@ the path of the file itself.
     def entries(self) -> Iterator[events.HostRecord]:
         """Give the instances whose last line registers them."""
         found: dict[str, events.HostRecord] = {}
-        for match in self._lines():
-            record = _record(json.loads(match["dict"]))
+        for registers, record in filter(None, map(_read, self._lines())):
             found.pop(record.instance_uuid, None)
-            if match["verb"].startswith("Registering"):
+            if registers:
                 found[record.instance_uuid] = record
         yield from found.values()
 
-    def _lines(self) -> Iterator[re.Match[str]]:
+    def _lines(self) -> Iterator[str]:
         if not self._path.exists():
             return
         try:
             with self._path.open(encoding="ascii", errors="replace") as file:
-                yield from filter(None, map(_LINE.fullmatch, file))
+                yield from file
         except OSError as error:
             raise base.DirectoryUnavailable(
                 f"{self._path}: {error.strerror}"
             ) from error
 
 
+def _line(stamp: str, change: base.Change) -> str:
+    if change.verb.removes:
+        words = _UNREGISTERING
+        said = {"instance_uuid": change.record.instance_uuid}
+    else:
+        words, said = _REGISTERING, change.record.essentials()
+    return f"{words} {stamp}: {json.dumps(said)}\n"
+
+
+def _read(line: str) -> tuple[bool, events.HostRecord] | None:
+    """Read a line of this release or of one before.
+
+    :returns: whether it registers, and what it says of the instance; None
+        when a crash cut it, or it is none of ours
+    """
+    match = _LINE.fullmatch(line) or _OLD_LINE.fullmatch(line)
+    if match is None:
+        return None
+    try:
+        said = json.loads(match["dict"])
+        mac = said.pop("mac_address", "")
+        record = events.HostRecord(
+            **said, addresses=(events.Address(ip="", mac=mac),) if mac else ()
+        )
+    except (ValueError, TypeError):
+        return None
+    return match["words"] == _REGISTERING, record
+
+
 def _last_byte(file: io.FileIO) -> bytes:
     """Give the file's last byte: no newline, where a crash cut a line."""
     file.seek(-1, os.SEEK_END)
     return file.read(1)
-
-
-def _record(essentials: dict[str, str]) -> events.HostRecord:
-    mac = essentials.pop("mac_address")
-    addresses = (events.Address(ip="", mac=mac),) if mac else ()
-    return events.HostRecord(**essentials, addresses=addresses)

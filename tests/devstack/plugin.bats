@@ -198,13 +198,13 @@ nova_says() {
 
 use_log() {
     export NOVA_DIRSVC_DIRECTORIES=$1
-    LOG=$FOLDER/stack/data/nova-dirsvc/directory.log
+    LOG=$FOLDER/stack/data/nova-dirsvc/nova_dirsvc_plugin.log
 }
 
 # let_the_daemon_log FILE: what it writes into it
 let_the_daemon_log() {
-    echo "2026-11-22T10:27:55.812Z Registering instance with directory\
- service at $1: {}" >>"$1"
+    echo "Registering instance with directory service at\
+ 2015-03-22 06:53:00.510936: {}" >>"$1"
 }
 
 # -- phases, enabled ---------------------------------------------------------
@@ -577,7 +577,7 @@ EOF
 
 @test "clean removes the log, and its folder unless it was there" {
     use_log log
-    export NOVA_DIRSVC_LOG_PATH=$FOLDER/log/directory.log
+    export NOVA_DIRSVC_LOG_PATH=$FOLDER/log/nova_dirsvc_plugin.log
     plays "${STACK[@]}"
     let_the_daemon_log "$NOVA_DIRSVC_LOG_PATH"
     plays unstack clean clean
@@ -588,6 +588,15 @@ EOF
     [[ -e $NOVA_DIRSVC_LOG_PATH && $(stat -c %a "$FOLDER/log") == 700 ]]
     plays unstack clean
     [[ $(ls "$FOLDER/log") == theirs ]]
+}
+
+@test "a log that an earlier release has written is ours" {
+    use_log log
+    mkdir -p "$(dirname "$LOG")"
+    echo "2026-11-22T10:27:55.812Z Registering instance with directory\
+ service at $LOG: {}" >"$LOG"
+    plays "${STACK[@]}"
+    [[ ! -s $LOG ]]
 }
 
 @test "clean removes a log that an earlier local.conf asked for" {
@@ -617,10 +626,10 @@ EOF
 
 @test "a log whose path is not absolute dies with it" {
     use_log log
-    export NOVA_DIRSVC_LOG_PATH=directory.log
+    export NOVA_DIRSVC_LOG_PATH=nova_dirsvc_plugin.log
     play stack:pre-install
     ((status))
-    [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LOG_PATH"*"directory.log"* ]]
+    [[ $stderr == *"[ERROR]"*"NOVA_DIRSVC_LOG_PATH"*"nova_dirsvc_plugin.log"* ]]
 }
 
 # -- the directory rest ------------------------------------------------------

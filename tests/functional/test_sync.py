@@ -25,7 +25,7 @@ class SyncTestCase(testtools.TestCase):
         super().setUp()
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.outbox = outbox.Outbox(self.folder / "outbox.db")
-        self.log_file = self.folder / "directory.log"
+        self.log_file = self.folder / "nova_dirsvc_plugin.log"
         self.output = self.folder / "output"
         self.options = {
             "outbox": str(self.outbox.path),

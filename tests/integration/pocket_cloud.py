@@ -86,10 +86,10 @@ class PocketCloud:
 
     def logged(self, instance_uuid: str) -> list[tuple[str, dict[str, str]]]:
         """Read the log directory: (first word, dict) of each line."""
-        lines = (self._home.log / "directory.log").read_text().splitlines()
+        text = (self._home.log / "nova_dirsvc_plugin.log").read_text()
         return [
-            (line.split()[1], json.loads(line[line.index("{") :]))
-            for line in lines
+            (line.split()[0], json.loads(line[line.index("{") :]))
+            for line in text.splitlines()
             if instance_uuid in line
         ]
 

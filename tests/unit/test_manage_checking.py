@@ -10,7 +10,8 @@ class CheckDirectoryTest(ManageTestCase):
     def setUp(self):
         super().setUp()
         self.file = self.folder / "options.conf"
-        self.file.write_text(f"[log]\npath = {self.folder}/directory.log\n")
+        self.log_file = self.folder / "nova_dirsvc_plugin.log"
+        self.file.write_text(f"[log]\npath = {self.log_file}\n")
 
     def check(self, *arguments):
         return self.manage(
@@ -43,13 +44,13 @@ class CheckDirectoryTest(ManageTestCase):
 
     def test_the_options_are_those_of_the_daemon(self):
         self.assertEqual(0, self.check("log")[0])
-        text = (self.folder / "directory.log").read_text()
+        text = self.log_file.read_text()
         self.assertIn("Registering instance with directory service", text)
 
     def test_one_out_of_reach_is_not_possible(self):
-        self.file.write_text("[log]\npath = /nowhere/directory.log\n")
+        self.file.write_text("[log]\npath = /nowhere/nova_dirsvc_plugin.log\n")
         line = self.refused(1, "log")
-        self.assertIn("/nowhere/directory.log", line)
+        self.assertIn("/nowhere/nova_dirsvc_plugin.log", line)
 
     def test_wrong_words_are_named(self):
         for arguments, word in (
