@@ -17,7 +17,7 @@ from oslo_config import cfg
 
 from benchmarks import figures
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin.sources import notifier
+from nova_dirsvc_plugin.sources import notification_driver
 from tests import recordings
 
 
@@ -43,13 +43,13 @@ def run(arguments: Namespace) -> None:
     print(f"{count} calls each, in turn; memory {figures.peak_memory()}")
 
 
-def _driver(folder: pathlib.Path) -> notifier.OutboxDriver:
+def _driver(folder: pathlib.Path) -> notification_driver.OutboxDriver:
     logging.getLogger("nova_dirsvc_plugin").setLevel(logging.WARNING)
     conf = cfg.ConfigOpts()
     conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
     conf([], default_config_files=[])
     conf.set_override("outbox", str(folder / "outbox.db"), options.GROUP)
-    return notifier.OutboxDriver(conf, [], None)
+    return notification_driver.OutboxDriver(conf, [], None)
 
 
 def _synced_write(path: pathlib.Path) -> Callable[[], None]:

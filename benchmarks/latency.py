@@ -19,7 +19,7 @@ import ldap
 import openstack
 
 from benchmarks import figures
-from nova_dirsvc_plugin.directories import ldap_entry
+from nova_dirsvc_plugin.directories.ldap import entry
 from pocket import directory
 from pocket.home import CHECKOUT, PORT_BASE, Home
 
@@ -76,7 +76,7 @@ class _Reader:
 
     def wait_for(self, instance_uuid: str) -> float:
         """Give the moment at which the entry was found."""
-        dn = ldap_entry.dn(instance_uuid, self._tree)
+        dn = entry.dn(instance_uuid, self._tree)
         deadline = time.time() + LIMIT
         while time.time() < deadline:
             try:

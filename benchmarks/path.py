@@ -20,8 +20,10 @@ from typing import Any
 from oslo_config import cfg
 
 from benchmarks import figures, ldclt
-from nova_dirsvc_plugin import dispatcher, events, outbox, settling
-from nova_dirsvc_plugin.directories import base, ldap_entry, loading
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.delivery import dispatcher, retry
+from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.directories.ldap import entry
 from tests.functional import directory389
 
 ROUNDS = 5
@@ -147,7 +149,7 @@ class Ours:
                 )
             )
         worker = dispatcher.Dispatcher(
-            "measured", self._directory, box, settling.Settings()
+            "measured", self._directory, box, retry.Settings()
         )
         started = time.perf_counter()
         while worker.step():
@@ -171,8 +173,8 @@ class _Raw:
         entries = []
         for number in range(count):
             item = record(number)
-            attributes = ldap_entry.attributes(item, "nova", 0.0)
-            dn = ldap_entry.dn(item.instance_uuid, self._tree)
+            attributes = entry.attributes(item, "nova", 0.0)
+            dn = entry.dn(item.instance_uuid, self._tree)
             entries.append((dn, list(attributes.items())))
         return {
             "register": self._all(

@@ -25,7 +25,8 @@ import requests
 
 from benchmarks import figures, path, wrk
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, rest_document
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.rest import document as rest_document
 from tests.functional import rest_service
 
 ROUNDS = 5

@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import path
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, rest_document
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.rest import document
 from tests.functional import rest_service
 
 HOW_TO_HAVE_IT = "apt-get install wrk"
@@ -108,12 +109,12 @@ class Wrk:
         """Write the script: the document in pieces, between them a uuid."""
         record = path.record(0)
         change = base.Change(events.Verb.REGISTER, record, time.time())
-        body = rest_document.encoded(rest_document.document(change, "nova"))
+        body = document.encoded(document.document(change, "nova"))
         told = {
             "prefix": prefix,
             "pieces": body.decode().split(record.instance_uuid),
             "headers": {
-                **rest_document.metadata(change, "nova", body),
+                **document.metadata(change, "nova", body),
                 **self._server.session().headers,
                 "Content-Type": "application/json",
             },

@@ -7,7 +7,7 @@ from typing import Any
 
 from nova_dirsvc_plugin import conf
 from nova_dirsvc_plugin.directories import loading
-from nova_dirsvc_plugin.reconcile import inventory
+from nova_dirsvc_plugin.nova_api import client
 
 LOG = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def list_opts() -> list[tuple[str, list[Any]]]:
     ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
     groups = [
         (conf.GROUP, ours),
-        (inventory.GROUP, inventory.options()),
+        (client.GROUP, client.options()),
     ]
     for name in loading.names():
         try:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox: stored before it is sent (see ``store``)."""
 
-from nova_dirsvc_plugin.outbox.store import Outbox
+from nova_dirsvc_plugin.outbox.outbox import Outbox
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
     Entry,

@@ -7,8 +7,7 @@ import pathlib
 import sqlite3
 import threading
 
-from nova_dirsvc_plugin import forking
-from nova_dirsvc_plugin.outbox import schema
+from nova_dirsvc_plugin.outbox import forking, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
 

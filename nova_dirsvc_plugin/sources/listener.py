@@ -21,8 +21,9 @@ import oslo_messaging
 from oslo_messaging.notify import listener as notify_listener
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import events, outbox, payloads
-from nova_dirsvc_plugin.sources import reading
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.notifications import parse
+from nova_dirsvc_plugin.notifications import reader as reading
 
 LOG = logging.getLogger(__name__)
 
@@ -255,7 +256,7 @@ def _parked(
     if isinstance(message, Mapping):
         for key in ("message_id", "event_type", "timestamp"):
             kept[key] = _ascii(message.get(key))
-        kept["payload"] = payloads.essential(message.get("payload"))
+        kept["payload"] = parse.essential(message.get("payload"))
     return outbox.Parked(
         kept, instance_uuid, _ascii(f"{type(error).__name__}: {error}")
     )

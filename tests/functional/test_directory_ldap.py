@@ -8,7 +8,8 @@ import testtools
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, ldap_entry, loading
+from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from tests.functional import directory389, directory_contract, golden389
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER

@@ -12,9 +12,9 @@ import sys
 import threading
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.directories import ldap_entry
-from nova_dirsvc_plugin.outbox import desk, views
-from nova_dirsvc_plugin.sources import reading
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from nova_dirsvc_plugin.notifications import reader
+from nova_dirsvc_plugin.outbox import admin, views
 from tests import recordings, waiting
 from tests.functional import directory389
 from tests.functional.test_sync import UUID, SyncTestCase
@@ -59,7 +59,7 @@ class ManageTestCase(SyncTestCase):
         """Wait until that is under way, and see that the program says so."""
 
         def under_way():
-            with desk.Desk(self.outbox.path).look() as database:
+            with admin.Desk(self.outbox.path).look() as database:
                 names = views.directories(database)
                 return [
                     (item.number, item.directory, item.progress.value)
@@ -128,7 +128,7 @@ class ManageTest(ManageTestCase):
         ctxt, message = recordings.create_end(UUID)
         payload = message["payload"]
         payload["nova_object.version"] = "9.0"
-        self.outbox.put(reading.Reader().read(ctxt, message))
+        self.outbox.put(reader.Reader().read(ctxt, message))
         self.start()
         self.assertEqual([("parked-1", "", "parked")], self.listed())
         refused = self.run_tool("outbox", "retry", "--all")

@@ -12,7 +12,7 @@ from typing import Any
 from cliff import app, command, commandmanager
 
 from nova_dirsvc_plugin import version
-from nova_dirsvc_plugin.cmd.manage import desk_command, settings
+from nova_dirsvc_plugin.cmd.manage import base, config
 
 #: Where the commands are, as entry points.
 NAMESPACE = "nova_dirsvc.manage"
@@ -50,7 +50,7 @@ class ManageApp(app.App):
                 **(argparse_kwargs or {}),
             },
         )
-        settings.add_to(parser)
+        config.add_to(parser)
         return parser
 
     def configure_logging(self) -> None:
@@ -66,12 +66,12 @@ class ManageApp(app.App):
             self.parser.error("a command is missing; --help lists them")
 
     def prepare_to_run_command(self, cmd: command.Command) -> None:
-        if isinstance(cmd, desk_command.DeskCommand):
+        if isinstance(cmd, base.DeskCommand):
             try:
-                cmd.settings = settings.read(self.options)
-            except settings.WrongUse as error:
+                cmd.settings = config.read(self.options)
+            except config.WrongUse as error:
                 self.LOG.error("%s", error)
-                raise SystemExit(settings.EXIT_WRONG_USE) from error
+                raise SystemExit(config.EXIT_WRONG_USE) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,9 +5,9 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from nova_dirsvc_plugin.cmd.manage import desk_command, settings, words
+from nova_dirsvc_plugin.cmd.manage import base, config, formatting
+from nova_dirsvc_plugin.notifications import reader as reading
 from nova_dirsvc_plugin.outbox import views
-from nova_dirsvc_plugin.sources import reading
 
 #: Lines that a question shows; of more it says how many.
 _SHOWN = 20
@@ -15,7 +15,7 @@ _SHOWN = 20
 _STUCK = frozenset((views.Progress.BURIED, views.Progress.DEFERRED))
 
 
-class _Decision(desk_command.DeskCommand):
+class _Decision(base.DeskCommand):
     """A command on entries that somebody has to decide about."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ class _Decision(desk_command.DeskCommand):
             "names",
             metavar="NUMBER",
             nargs="*",
-            type=words.name,
+            type=formatting.name,
             help="as `outbox list` shows it: 12, or parked-3",
         )
         parser.add_argument(
@@ -45,7 +45,7 @@ class _Decision(desk_command.DeskCommand):
             return views.items(database, names, states)
 
     def _named(
-        self, names: Sequence[words.Name], directory: str | None
+        self, names: Sequence[formatting.Name], directory: str | None
     ) -> tuple[list[views.Item], int]:
         """Find what can be decided about, and say of the rest why not.
 
@@ -76,11 +76,12 @@ class _Decision(desk_command.DeskCommand):
 
 
 def _why_not(is_parked: bool, number: int, items: Sequence[views.Item]) -> str:
-    name = words.shown(is_parked, number)
+    name = formatting.shown(is_parked, number)
     if not items:
         return f"there is no {name} in the outbox"
     places = ", ".join(
-        f"{item.progress} ({words.clean(item.directory)})" for item in items
+        f"{item.progress} ({formatting.clean(item.directory)})"
+        for item in items
     )
     return f"{name} is {places}: neither buried, deferred nor parked"
 
@@ -130,12 +131,14 @@ class OutboxRetry(_Decision):
     def _read_again(self, number: int) -> bool:
         reader = reading.Reader(legacy=True, users=self.settings.record_users)
         readout = self.desk.read_again(number, reader.read)
-        name = words.shown(True, number)
+        name = formatting.shown(True, number)
         if readout is None:
             self.fail(f"there is no {name} in the outbox")
             return False
         if readout.number is None:
-            self.fail(f"{name} stays parked: {words.clean(readout.reason)}")
+            self.fail(
+                f"{name} stays parked: {formatting.clean(readout.reason)}"
+            )
             return False
         self.app.stdout.write(f"{name}: is entry {readout.number} now\n")
         return True
@@ -177,7 +180,7 @@ class OutboxDrop(_Decision):
             parsed_args.names, bool(states), "--all-buried or --all-parked"
         )
         if not parsed_args.yes and not self.app.stdin.isatty():
-            raise settings.WrongUse(
+            raise config.WrongUse(
                 "nothing is dropped: there is no terminal to ask; say --yes"
             )
         if states:
@@ -196,7 +199,7 @@ class OutboxDrop(_Decision):
     def _is_sure(self, items: Sequence[views.Item]) -> bool:
         out = self.app.stdout
         for item in items[:_SHOWN]:
-            out.write(f"{_line(item)}: {words.clean(item.reason)}\n")
+            out.write(f"{_line(item)}: {formatting.clean(item.reason)}\n")
         if len(items) > _SHOWN:
             out.write(f"and {len(items) - _SHOWN} more\n")
         out.write("Give up all of this? [y/N] ")
@@ -204,13 +207,15 @@ class OutboxDrop(_Decision):
         return self.app.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _either(names: Sequence[words.Name], every: bool, option: str) -> None:
+def _either(
+    names: Sequence[formatting.Name], every: bool, option: str
+) -> None:
     if bool(names) == every:
-        raise settings.WrongUse(f"say either numbers or {option}")
+        raise config.WrongUse(f"say either numbers or {option}")
 
 
 def _report(
-    command: desk_command.DeskCommand,
+    command: base.DeskCommand,
     items: Sequence[views.Item],
     decide: Callable[[Sequence[views.Item]], Sequence[views.Item]],
     what: str,
@@ -227,11 +232,13 @@ def _report(
 
 def _line(item: views.Item) -> str:
     """Say which one: number, directory, verb and instance."""
-    name = words.shown(item.progress is views.Progress.PARKED, item.number)
+    name = formatting.shown(
+        item.progress is views.Progress.PARKED, item.number
+    )
     parts = (
         str(name),
         item.directory and f"directory {item.directory}",
         item.verb or item.event_type,
         f"instance {item.instance_uuid or 'unknown'}",
     )
-    return words.clean(", ".join(part for part in parts if part))
+    return formatting.clean(", ".join(part for part in parts if part))

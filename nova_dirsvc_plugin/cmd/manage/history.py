@@ -8,7 +8,7 @@ from typing import Any
 
 from cliff import lister
 
-from nova_dirsvc_plugin.cmd.manage import desk_command, words
+from nova_dirsvc_plugin.cmd.manage import base, formatting
 from nova_dirsvc_plugin.outbox import history
 
 _COLUMNS = (
@@ -26,7 +26,7 @@ _COLUMNS = (
 )
 
 
-class History(desk_command.DeskCommand, lister.Lister):
+class History(base.DeskCommand, lister.Lister):
     """Tell what happened to one instance, oldest first.
 
     Each event with the id of Nova's request and when it happened by Nova's
@@ -41,7 +41,7 @@ class History(desk_command.DeskCommand, lister.Lister):
         parser.add_argument(
             "instance",
             metavar="UUID",
-            type=words.instance,
+            type=formatting.instance,
             help="the instance",
         )
         return parser
@@ -52,7 +52,7 @@ class History(desk_command.DeskCommand, lister.Lister):
         with self.desk.look() as database:
             found = history.of_instance(database, parsed_args.instance)
         if not found:
-            raise desk_command.NotPossible(
+            raise base.NotPossible(
                 f"the outbox knows nothing of an instance"
                 f" {parsed_args.instance}: it never did, or what it knew is"
                 " older than [nova_dirsvc] retention_days"
@@ -63,15 +63,15 @@ class History(desk_command.DeskCommand, lister.Lister):
 def _line(one: history.Happening) -> tuple[object, ...]:
     parked = one.what == "parked" and not one.verb
     return (
-        words.stamp(one.at),
-        words.shown(parked, one.number),
-        words.clean(one.what),
-        words.clean(one.directory),
-        words.clean(one.verb),
-        words.clean(one.event_type),
-        words.clean(one.request_id),
-        words.stamp(one.occurred_at),
+        formatting.stamp(one.at),
+        formatting.shown(parked, one.number),
+        formatting.clean(one.what),
+        formatting.clean(one.directory),
+        formatting.clean(one.verb),
+        formatting.clean(one.event_type),
+        formatting.clean(one.request_id),
+        formatting.stamp(one.occurred_at),
         one.times,
-        words.stamp(one.until) if one.times > 1 else "",
-        words.clean(one.reason),
+        formatting.stamp(one.until) if one.times > 1 else "",
+        formatting.clean(one.reason),
     )

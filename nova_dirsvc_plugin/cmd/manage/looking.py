@@ -10,8 +10,8 @@ from typing import Any
 
 from cliff import lister, show
 
-from nova_dirsvc_plugin.cmd.manage import desk_command, words
-from nova_dirsvc_plugin.outbox import claiming, values, views
+from nova_dirsvc_plugin.cmd.manage import base, formatting
+from nova_dirsvc_plugin.outbox import claim, values, views
 
 #: Lines of a listing, unless the operator says otherwise.
 LIMIT = 1000
@@ -30,7 +30,7 @@ _COLUMNS = (
 )
 
 
-class OutboxList(desk_command.DeskCommand, lister.Lister):
+class OutboxList(base.DeskCommand, lister.Lister):
     """List what is under way, and what needs a decision.
 
     One line for each entry and directory, first what is buried: the
@@ -54,7 +54,7 @@ class OutboxList(desk_command.DeskCommand, lister.Lister):
         parser.add_argument(
             "--instance",
             metavar="UUID",
-            type=words.instance,
+            type=formatting.instance,
             help="only of this instance",
         )
         parser.add_argument(
@@ -65,7 +65,7 @@ class OutboxList(desk_command.DeskCommand, lister.Lister):
         parser.add_argument(
             "--limit",
             metavar="N",
-            type=words.at_least_none,
+            type=formatting.at_least_none,
             default=LIMIT,
             help=f"lines at most, 0 for all; default: {LIMIT}",
         )
@@ -103,16 +103,16 @@ def _wanted(parsed_args: argparse.Namespace) -> set[views.Progress]:
 def _line(item: views.Item) -> tuple[object, ...]:
     parked = item.progress is views.Progress.PARKED
     return (
-        words.shown(parked, item.number),
-        words.clean(item.directory),
+        formatting.shown(parked, item.number),
+        formatting.clean(item.directory),
         item.progress.value,
-        words.clean(item.verb),
-        words.clean(item.event_type),
-        words.clean(item.instance_uuid),
+        formatting.clean(item.verb),
+        formatting.clean(item.event_type),
+        formatting.clean(item.instance_uuid),
         item.attempts,
-        words.stamp(item.stored_at),
+        formatting.stamp(item.stored_at),
         _next_try(item),
-        words.clean(item.reason),
+        formatting.clean(item.reason),
     )
 
 
@@ -121,13 +121,13 @@ def _next_try(item: views.Item) -> str:
         return ""
     wait = (item.not_before or 0.0) - time.time()
     # A longer wait was set by a clock that was wrong, and is not kept.
-    put_off = 0 < wait <= claiming.FAR or (
+    put_off = 0 < wait <= claim.FAR or (
         wait > 0 and item.progress is views.Progress.REPEAT
     )
-    return words.stamp(item.not_before) if put_off else "now"
+    return formatting.stamp(item.not_before) if put_off else "now"
 
 
-class OutboxShow(desk_command.DeskCommand, show.ShowOne):
+class OutboxShow(base.DeskCommand, show.ShowOne):
     """Show all of one entry, or of one parked notification.
 
     The host record, how far each directory is with it, and what was done.
@@ -138,7 +138,7 @@ class OutboxShow(desk_command.DeskCommand, show.ShowOne):
         parser.add_argument(
             "name",
             metavar="NUMBER",
-            type=words.name,
+            type=formatting.name,
             help="as `outbox list` shows it: 12, or parked-3",
         )
         return parser
@@ -149,8 +149,8 @@ class OutboxShow(desk_command.DeskCommand, show.ShowOne):
         parked, number = parsed_args.name
         found = self._parked(number) if parked else self._entry(number)
         if found is None:
-            raise desk_command.NotPossible(
-                f"there is no {words.shown(parked, number)} in the outbox"
+            raise base.NotPossible(
+                f"there is no {formatting.shown(parked, number)} in the outbox"
             )
         return self.dict2columns(found)
 
@@ -167,9 +167,9 @@ class OutboxShow(desk_command.DeskCommand, show.ShowOne):
             )
             journal = views.journal(database, number)
         return _fields(entry) | {
-            "directories": words.Nested(
+            "directories": formatting.Nested(
                 {
-                    item.directory: words.cleaned(
+                    item.directory: formatting.cleaned(
                         {
                             "state": item.progress.value,
                             "attempts": item.attempts,
@@ -180,7 +180,7 @@ class OutboxShow(desk_command.DeskCommand, show.ShowOne):
                     for item in items
                 }
             ),
-            "journal": words.Nested([_note(*row) for row in journal]),
+            "journal": formatting.Nested([_note(*row) for row in journal]),
         }
 
     def _parked(self, number: int) -> dict[str, Any] | None:
@@ -189,13 +189,15 @@ class OutboxShow(desk_command.DeskCommand, show.ShowOne):
         if parking is None:
             return None
         return {
-            "number": words.shown(True, parking.number),
-            "event_type": words.clean(parking.event_type),
-            "instance_uuid": words.clean(parking.instance_uuid),
-            "message_id": words.clean(parking.message_id),
-            "stored_at": words.stamp(parking.stored_at),
-            "reason": words.clean(parking.reason),
-            "notification": words.Nested(words.cleaned(parking.notification)),
+            "number": formatting.shown(True, parking.number),
+            "event_type": formatting.clean(parking.event_type),
+            "instance_uuid": formatting.clean(parking.instance_uuid),
+            "message_id": formatting.clean(parking.message_id),
+            "stored_at": formatting.stamp(parking.stored_at),
+            "reason": formatting.clean(parking.reason),
+            "notification": formatting.Nested(
+                formatting.cleaned(parking.notification)
+            ),
         }
 
 
@@ -203,18 +205,18 @@ def _fields(entry: values.Entry) -> dict[str, Any]:
     event = entry.event
     fields: dict[str, Any] = {
         "number": entry.number,
-        "verb": words.clean(event.verb),
-        "event_type": words.clean(event.event_type),
-        "instance_uuid": words.clean(event.instance_uuid),
-        "request_id": words.clean(event.request_id),
-        "message_id": words.clean(event.message_id),
-        "happened_at": words.stamp(event.occurred_at),
-        "stored_at": words.stamp(entry.stored_at),
+        "verb": formatting.clean(event.verb),
+        "event_type": formatting.clean(event.event_type),
+        "instance_uuid": formatting.clean(event.instance_uuid),
+        "request_id": formatting.clean(event.request_id),
+        "message_id": formatting.clean(event.message_id),
+        "happened_at": formatting.stamp(event.occurred_at),
+        "stored_at": formatting.stamp(entry.stored_at),
     }
     if entry.unreadable:
-        return fields | {"unreadable": words.clean(entry.unreadable)}
-    record = words.cleaned(dataclasses.asdict(event.record))
-    return fields | {"record": words.Nested(record)}
+        return fields | {"unreadable": formatting.clean(entry.unreadable)}
+    record = formatting.cleaned(dataclasses.asdict(event.record))
+    return fields | {"record": formatting.Nested(record)}
 
 
 def _note(
@@ -226,10 +228,10 @@ def _note(
     last: float,
 ) -> dict[str, Any]:
     return {
-        "at": words.stamp(first),
-        "what": words.clean(what),
-        "directory": words.clean(directory),
+        "at": formatting.stamp(first),
+        "what": formatting.clean(what),
+        "directory": formatting.clean(directory),
         "times": times,
-        "until": words.stamp(last),
-        "reason": words.clean(reason),
+        "until": formatting.stamp(last),
+        "reason": formatting.clean(reason),
     }

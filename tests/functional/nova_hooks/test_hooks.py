@@ -169,7 +169,8 @@ class TestHooks(base.TestCase):
     def test_a_locked_outbox_holds_up_one_call_and_no_more(self):
         self.useFixture(
             fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.sources.notifier.BUSY_TIMEOUT", 0.05
+                "nova_dirsvc_plugin.sources.notification_driver.BUSY_TIMEOUT",
+                0.05,
             )
         )
         self.boot()

@@ -18,7 +18,7 @@ from nova.notifications.objects import compute_task, instance
 from nova.objects import fields
 from oslotest import base
 
-from nova_dirsvc_plugin import payloads
+from nova_dirsvc_plugin.notifications import parse
 from tests.functional.nova_in_process import cloud
 
 SOURCES = pathlib.Path(nova.__file__).parent
@@ -55,7 +55,7 @@ class TestEventTypes(base.BaseTestCase):
         self.assertEqual(set(), found - table(legacy=True))
 
     def test_every_payload_that_is_read_is_of_a_known_version(self):
-        for event_type, meaning in payloads.MEANINGS.items():
+        for event_type, meaning in parse.MEANINGS.items():
             if meaning.payload:
                 version = getattr(instance, meaning.payload).VERSION
                 self.assertIn(
@@ -63,8 +63,8 @@ class TestEventTypes(base.BaseTestCase):
                 )
 
     def test_every_field_that_is_read_is_there(self):
-        read = {*payloads.READ, "flavor", "ip_addresses"}
-        for event_type, meaning in payloads.MEANINGS.items():
+        read = {*parse.READ, "flavor", "ip_addresses"}
+        for event_type, meaning in parse.MEANINGS.items():
             if meaning.payload:
                 there = getattr(instance, meaning.payload).fields
                 self.assertEqual(set(), read - set(there), event_type)
@@ -82,11 +82,7 @@ class TestEventTypes(base.BaseTestCase):
         self.assertEqual(set(), sent - named, "Nova sends, the table lacks")
         self.assertEqual(
             set(),
-            {
-                name
-                for name in named - sent
-                if not payloads.MEANINGS[name].until
-            },
+            {name for name in named - sent if not parse.MEANINGS[name].until},
             "the table names, Nova does not send",
         )
 
@@ -103,7 +99,7 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
 
         self.useFixture(
             fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.sources.notifier.OutboxDriver.notify",
+                "nova_dirsvc_plugin.sources.notification_driver.OutboxDriver.notify",
                 notify,
             )
         )
@@ -126,7 +122,7 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
     def event(self, event_type: str) -> Any:
         """Give what the one notification of a type was read as."""
         read = {
-            message["message_id"]: payloads.parse(ctxt, message, self.fail)
+            message["message_id"]: parse.parse(ctxt, message, self.fail)
             for ctxt, message in list(self.told)
             if message["event_type"] == event_type
         }
@@ -137,7 +133,7 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
 def table(*, legacy: bool) -> set[str]:
     return {
         event_type
-        for event_type, meaning in payloads.MEANINGS.items()
+        for event_type, meaning in parse.MEANINGS.items()
         if meaning.legacy is legacy
     }
 

@@ -8,8 +8,9 @@ import uuid
 import requests
 from keystoneauth1 import adapter, noauth, session
 
-from nova_dirsvc_plugin import events, outbox, standing
-from nova_dirsvc_plugin.reconcile import inventory
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.delivery import state
+from nova_dirsvc_plugin.nova_api import client
 from tests.functional.nova_in_process import cloud, test_boot_and_delete
 
 NOW = 1795343300.5
@@ -20,7 +21,7 @@ class TestInventory(cloud.NovaTestCase):
         super().setUp()
         self.inventory = self.inventory_of("admin", "member,admin")
 
-    def inventory_of(self, user: str, roles: str) -> inventory.Inventory:
+    def inventory_of(self, user: str, roles: str) -> client.Inventory:
         """Ask as somebody, in the way of Nova's fixtures: by headers."""
         http = requests.Session()
         http.headers.update(
@@ -31,7 +32,7 @@ class TestInventory(cloud.NovaTestCase):
             }
         )
         auth = noauth.NoAuth(endpoint=self.api_fixture.base_url)
-        return inventory.Inventory(
+        return client.Inventory(
             adapter.Adapter(
                 session.Session(auth=auth, session=http, timeout=30),
                 service_type="compute",
@@ -40,10 +41,10 @@ class TestInventory(cloud.NovaTestCase):
             lambda: NOW,
         )
 
-    def told(self, server: cloud.Server) -> standing.Standing:
+    def told(self, server: cloud.Server) -> state.Standing:
         """Give what Nova says for sure."""
         answer = self.inventory.ask([server["id"]])[server["id"]]
-        self.assertIsInstance(answer, standing.Standing, answer)
+        self.assertIsInstance(answer, state.Standing, answer)
         self.assertEqual(NOW, answer.as_of)
         return answer
 
@@ -132,7 +133,7 @@ class TestInventory(cloud.NovaTestCase):
 
         answer = stranger.ask([server["id"]])[server["id"]]
 
-        self.assertIsInstance(answer, standing.Unsure)
+        self.assertIsInstance(answer, state.Unsure)
         self.assertIn("the role admin", answer.reason)
 
     def test_a_stranger_cannot_tell_that_one_is_gone(self):
@@ -140,7 +141,7 @@ class TestInventory(cloud.NovaTestCase):
 
         [answer] = stranger.ask([str(uuid.uuid4())]).values()
 
-        self.assertIsInstance(answer, standing.Unsure)
+        self.assertIsInstance(answer, state.Unsure)
 
     def test_a_wrong_endpoint_says_nothing(self):
         self.api_fixture.base_url += "/servers"
@@ -149,7 +150,7 @@ class TestInventory(cloud.NovaTestCase):
 
         [answer] = wrong.ask([server["id"]]).values()
 
-        self.assertIsInstance(answer, standing.Unsure)
+        self.assertIsInstance(answer, state.Unsure)
         self.assertIn("endpoint", answer.reason)
 
 

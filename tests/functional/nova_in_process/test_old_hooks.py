@@ -12,16 +12,18 @@ import fixtures
 from nova.compute import api, manager
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.sources import hooks
+from nova_dirsvc_plugin.sources import nova_hooks
 from tests.functional.nova_in_process import cloud
 
 
 class TestOldHooks(cloud.NovaTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.hook(api.API, "create", hooks.CreateInstance())
+        self.hook(api.API, "create", nova_hooks.CreateInstance())
         self.hook(
-            manager.ComputeManager, "_delete_instance", hooks.DeleteInstance()
+            manager.ComputeManager,
+            "_delete_instance",
+            nova_hooks.DeleteInstance(),
         )
 
     def hook(self, owner: type, name: str, hook: Any) -> None:

@@ -1,0 +1,89 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-dirsvc-sync``: the daemon between Nova and the directories."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_service import backend
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import outbox, version
+from nova_dirsvc_plugin.cmd.sync import lock
+from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.nova_api import client
+
+EXIT_WRONG_OPTIONS = 2
+EXIT_NOT_POSSIBLE = 1
+
+OPTS = (*options.SOURCE_OPTS, *options.SYNC_OPTS, *options.LISTENER_OPTS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reads mutable options again.
+
+    :returns: the exit status: 0, 2 for wrong options, 1 when another
+        process delivers already or the outbox cannot be used
+    """
+    backend.init_backend(backend.BackendType.THREADING)
+    from nova_dirsvc_plugin.cmd.sync import delivery_service
+    from nova_dirsvc_plugin.sources import listener
+
+    conf = cfg.ConfigOpts()
+    try:
+        _configure(conf, sys.argv[1:] if argv is None else argv)
+        directories = _load(conf)
+        nova = client.from_conf(conf)
+        bus = listener.Bus(conf) if conf[options.GROUP].listen else None
+    except (
+        cfg.Error,
+        ValueError,
+        base.WrongOption,
+        loading.DirectoryNotLoaded,
+        logging.LogConfigError,
+        OSError,
+    ) as error:
+        return _complain(EXIT_WRONG_OPTIONS, error)
+    path = conf[options.GROUP].outbox
+    try:
+        outbox.Outbox(path).check_writable()
+        claims = [lock.Claimer(path, name) for name in directories]
+        for claim in claims:
+            claim.hold()
+    except (outbox.OutboxError, lock.Held) as error:
+        return _complain(EXIT_NOT_POSSIBLE, error)
+    delivery_service.run(conf, directories, bus, nova)
+    return 0
+
+
+def _configure(conf: Any, argv: Sequence[str]) -> None:
+    logging.register_options(conf)
+    conf.register_opts(OPTS, group=options.GROUP)
+    conf(
+        list(argv),
+        project="nova-dirsvc",
+        prog="nova-dirsvc-sync",
+        version=version.release(),
+    )
+    for option in OPTS:
+        # oslo.config looks at a value when it is first asked for.
+        conf[options.GROUP][option.dest]
+    logging.setup(conf, "nova_dirsvc")
+
+
+def _load(conf: Any) -> dict[str, base.Directory]:
+    group = conf[options.GROUP]
+    if not group.directories:
+        raise base.WrongOption("[nova_dirsvc] directories names none")
+    return {
+        name: loading.load(conf, name, group.owner)
+        for name in group.directories
+    }
+
+
+def _complain(status: int, error: Exception) -> int:
+    print(f"nova-dirsvc-sync: {error}", file=sys.stderr)  # noqa: T201
+    return status

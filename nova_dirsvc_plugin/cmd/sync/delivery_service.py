@@ -1,0 +1,160 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's first process: a dispatcher thread for each directory.
+
+oslo.service forks it, and those that listen, starts each again when it
+dies, and turns signals into calls. Its back end must have been chosen before
+this module is imported.
+"""
+
+import functools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oslo_config import cfg
+from oslo_service import service
+
+from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.cmd.sync import listener_service
+from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.sources import listener
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two removals of what is past its retention.
+PURGE_INTERVAL = 3600.0
+
+_DAY = 86400.0
+
+
+def run(
+    conf: Any,
+    directories: Mapping[str, base.Directory],
+    bus: listener.Bus | None,
+    nova: client.Inventory | None,
+) -> None:
+    """Serve until a signal ends it.
+
+    :param bus: what to listen to, if anything
+    :param nova: whom to ask about late events, if anyone
+    """
+    launcher = service.ServiceLauncher(conf, restart_method="mutate")
+    launcher.launch_service(SyncService(conf, directories, nova))
+    if bus is not None:
+        launcher.launch_service(
+            listener_service.ListenerService(conf, bus),
+            workers=conf[options.GROUP].listener_workers,
+        )
+    launcher.wait()
+
+
+class SyncService(service.ServiceBase):  # type: ignore[misc]
+    """Runs the dispatchers, and removes old entries now and then."""
+
+    def __init__(
+        self,
+        conf: Any,
+        directories: Mapping[str, base.Directory],
+        nova: client.Inventory | None,
+    ) -> None:
+        self._conf = conf
+        self._directories = directories
+        self._nova = nova
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        path = self._conf[options.GROUP].outbox
+        settings = retry.Settings(
+            batch_size=_mutable(self._conf, "batch_size"),
+            max_attempts=_mutable(self._conf, "max_attempts"),
+            late_after=_mutable(self._conf, "late_after"),
+        )
+        keep = _mutable(self._conf, "retention_days") * _DAY
+        asker = nova_check.Asker(self._nova.ask) if self._nova else None
+        if asker:
+            self._spawn("nova", asker.run)
+        for name, directory in self._directories.items():
+            worker = dispatcher.Dispatcher(
+                name,
+                directory,
+                outbox.Outbox(path),
+                settings,
+                asker=asker,
+            )
+            self._spawn(name, worker.run)
+        self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
+        LOG.info(
+            "Delivering %s to %s; late events are %s",
+            path,
+            ", ".join(self._directories),
+            "checked with Nova" if asker else "taken as they are",
+        )
+
+    def stop(self) -> None:
+        """Let each dispatcher finish the batch in hand, and no longer."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=self._conf.graceful_shutdown_timeout)
+
+    def wait(self) -> None:
+        self._stop.wait()
+
+    def reset(self) -> None:
+        """SIGHUP: the options were mutated; nothing else is to be done."""
+
+    def _spawn(self, name: str, target: Callable[..., None]) -> None:
+        # Daemonic: a driver that hangs in a call must not keep us alive.
+        thread = threading.Thread(
+            target=self._or_start_again,
+            args=(target,),
+            name=f"nova-dirsvc-{name}",
+            daemon=True,
+        )
+        thread.start()
+        self._threads.append(thread)
+
+    def _or_start_again(self, target: Callable[..., None]) -> None:
+        """Run a thread's work; if it fails, so does the whole process.
+
+        Its parent starts it afresh: better than a daemon that looks alive
+        and delivers to all directories but one.
+        """
+        try:
+            target(self._stop)
+        except BaseException:
+            LOG.exception("Unexpected; nova-dirsvc-sync starts again")
+            os._exit(1)
+
+    def _purge_now_and_then(self, keep: float, stop: threading.Event) -> None:
+        entries = outbox.Outbox(self._conf[options.GROUP].outbox)
+        names = list(self._directories)
+        while True:
+            try:
+                gone = entries.purge(names, before=time.time() - keep)
+                LOG.debug("%d old entries removed from the outbox", gone)
+            except outbox.OutboxError as error:
+                LOG.warning("Old entries were not removed: %s", error)
+            if stop.wait(PURGE_INTERVAL):
+                return
+
+
+def _mutable(conf: Any, name: str) -> Any:
+    """Read an option that may have changed; SIGHUP brings us here again.
+
+    A value that is wrong now is reported, and its default is used: a typing
+    error in a file must not end a daemon that runs.
+    """
+    try:
+        return conf[options.GROUP][name]
+    except (cfg.Error, ValueError) as error:
+        defaults = {item.dest: item.default for item in options.SYNC_OPTS}
+        LOG.error("%s. Until that is mended: %s", error, defaults[name])
+        return defaults[name]

@@ -1,8 +1,0 @@
-# Copyright the nova-dirsvc-plugin authors
-# SPDX-License-Identifier: Apache-2.0
-"""Tries out what a directory service does."""
-
-from nova_dirsvc_plugin.conformance.checks import Finding, Need, run
-from nova_dirsvc_plugin.conformance.trial import Trial
-
-__all__ = ["Finding", "Need", "Trial", "run"]

@@ -1,0 +1,207 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The connection to an LDAP server: made, used, and made again."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import ldap
+
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.ldap import entry, pipeline
+
+#: After these the connection is of no more use.
+_BROKEN = (
+    ldap.SERVER_DOWN,
+    ldap.CONNECT_ERROR,
+    ldap.TIMEOUT,
+    ldap.UNAVAILABLE,
+    ldap.LOCAL_ERROR,
+    ldap.DECODING_ERROR,
+)
+
+_CERTIFICATE_CHECKS = {
+    "demand": ldap.OPT_X_TLS_DEMAND,
+    "allow": ldap.OPT_X_TLS_ALLOW,
+    "never": ldap.OPT_X_TLS_NEVER,
+}
+
+Request = tuple[str, tuple[Any, ...]]
+
+
+class Connection:
+    """One connection, to the first of the servers that lets us in.
+
+    :param options: the group ``[ldap]``
+    :raises base.WrongOption: no server is named, or not as an LDAP URL
+    """
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+        self._tree = options.hosts_tree_dn
+        self._connection: Any = None
+        self._urls = options.url.replace(",", " ").split()
+        if not self._urls:
+            raise base.WrongOption("[ldap] url is empty")
+        for url in self._urls:
+            if not url.startswith(("ldap://", "ldaps://", "ldapi://")):
+                raise base.WrongOption(
+                    f"[ldap] url {url!r} is not ldap://, ldaps:// or ldapi://"
+                )
+
+    def open(self) -> None:
+        """Connect to the first server that lets us in.
+
+        :raises DirectoryUnavailable: none did
+        """
+        if self._connection is not None:
+            return
+        reasons = []
+        for url in self._urls:
+            try:
+                self._connection = self._connected(url)
+            except base.DirectoryUnavailable as error:
+                reasons.append(str(error))
+            else:
+                return
+        raise base.DirectoryUnavailable("; ".join(reasons))
+
+    def close(self) -> None:
+        """Let go of it; :meth:`open` makes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.unbind_ext()
+
+    def search(
+        self, condition: str, names: Sequence[str], *controls: Any
+    ) -> tuple[list[entry.Attributes], list[Any]]:
+        """Search the container; give entries and the answer's controls.
+
+        :raises DirectoryUnavailable: it could not be searched
+        """
+        try:
+            _, found, _, answers = self._connection.result3(
+                self._connection.search_ext(
+                    self._tree,
+                    ldap.SCOPE_ONELEVEL,
+                    condition,
+                    list(names),
+                    serverctrls=list(controls),
+                ),
+                timeout=self._options.operation_timeout,
+            )
+        except ldap.LDAPError as error:
+            self.close()
+            raise base.DirectoryUnavailable(
+                f"{said(error)} ({self._tree})"
+            ) from error
+        # An item without a DN is a referral to somewhere else.
+        return [attributes for dn, attributes in found if dn], answers
+
+    def send(self, request: Request) -> int:
+        """Send a request, a method of python-ldap's and its arguments.
+
+        :raises pipeline.Broken: the connection is of no more use
+        """
+        method, arguments = request
+        try:
+            ticket: int = getattr(self._connection, method)(*arguments)
+        except _BROKEN as error:
+            raise self._broken(error) from error
+        return ticket
+
+    def receive(self, ticket: int) -> dict[str, list[bytes]]:
+        """Wait for an answer; of a search, give the entry that it found.
+
+        :raises pipeline.Broken: the connection is of no more use
+        :raises ldap.LDAPError: the server's own answer
+        """
+        try:
+            _, found, _, _ = self._connection.result3(
+                ticket, timeout=self._options.operation_timeout
+            )
+        except _BROKEN as error:
+            raise self._broken(error) from error
+        for _, attributes in found or ():
+            return dict(attributes)
+        return {}
+
+    def _broken(self, error: ldap.LDAPError) -> pipeline.Broken:
+        self.close()
+        return pipeline.Broken(said(error))
+
+    def _connected(self, url: str) -> Any:
+        connection = ldap.initialize(url)
+        try:
+            self._set_up(connection)
+            if self._options.use_tls and url.startswith("ldap://"):
+                connection.start_tls_s()
+            self._bind(connection)
+        except (ldap.LDAPError, OSError, ValueError) as error:
+            connection.unbind_ext()
+            raise base.DirectoryUnavailable(
+                self._advice(url, error)
+            ) from error
+        return connection
+
+    def _set_up(self, connection: Any) -> None:
+        options = self._options
+        connection.set_option(
+            ldap.OPT_NETWORK_TIMEOUT, options.connection_timeout
+        )
+        connection.set_option(ldap.OPT_TIMEOUT, options.operation_timeout)
+        connection.set_option(ldap.OPT_REFERRALS, 0)
+        # A peer that a firewall forgot is noticed while nothing is asked.
+        connection.set_option(ldap.OPT_X_KEEPALIVE_IDLE, 60)
+        connection.set_option(ldap.OPT_X_KEEPALIVE_PROBES, 3)
+        connection.set_option(ldap.OPT_X_KEEPALIVE_INTERVAL, 10)
+        connection.set_option(
+            ldap.OPT_X_TLS_REQUIRE_CERT,
+            _CERTIFICATE_CHECKS[options.tls_req_cert],
+        )
+        if options.tls_cacertfile:
+            connection.set_option(
+                ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile
+            )
+        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+
+    def _bind(self, connection: Any) -> None:
+        if not self._options.user:
+            connection.sasl_non_interactive_bind_s("EXTERNAL")
+            return
+        password = pathlib.Path(self._options.password_file).read_text()
+        connection.simple_bind_s(self._options.user, password.rstrip("\n"))
+
+    def _advice(self, url: str, error: Exception) -> str:
+        """Say what went wrong, and which option to look at."""
+        options = self._options
+        if isinstance(error, OSError | UnicodeError):
+            return f"[ldap] password_file: {error}"
+        if isinstance(error, ValueError):
+            return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
+        if isinstance(error, ldap.INVALID_CREDENTIALS):
+            return (
+                f"{url} refused to let {options.user!r} in: see [ldap] user"
+                " and password_file"
+            )
+        if isinstance(error, ldap.CONNECT_ERROR):
+            return (
+                f"{url}: no TLS, {said(error)}: is its certificate from"
+                " [ldap] tls_cacertfile, for this name?"
+            )
+        return f"{url}: {said(error)}"
+
+
+def said(error: Exception) -> str:
+    """Put an LDAP error into words: python-ldap gives a dict, or nothing.
+
+    On one line, so that one grep has all of it: 389 DS ends some of its
+    texts with a line feed.
+    """
+    told = error.args[0] if error.args else {}
+    if not isinstance(told, dict):
+        return f"{type(error).__name__}: {told}"
+    parts = (told.get("desc", ""), told.get("info", ""))
+    said = ": ".join(filter(None, parts)) or type(error).__name__
+    return " ".join(said.split())

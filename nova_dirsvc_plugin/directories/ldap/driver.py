@@ -1,0 +1,288 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""389 DS, OpenLDAP, or any LDAP directory that has our schema.
+
+One connection, many requests in flight. An add that finds an entry becomes
+a comparison and, if need be, a modify; so does what a crash left half done.
+"""
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import ldap
+import ldap.dn
+import ldap.filter
+from ldap.controls import SimplePagedResultsControl
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.ldap import connection, pipeline
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from nova_dirsvc_plugin.directories.ldap import options as ldap_options
+
+#: Requests in flight; more gain nothing (389 DS is at its ceiling by 16).
+_WINDOW = 32
+
+_PAGE_SIZE = 1000
+
+#: Entries that are looked up by one search (OpenLDAP gives 500 at most).
+_LOOK_UP_SIZE = 128
+
+#: Tries to change an entry that others change at the same time.
+_TRIES = 5
+
+#: The server's state or set-up, not the entry, is why: read-only, out of
+#: disk, an import running, the container or the schema not there yet, TLS
+#: asked for.
+_NOT_NOW = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.TIMELIMIT_EXCEEDED,
+    ldap.NO_SUCH_OBJECT,
+    ldap.REFERRAL,
+    ldap.OTHER,
+    ldap.UNDEFINED_TYPE,
+    ldap.CONFIDENTIALITY_REQUIRED,
+    ldap.STRONG_AUTH_REQUIRED,
+    ldap.INAPPROPRIATE_AUTH,
+)
+
+#: What a server may say of a second value where there can be but one.
+_SECOND_TIME = (
+    ldap.TYPE_OR_VALUE_EXISTS,
+    ldap.CONSTRAINT_VIOLATION,
+    ldap.OBJECT_CLASS_VIOLATION,
+)
+
+#: What is read of an entry that is to be removed.
+_TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
+
+_Found = dict[str, ldap_entry.Attributes]
+_Conversation = Generator[connection.Request, Any, base.Outcome]
+_Step = Generator[connection.Request, Any, None]
+
+
+class LdapDirectory(base.Directory):
+    """Keeps an entry an instance below one container."""
+
+    OPTS = ldap_options.OPTS
+
+    def __init__(self, options: Any, owner: str) -> None:
+        self._owner = owner
+        self._tree = options.hosts_tree_dn
+        if not self._tree or not ldap.dn.is_dn(self._tree):
+            raise base.WrongOption(
+                f"[ldap] hosts_tree_dn {self._tree!r} is not a DN"
+            )
+        if options.user and not options.password_file:
+            raise base.WrongOption("[ldap] user goes with password_file")
+        self._connection = connection.Connection(options)
+
+    # -- the contract ------------------------------------------------------
+
+    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
+        try:
+            self._connection.open()
+            found = self._found(changes)
+        except base.DirectoryUnavailable as error:
+            return [base.Unavailable(str(error)) for _ in changes]
+        line: pipeline.Pipeline[connection.Request, Any, base.Outcome]
+        line = pipeline.Pipeline(
+            self._connection.send, self._connection.receive, _WINDOW
+        )
+        return line.run(
+            [self._conversation(change, found) for change in changes],
+            base.Unavailable,
+        )
+
+    def entries(self) -> Iterator[events.HostRecord]:
+        self._connection.open()
+        condition = ldap.filter.filter_format(
+            f"(&(objectClass=novaInstance)({ldap_entry.OWNER_MARK}=%s))",
+            [self._owner],
+        )
+        page = SimplePagedResultsControl(True, _PAGE_SIZE, "")
+        while True:
+            found, answers = self._connection.search(
+                condition, ldap_entry.MANAGED, page
+            )
+            for entry in found:
+                # The filter takes any case for ours.
+                if self._is_ours(entry):
+                    yield ldap_entry.record(entry)
+            page.cookie = next(
+                (
+                    answer.cookie
+                    for answer in answers
+                    if answer.controlType == page.controlType
+                ),
+                b"",
+            )
+            if not page.cookie:
+                return
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # -- one change --------------------------------------------------------
+
+    def _found(self, changes: Sequence[base.Change]) -> _Found:
+        """Read whose the entries are that are to be removed for ever.
+
+        389 DS knows no assertion control (RFC 4528), so we look before we
+        delete; many at a time, which costs a tenth of one by one.
+
+        :raises DirectoryUnavailable: they cannot be read now
+        """
+        uuids = [
+            change.record.instance_uuid
+            for change in changes
+            if change.verb is events.Verb.UNREGISTER
+        ]
+        found: _Found = {}
+        for start in range(0, len(uuids), _LOOK_UP_SIZE):
+            some = uuids[start : start + _LOOK_UP_SIZE]
+            condition = ldap.filter.filter_format(
+                f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
+            )
+            for entry in self._connection.search(condition, _TO_REMOVE)[0]:
+                uuid = entry[ldap_entry.RDN][0].decode().lower()
+                found[uuid] = entry
+        return found
+
+    def _conversation(
+        self, change: base.Change, found: _Found
+    ) -> _Conversation:
+        """Do one change; what the server says against it is the outcome."""
+        instance_uuid = change.record.instance_uuid
+        dn = ldap_entry.dn(instance_uuid, self._tree)
+        try:
+            if change.verb.removes:
+                # Only what is for ever may go by a look that is not fresh.
+                looked = change.verb is events.Verb.UNREGISTER
+                known = found.get(instance_uuid) if looked else None
+                return (yield from self._remove(dn, change, known))
+            return (yield from self._keep(dn, change))
+        except _NOT_NOW as error:
+            return base.Unavailable(f"{connection.said(error)} ({dn})")
+        except ldap.OBJECT_CLASS_VIOLATION as error:
+            said = connection.said(error)
+            if "not allowed" in said or "unknown" in said:
+                # 389 DS says so of an attribute that it does not know.
+                return base.Unavailable(
+                    f"{said} ({dn}): does the server have our schema,"
+                    " examples/389ds/schema.ldif of this release?"
+                )
+            return base.Rejected(f"{said} ({dn})")
+        except ldap.LDAPError as error:
+            return base.Rejected(f"{connection.said(error)} ({dn})")
+
+    def _keep(self, dn: str, change: base.Change) -> _Conversation:
+        wanted = ldap_entry.attributes(
+            change.record, self._owner, change.as_of
+        )
+        try:
+            yield "add_ext", (dn, list(wanted.items()))
+        except ldap.ALREADY_EXISTS:
+            return (yield from self._correct(dn, change))
+        return base.Done()
+
+    def _correct(self, dn: str, change: base.Change) -> _Conversation:
+        """Bring an entry that is there up to date.
+
+        The time that was read is part of the modification: where another
+        writer was faster, the server refuses it, and we look again.
+        """
+        refused: ldap.LDAPError | None = None
+        for _ in range(_TRIES):
+            found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
+            if not self._is_ours(found):
+                return _foreign(dn)
+            replace = ldap_entry.update(
+                found, change.record, self._owner, change.as_of
+            )
+            if not replace:
+                break
+            if refused and not found.get(ldap_entry.AS_OF):
+                # It was not for somebody else's time that it was refused.
+                raise refused
+            try:
+                modified = _modifications(found, replace)
+                yield from _write(dn, "modify_ext", modified)
+            except ldap.NO_SUCH_ATTRIBUTE:
+                continue
+            except _SECOND_TIME as error:
+                if found.get(ldap_entry.AS_OF):
+                    raise
+                refused = error
+                continue
+            break
+        else:
+            return base.Unavailable(f"others change the entry ({dn})")
+        return base.Done()
+
+    def _remove(
+        self, dn: str, change: base.Change, found: ldap_entry.Attributes | None
+    ) -> _Conversation:
+        with contextlib.suppress(ldap.NO_SUCH_OBJECT):
+            if found is None:
+                # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
+                found = yield _read(dn, _TO_REMOVE)
+            if not self._is_ours(found):
+                return _foreign(dn)
+            if (
+                change.verb is events.Verb.UNREGISTER
+                or ldap_entry.rests_on_time(found) <= change.as_of
+            ):
+                yield from _write(dn, "delete_ext")
+        return base.Done()
+
+    def _is_ours(self, found: ldap_entry.Attributes) -> bool:
+        marks = found.get(ldap_entry.OWNER_MARK, [])
+        return [mark.decode() for mark in marks] == [self._owner]
+
+
+def _modifications(
+    found: ldap_entry.Attributes, replace: ldap_entry.Attributes
+) -> list[tuple[int, str, list[bytes] | None]]:
+    """Replace attributes, if the entry is still as of the time we read."""
+    made: list[tuple[int, str, list[bytes] | None]] = []
+    for name, values in replace.items():
+        if name == ldap_entry.AS_OF:
+            if found.get(name):
+                made.append((ldap.MOD_DELETE, name, list(found[name])))
+            made.append((ldap.MOD_ADD, name, list(values)))
+        else:
+            made.append((ldap.MOD_REPLACE, name, list(values) or None))
+    return made
+
+
+def _read(dn: str, names: Sequence[str]) -> connection.Request:
+    return (
+        "search_ext",
+        (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(names)),
+    )
+
+
+def _write(dn: str, method: str, *arguments: Any) -> _Step:
+    """Change or remove an entry that was seen to be there.
+
+    Where somebody removed it since, 389 DS says that access is insufficient
+    if the right to it depends on what is in it.
+
+    :raises ldap.NO_SUCH_OBJECT: it is gone
+    """
+    try:
+        yield method, (dn, *arguments)
+    except ldap.INSUFFICIENT_ACCESS:
+        yield _read(dn, _TO_REMOVE)
+        raise
+
+
+def _foreign(dn: str) -> base.Rejected:
+    return base.Rejected(
+        f"the entry carries another owner mark, or may not be read ({dn})"
+    )

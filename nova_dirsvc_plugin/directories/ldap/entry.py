@@ -1,0 +1,226 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A host record as an LDAP entry, and back. Pure.
+
+The schema is ``examples/389ds/schema.ldif``. The instance's uuid is the RDN:
+it never changes and is known from the start, so no search is needed to find
+the entry; and it is a UUID by the time it comes here, so nothing a tenant
+wrote is ever part of a DN.
+"""
+
+import datetime
+import uuid
+from collections.abc import Mapping, Sequence
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import text as naming
+
+Attributes = Mapping[str, Sequence[bytes]]
+
+OWNER_MARK = "novaOwnerMark"
+RDN = "novaInstanceUuid"
+#: The time of the news that the entry rests on.
+AS_OF = "novaAsOf"
+
+#: Attribute -> field of the record, for those that are plain strings.
+_STRINGS = {
+    "novaDisplayName": "display_name",
+    "novaProjectId": "project_id",
+    "novaProjectName": "project_name",
+    "novaUserId": "user_id",
+    "novaUserName": "user_name",
+    "novaUserRemoteAddress": "user_remote_address",
+    "novaImageUuid": "image_uuid",
+    "novaFlavorName": "flavor_name",
+    "novaAvailabilityZone": "availability_zone",
+    "novaComputeHost": "compute_host",
+}
+
+#: Attribute -> field, for those that are Generalized Time.
+_TIMES = {"novaCreatedAt": "created_at", "novaLaunchedAt": "launched_at"}
+
+#: All that is ours in an entry. An operator's own attributes stay.
+MANAGED = (
+    "objectClass",
+    "cn",
+    RDN,
+    OWNER_MARK,
+    *_STRINGS,
+    *_TIMES,
+    "ipHostNumber",
+    "macAddress",
+)
+
+#: What not every record knows, and so stays when a record is silent on it.
+_KEPT = ("novaProjectName", "novaUserName", "novaUserRemoteAddress")
+
+#: Attribute -> the class that goes with it.
+_ADDRESSES = {"ipHostNumber": "ipHost", "macAddress": "ieee802Device"}
+
+_STAMP = "%Y%m%d%H%M%S.%fZ"
+
+_CLASSES = ("top", "device", "novaInstance", "ipHost", "ieee802Device")
+
+
+def dn(instance_uuid: str, tree: str) -> str:
+    """Give the DN of an instance's entry.
+
+    :param tree: the DN of the container
+    :raises ValueError: not a UUID
+    """
+    return f"{RDN}={uuid.UUID(instance_uuid)},{tree}"
+
+
+def attributes(
+    record: events.HostRecord, owner: str, as_of: float
+) -> dict[str, list[bytes]]:
+    """Make the entry's attributes; none is empty.
+
+    ``ipHost`` requires an address and ``ieee802Device`` goes with a MAC:
+    without one the class is not there either (RFC 2307, 2.2).
+    """
+    ips = dict.fromkeys(item.ip for item in record.addresses or () if item.ip)
+    classes = ["top", "device", "novaInstance"]
+    classes += ["ipHost"] if ips else []
+    classes += ["ieee802Device"] if record.mac_addresses else []
+    name = naming.common_name(
+        record.host_name, record.display_name, record.instance_uuid
+    )
+    made = {
+        "objectClass": classes,
+        "cn": [name],
+        RDN: [record.instance_uuid],
+        OWNER_MARK: [owner],
+        AS_OF: [_stamp(as_of)],
+        "ipHostNumber": list(ips),
+        "macAddress": list(record.mac_addresses),
+    }
+    for attribute, field in _STRINGS.items():
+        made[attribute] = [naming.directory_string(getattr(record, field))]
+    for attribute, field in _TIMES.items():
+        made[attribute] = [_generalized_time(getattr(record, field))]
+    return {
+        name: [value.encode() for value in values if value]
+        for name, values in made.items()
+        if any(values)
+    }
+
+
+def update(
+    found: Attributes, record: events.HostRecord, owner: str, as_of: float
+) -> dict[str, list[bytes]]:
+    """Say what to replace so that an entry takes in news.
+
+    :param found: the entry as it is
+    :param as_of: epoch seconds; news that is older than what the entry
+        rests on adds what the entry does not know, and no more
+    :returns: as :func:`differences`, and the time if the news is newer
+    """
+    wanted = attributes(record, owner, as_of)
+    rests_on = rests_on_time(found)
+    if as_of < rests_on:
+        return {
+            name: wanted[name]
+            for name in _KEPT
+            if name in wanted and not found.get(name)
+        }
+    for name in _KEPT:
+        if name not in wanted and found.get(name):
+            wanted[name] = list(found[name])
+    if record.addresses is None:
+        _keep_addresses(found, wanted)
+    replace = differences(found, wanted)
+    if as_of > rests_on or AS_OF not in found:
+        replace[AS_OF] = wanted[AS_OF]
+    return replace
+
+
+def rests_on_time(found: Attributes) -> float:
+    """Give the time of the news that an entry rests on, epoch seconds."""
+    (value,) = found.get(AS_OF, [b""])[:1]
+    try:
+        moment = datetime.datetime.strptime(value.decode(), _STAMP)
+    except ValueError:
+        return 0.0
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def _keep_addresses(found: Attributes, wanted: dict[str, list[bytes]]) -> None:
+    classes = {name.lower() for name in found.get("objectClass", [])}
+    for attribute, name in _ADDRESSES.items():
+        if found.get(attribute):
+            wanted[attribute] = list(found[attribute])
+        if name.lower().encode() in classes:
+            wanted["objectClass"].append(name.encode())
+
+
+def differences(
+    found: Attributes, wanted: Attributes
+) -> dict[str, list[bytes]]:
+    """Say what to replace so that an entry is as wanted.
+
+    :param found: the entry as it is, attribute names in any case
+    :returns: attribute -> new values, empty to remove it; only of what is
+        ours, and of ``objectClass`` only the classes that are ours
+    """
+    have = {name.lower(): list(found[name]) for name in found}
+    replace = {}
+    for name in MANAGED:
+        old, new = have.get(name.lower(), []), list(wanted.get(name, []))
+        if name == "objectClass":
+            new += _foreign_classes(old)
+        if _folded(name, old) != _folded(name, new):
+            replace[name] = new
+    return replace
+
+
+def record(found: Attributes) -> events.HostRecord:
+    """Read an entry back, as far as an entry can tell.
+
+    :param found: attribute names in the schema's case
+    """
+
+    def text(name: str) -> str:
+        return found.get(name, [b""])[0].decode(errors="replace")
+
+    macs = [mac.decode() for mac in found.get("macAddress", [])]
+    mac = macs[0] if len(macs) == 1 else ""
+    return events.HostRecord(
+        instance_uuid=text(RDN),
+        host_name=text("cn"),
+        addresses=tuple(
+            events.Address(ip=ip.decode(), mac=mac)
+            for ip in found.get("ipHostNumber", [])
+        ),
+        **{field: text(name) for name, field in _STRINGS.items()},
+        **{field: _iso_time(text(name)) for name, field in _TIMES.items()},
+    )
+
+
+def _foreign_classes(classes: Sequence[bytes]) -> list[bytes]:
+    ours = {name.lower().encode() for name in _CLASSES}
+    return [name for name in classes if name.lower() not in ours]
+
+
+def _folded(name: str, values: Sequence[bytes]) -> set[bytes]:
+    """Compare class names as LDAP does, all else to the letter."""
+    fold = bytes.lower if name == "objectClass" else bytes
+    return {fold(value) for value in values}
+
+
+def _stamp(as_of: float) -> str:
+    """Write a time as Generalized Time with a fraction (RFC 4517, 3.3.13)."""
+    moment = datetime.datetime.fromtimestamp(as_of, datetime.UTC)
+    return moment.strftime(_STAMP)
+
+
+def _generalized_time(iso: str) -> str:
+    return iso.replace("-", "").replace(":", "").replace("T", "")
+
+
+def _iso_time(value: str) -> str:
+    """Undo :func:`_generalized_time` (``YYYYmmddHHMMSSZ``)."""
+    if len(value) != len("20261122102753Z"):
+        return ""
+    date = f"{value[:4]}-{value[4:6]}-{value[6:8]}"
+    return f"{date}T{value[8:10]}:{value[10:12]}:{value[12:14]}Z"

@@ -1,0 +1,154 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A host record as the JSON document of the REST contract, and back. Pure.
+
+The contract is ``doc/source/rest.rst``; ``examples/rest/openapi.yaml`` has it
+for programs.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base, text
+
+#: Of the document; a service takes any minor.
+VERSION = "1.0"
+
+#: What a service is promised, and is enough for it.
+ESSENTIALS = (
+    "image_uuid",
+    "instance_uuid",
+    "mac_address",
+    "project_name",
+    "user_name",
+    "user_remote_address",
+)
+
+_ADDRESS = ("ip", "mac", "network")
+
+_STRINGS = tuple(
+    field.name
+    for field in dataclasses.fields(events.HostRecord)
+    if field.name != "addresses"
+)
+
+Document = dict[str, Any]
+
+
+class NotADocument(ValueError):
+    """What a service gave is none of the contract's documents."""
+
+
+def document(change: base.Change, owner: str) -> Document:
+    """Make the document of a change that registers.
+
+    Characters that JSON can carry and databases cannot (NUL, halves of
+    UTF-16 pairs) are replaced as in every directory.
+    """
+    record = _cleaned(change.record)
+    host_record = dataclasses.asdict(record)
+    if record.addresses is not None:
+        host_record["addresses"] = list(host_record["addresses"])
+    return {
+        **record.essentials(),
+        "version": VERSION,
+        "verb": str(change.verb),
+        "owner": owner,
+        "as_of": stamp(change.as_of),
+        "host_record": host_record,
+    }
+
+
+def metadata(change: base.Change, owner: str, body: bytes) -> dict[str, str]:
+    """Make the headers that tell of any change what it is.
+
+    :returns: with the key that is equal only for the same change
+    """
+    told = hashlib.sha256(str(change.verb).encode() + b"\0" + body)
+    generation = f"{round(change.as_of * 1e6)}-{told.hexdigest()[:16]}"
+    instance_uuid = change.record.instance_uuid
+    return {
+        "Idempotency-Key": f"{owner}:{instance_uuid}:{generation}",
+        "Dirsvc-Verb": str(change.verb),
+        "Dirsvc-Owner": owner,
+        "Dirsvc-As-Of": stamp(change.as_of),
+    }
+
+
+def encoded(value: Document) -> bytes:
+    """Give the JSON text: ASCII, whatever the tenant wrote."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def stamp(as_of: float) -> str:
+    """Write epoch seconds so that texts compare as the times do."""
+    moment = datetime.datetime.fromtimestamp(as_of, datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def record(found: Document) -> events.HostRecord:
+    """Read a document back, as far as it tells.
+
+    :raises NotADocument: it tells of no instance, or not in our words
+    """
+    told = found.get("host_record")
+    inner = told if isinstance(told, Mapping) else {}
+    fields: dict[str, Any] = {
+        name: _text(inner.get(name) or found.get(name) or "", name)
+        for name in _STRINGS
+    }
+    try:
+        fields["instance_uuid"] = str(uuid.UUID(fields["instance_uuid"]))
+    except ValueError:
+        raise NotADocument(
+            f"instance_uuid {fields['instance_uuid']!r:.60} is no UUID"
+        ) from None
+    mac = _text(found.get("mac_address") or "", "mac_address")
+    if "addresses" in inner:
+        fields["addresses"] = _addresses(inner["addresses"])
+    elif mac:
+        fields["addresses"] = (events.Address(ip="", mac=mac),)
+    else:
+        fields["addresses"] = ()
+    return events.HostRecord(**fields)
+
+
+def _cleaned(given: events.HostRecord) -> events.HostRecord:
+    clean = text.directory_string
+    addresses = given.addresses
+    if addresses is not None:
+        addresses = tuple(
+            events.Address(*(clean(getattr(one, name)) for name in _ADDRESS))
+            for one in addresses
+        )
+    texts = {name: clean(getattr(given, name)) for name in _STRINGS}
+    return events.HostRecord(**texts, addresses=addresses)
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise NotADocument(f"{name} is no text but {value!r:.60}")
+    return value
+
+
+def _addresses(found: object) -> tuple[events.Address, ...] | None:
+    if found is None:
+        return None
+    if not isinstance(found, list):
+        raise NotADocument(f"addresses are no list but {found!r:.60}")
+    made = []
+    for one in found:
+        if not isinstance(one, Mapping):
+            raise NotADocument(f"an address is no object but {one!r:.60}")
+        made.append(
+            events.Address(
+                **{name: _text(one.get(name) or "", name) for name in _ADDRESS}
+            )
+        )
+    return tuple(made)

@@ -1,0 +1,304 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a notification of Nova to an event for a directory.
+
+Pure: a notification in, an event out. What each type means is in
+:mod:`nova_dirsvc_plugin.notifications.event_types`; this module reads the
+payload, which may change the meaning: an instance has a host entry as long as
+it has been launched and is neither deleted nor soft-deleted.
+
+The payload classes are Nova's ``nova/notifications/objects/instance.py``; a
+new minor version adds fields only, so any minor is read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.notifications import event_types, unversioned, values
+
+Meaning = event_types.Meaning
+MEANINGS = event_types.MEANINGS
+
+_CONCERNING = frozenset(
+    event_type for event_type, meaning in MEANINGS.items() if meaning.verb
+)
+_LEGACY = frozenset(
+    event_type for event_type, meaning in MEANINGS.items() if meaning.legacy
+)
+
+#: Nova's ``vm_state`` of an instance that is gone, and of one that waits.
+_DELETED = "deleted"
+_SOFT_DELETED = "soft-delete"
+
+Complain = values.Complain
+
+
+class Unreadable(ValueError):
+    """A notification that concerns us and cannot be understood.
+
+    :ivar instance_uuid: the instance, when at least that could be read
+    """
+
+    def __init__(self, reason: str, instance_uuid: str = "") -> None:
+        super().__init__(reason)
+        self.instance_uuid = instance_uuid
+
+
+def concerns(event_type: object) -> bool:
+    """Tell whether notifications of a type can mean anything.
+
+    A type that nobody knows, of a newer Nova, does not.
+    """
+    return isinstance(event_type, str) and event_type in _CONCERNING
+
+
+def is_legacy(event_type: object) -> bool:
+    """Tell whether a type is of Nova's unversioned notifications."""
+    return isinstance(event_type, str) and (
+        event_type in _LEGACY or event_type.startswith("compute.instance.")
+    )
+
+
+def parse(
+    ctxt: Mapping[str, Any], message: Mapping[str, Any], complain: Complain
+) -> events.Event | None:
+    """Understand one notification, versioned or not.
+
+    :param ctxt: the request context as a dict, redacted or not: only names
+        and ids are read
+    :param message: ``message_id``, ``event_type``, ``timestamp``, ``payload``
+    :param complain: told in a sentence of each value that had to be left out
+    :returns: the event, or None when this is no event for a directory
+    :raises Unreadable: it is one, but of an unknown version or malformed
+    """
+    event_type = message.get("event_type")
+    if not isinstance(event_type, str) or event_type not in _CONCERNING:
+        return None
+    meaning = MEANINGS[event_type]
+    payload = message.get("payload")
+    data = (
+        _legacy_data(ctxt, payload)
+        if meaning.legacy
+        else _versioned_data(payload, meaning)
+    )
+    instance_uuid = values.canonical_uuid(data.get("uuid"))
+    if not instance_uuid:
+        raise Unreadable(
+            f"uuid is {values.shown(data.get('uuid'))}, not a UUID"
+        )
+    verb = _verb(meaning, data)
+    if verb is None:
+        return None
+    reader = values.Reader(data, complain)
+    remote_address = ctxt.get("remote_address")
+    return events.Event(
+        message_id=_message_id(message, instance_uuid),
+        event_type=event_type,
+        verb=verb,
+        occurred_at=_occurred_at(message, complain),
+        request_id=reader.text("request_id"),
+        record=_record(
+            ctxt,
+            reader,
+            instance_uuid,
+            # Later requests may be somebody else's.
+            remote_address if verb is events.Verb.REGISTER else None,
+        ),
+    )
+
+
+#: All that :func:`parse` reads of a versioned payload's data.
+READ = (
+    "uuid",
+    "display_name",
+    "host_name",
+    "tenant_id",
+    "user_id",
+    "image_uuid",
+    "availability_zone",
+    "host",
+    "state",
+    "task_state",
+    "created_at",
+    "launched_at",
+    "terminated_at",
+    "deleted_at",
+    "request_id",
+)
+
+
+def essential(payload: object) -> dict[str, Any]:
+    """Give what may be kept of a payload that could not be understood.
+
+    Metadata, keys and tags, which may hold a tenant's secrets, are not.
+    """
+    if not isinstance(payload, Mapping):
+        return {"malformed": type(payload).__name__}
+    data = values.unwrap(payload)
+    if data is None and "instance_id" in payload:
+        return unversioned.essential(payload)
+    kept: dict[str, Any] = {
+        f"nova_object.{name}": str(payload.get(f"nova_object.{name}"))
+        for name in ("name", "namespace", "version")
+    }
+    if data is None:
+        return kept
+    kept_data = {name: data[name] for name in READ if name in data}
+    if "flavor" in data:
+        kept_data["flavor"] = _only(data["flavor"], ("name",))
+    if "ip_addresses" in data:
+        items = data["ip_addresses"]
+        kept_data["ip_addresses"] = (
+            [_only(item, ("address", "mac", "label")) for item in items]
+            if isinstance(items, list | tuple)
+            else type(items).__name__
+        )
+    return kept | {"nova_object.data": kept_data}
+
+
+def _only(value: object, names: tuple[str, ...]) -> object:
+    data = values.unwrap(value)
+    if data is None:
+        return type(value).__name__
+    kept = {name: data[name] for name in names if name in data}
+    return {"nova_object.data": kept}
+
+
+def _versioned_data(
+    payload: object, meaning: event_types.Meaning
+) -> Mapping[str, Any]:
+    data = values.unwrap(payload)
+    if data is None:
+        raise Unreadable("the payload is not a versioned object")
+    instance_uuid = values.canonical_uuid(data.get("uuid"))
+    assert isinstance(payload, Mapping)  # noqa: S101 - unwrap saw to it
+    name = payload.get("nova_object.name")
+    if name != meaning.payload:
+        raise Unreadable(
+            f"the payload is a {values.shown(name)}, not a {meaning.payload}",
+            instance_uuid,
+        )
+    version = payload.get("nova_object.version")
+    if str(version).partition(".")[0] not in meaning.majors:
+        understood = " and ".join(f"{major}.x" for major in meaning.majors)
+        raise Unreadable(
+            f"{name} {values.shown(version)}:"
+            f" only version {understood} is understood",
+            instance_uuid,
+        )
+    return data
+
+
+def _legacy_data(
+    ctxt: Mapping[str, Any], payload: object
+) -> Mapping[str, Any]:
+    if not isinstance(payload, Mapping):
+        raise Unreadable("the payload is not a legacy one")
+    return unversioned.as_versioned(ctxt, payload)
+
+
+def _verb(
+    meaning: event_types.Meaning, data: Mapping[str, Any]
+) -> events.Verb | None:
+    """Refine a meaning by what the payload says of the instance.
+
+    :returns: None for an instance that is not launched yet
+    """
+    state = data.get("state")
+    if state == _DELETED:
+        return events.Verb.UNREGISTER
+    if meaning.verb is events.Verb.UNREGISTER:
+        return (
+            events.Verb.UNREGISTER
+            if _is_destroyed(data)
+            else events.Verb.SOFT_UNREGISTER
+        )
+    if state == _SOFT_DELETED:
+        return events.Verb.SOFT_UNREGISTER
+    if meaning.verb is events.Verb.SOFT_UNREGISTER:
+        return meaning.verb
+    if "launched_at" in data and not data["launched_at"]:
+        return None
+    return meaning.verb
+
+
+def _is_destroyed(data: Mapping[str, Any]) -> bool:
+    """Tell whether the end of a delete that has no such state proves it.
+
+    Nova's API says ``delete.end`` when the delete has failed, too. A build
+    that was aborted is destroyed without a change of its state. The request
+    for a soft delete sets ``deleted_at`` before anything is done, and it
+    stays when that fails, so of an instance that was launched it proves
+    nothing.
+    """
+    return bool(
+        data.get("deleted_at")
+        and not data.get("launched_at")
+        and data.get("state") != _SOFT_DELETED
+        and data.get("task_state") != "soft-deleting"
+    )
+
+
+def _message_id(message: Mapping[str, Any], instance_uuid: str) -> str:
+    message_id = message.get("message_id")
+    if not isinstance(message_id, str) or not message_id:
+        raise Unreadable("message_id is missing", instance_uuid)
+    return message_id
+
+
+def _record(
+    ctxt: Mapping[str, Any],
+    reader: values.Reader,
+    instance_uuid: str,
+    remote_address: object,
+) -> events.HostRecord:
+    user_id, project_id = reader.text("user_id"), reader.text("tenant_id")
+    user_name, project_name = _owner_names(ctxt, user_id, project_id)
+    return events.HostRecord(
+        instance_uuid=instance_uuid,
+        display_name=reader.text("display_name"),
+        host_name=reader.text("host_name"),
+        project_id=project_id,
+        project_name=project_name,
+        user_id=user_id,
+        user_name=user_name,
+        user_remote_address=values.remote_address(remote_address),
+        image_uuid=reader.text("image_uuid"),
+        flavor_name=reader.flavor_name(),
+        availability_zone=reader.text("availability_zone"),
+        compute_host=reader.text("host"),
+        created_at=reader.time("created_at"),
+        launched_at=reader.time("launched_at"),
+        addresses=reader.addresses(),
+    )
+
+
+def _owner_names(
+    ctxt: Mapping[str, Any], user_id: str, project_id: str
+) -> tuple[str, str]:
+    """User and project by name, where the context names the owner.
+
+    A context names who *acts*: when an admin deletes alice's instance it
+    says admin, and that is not whose instance it was.
+    """
+    by_owner = user_id and user_id == ctxt.get("user_id")
+    in_project = project_id and project_id == ctxt.get("project_id")
+    return (
+        _text(ctxt.get("user_name")) if by_owner else "",
+        _text(ctxt.get("project_name")) if in_project else "",
+    )
+
+
+def _occurred_at(message: Mapping[str, Any], complain: Complain) -> float:
+    """Read oslo.messaging's own stamp: naive, UTC, a blank for the T."""
+    value = message.get("timestamp")
+    try:
+        return values.moment(str(value)).timestamp()
+    except (ValueError, OverflowError):
+        complain(f"timestamp {values.shown(value)} is not a time")
+        return 0.0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,463 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import sqlite3
+import threading
+import time
+
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry, state
+from nova_dirsvc_plugin.directories import base as directories
+from nova_dirsvc_plugin.directories import memory
+from tests import waiting
+from tests.unit import base
+
+A, B = "a" * 32, "b" * 32
+REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+
+
+class Moody(memory.MemoryDirectory):
+    """A directory in memory that can be out, and refuse or hate some."""
+
+    def __init__(self):
+        super().__init__(None, "nova")
+        self.out = False
+        self.answers = {}
+        self.hated = set()
+        self.breaks_on = None
+        self.refuses = None
+        self.asked = 0
+
+    def apply(self, changes):
+        self.asked += 1
+        held = list(changes)
+        for place, change in enumerate(held):
+            if change.record.instance_uuid == self.breaks_on:
+                rest = len(held) - place
+                return [
+                    *super().apply(held[:place]),
+                    *([directories.Unavailable("broken")] * rest),
+                ]
+        if self.out:
+            return [directories.Unavailable("out")] * len(changes)
+        if self.hated & {change.record.instance_uuid for change in changes}:
+            raise RuntimeError("hated")
+        if self.refuses in [change.record.display_name for change in held]:
+            return [directories.Rejected("that name")] * len(changes)
+        return [
+            self.answers.get(change.record.instance_uuid)
+            or super(Moody, self).apply([change])[0]
+            for change in changes
+        ]
+
+
+class DispatcherTestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        self.outbox = outbox.Outbox(
+            self.folder / "outbox.db", clock=self.clock
+        )
+        self.directory = Moody()
+        self.dispatcher = dispatcher.Dispatcher(
+            "d",
+            self.directory,
+            self.outbox,
+            retry.Settings(batch_size=10, max_attempts=3),
+            clock=self.clock,
+            uniform=lambda low, high: high,
+        )
+
+    def clock(self):
+        return self.now
+
+    def put(self, verb, instance):
+        self.outbox.put(base.event(verb, instance))
+
+    def steps(self, count):
+        """Take steps; let a minute pass between them."""
+        for _ in range(count):
+            self.dispatcher.step()
+            self.now += 60
+
+    def held(self):
+        return sorted(self.directory.content)
+
+
+class StepTest(DispatcherTestCase):
+    def test_what_is_put_is_delivered_in_order_of_each_instance(self):
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.put(UNREGISTER, A)
+        self.steps(2)
+        self.assertEqual([B], self.held())
+        self.assertFalse(self.dispatcher.step())
+
+    def test_each_delivery_is_said_once_with_number_verb_and_uuid(self):
+        self.put(REGISTER, A)
+        self.steps(2)
+        self.assertEqual(
+            f"INFO Outbox entry 1: register instance {A}: delivered:"
+            " directory d\n",
+            self.log.output,
+        )
+
+    def test_what_asks_to_be_left_alone_is_left_alone_that_long(self):
+        self.put(REGISTER, A)
+        self.directory.answers[A] = directories.Unavailable("busy", 100.0)
+        self.dispatcher.step()
+        self.directory.answers.clear()
+        self.now += 99
+        self.assertFalse(self.dispatcher.step())
+        self.now += 2
+        self.assertTrue(self.dispatcher.step())
+        self.assertEqual([A], self.held())
+
+    def test_an_outage_counts_nothing_and_buries_nothing(self):
+        self.put(REGISTER, A)
+        self.directory.out = True
+        self.steps(100)
+        self.assertEqual([], self.outbox.buried("d"))
+        self.directory.out = False
+        (entry,) = self.outbox.claim("d", 10).entries
+        self.assertEqual(0, entry.attempts)
+        self.steps(1)
+        self.assertEqual([A], self.held())
+
+    def test_an_outage_is_reported_at_once_and_then_once_a_minute(self):
+        self.put(REGISTER, A)
+        self.directory.out = True
+        for _ in range(100):
+            self.dispatcher.step()
+            self.now += 1
+        self.assertEqual(2, self.log.output.count("unavailable"))
+        self.assertIn("unavailable, 1 entries wait", self.log.output)
+        self.assertIn(
+            f"out (one of those that wait: register instance {A})",
+            self.log.output,
+        )
+
+    def test_one_change_that_is_unavailable_delays_no_other(self):
+        self.directory.answers[A] = directories.Unavailable("busy")
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.steps(50)
+        self.assertEqual([B], self.held())
+        self.assertEqual([], self.outbox.buried("d"))
+        del self.directory.answers[A]
+        self.steps(1)
+        self.assertEqual([A, B], self.held())
+
+    def test_a_rejected_change_is_buried_after_so_many_attempts(self):
+        self.directory.answers[A] = directories.Rejected("no such class")
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        self.steps(2)
+        self.assertEqual([], self.outbox.buried("d"))
+        self.steps(1)
+        ((entry, reason),) = self.outbox.buried("d")
+        self.assertEqual((A, 3), (entry.event.instance_uuid, entry.attempts))
+        self.assertEqual("no such class", reason)
+        self.assertEqual([B], self.held())
+        self.assertIn(
+            f"ERROR Outbox entry 1: register instance {A}: buried: directory"
+            " d: no such class",
+            self.log.output,
+        )
+
+    def test_what_went_with_a_refused_entry_is_tried_without_it(self):
+        self.directory.refuses = "bad"
+        self.outbox.put(base.event(REGISTER, A, display_name="good"))
+        self.outbox.put(base.event(events.Verb.REFRESH, A, display_name="bad"))
+        self.steps(10)
+        self.assertEqual(1, len(self.outbox.buried("d")))
+        self.assertEqual("good", self.directory.content[A].record.display_name)
+        self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_attempts_are_apart_by_the_back_off(self):
+        self.directory.answers[A] = directories.Rejected("no")
+        self.put(REGISTER, A)
+        self.dispatcher.step()
+        self.assertFalse(self.dispatcher.step())
+        self.now += 4.1
+        self.assertTrue(self.dispatcher.step())
+
+    def test_an_unregister_waits_for_the_register_before_it(self):
+        self.directory.answers[A] = directories.Unavailable("busy")
+        self.put(REGISTER, A)
+        self.put(UNREGISTER, A)
+        self.steps(3)
+        del self.directory.answers[A]
+        self.steps(2)
+        self.assertEqual([], self.held())
+        self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_a_driver_that_raises_on_one_loses_none_of_the_others(self):
+        self.directory.hated.add(A)
+        for instance in (A, B, "c" * 32):
+            self.put(REGISTER, instance)
+        self.steps(3)
+        self.assertEqual([B, "c" * 32], self.held())
+        ((_, reason),) = self.outbox.buried("d")
+        self.assertEqual("RuntimeError: hated", reason)
+
+    def test_a_register_after_the_unregister_is_skipped_and_said(self):
+        self.put(UNREGISTER, A)
+        self.steps(1)
+        self.put(REGISTER, A)
+        self.steps(2)
+        self.assertEqual([], self.held())
+        self.assertIn(
+            f"DEBUG Outbox entry 2: register instance {A}: skipped: directory"
+            " d: unregistered before",
+            self.log.output,
+        )
+
+    def test_a_record_that_cannot_be_read_is_buried_at_once(self):
+        self.put(REGISTER, A)
+        self.put(REGISTER, B)
+        with sqlite3.connect(self.outbox.path) as database:
+            database.execute("UPDATE entry SET record = '[]' WHERE number = 1")
+        self.steps(1)
+        ((_, reason),) = self.outbox.buried("d")
+        self.assertEqual("a host record is not an object", reason)
+        self.assertEqual([B], self.held())
+
+    def test_what_breaks_the_connection_blocks_none_behind_it(self):
+        self.directory.breaks_on = A
+        self.put(REGISTER, A)
+        others = [f"{number:032x}" for number in range(30)]
+        for instance in others:
+            self.put(REGISTER, instance)
+        self.steps(60)
+        self.assertEqual(others, self.held())
+
+    def test_many_that_are_put_off_leave_room_for_new_ones(self):
+        for number in range(40):
+            self.directory.answers[f"{number:032x}"] = directories.Unavailable(
+                "no"
+            )
+            self.put(REGISTER, f"{number:032x}")
+        self.steps(20)
+        self.put(REGISTER, B)
+        self.steps(20)
+        self.assertEqual([B], self.held())
+
+    def test_refused_ones_are_tried_for_longer_than_a_restart_takes(self):
+        self.directory.answers[A] = directories.Rejected("no")
+        self.put(REGISTER, A)
+        started = self.now
+        while not self.outbox.buried("d"):
+            self.dispatcher.step()
+            self.now += 0.5
+        self.assertGreater(self.now - started, 10)
+
+
+class LateNewsTest(DispatcherTestCase):
+    """A young removal is done twice; Nova is asked about what is old."""
+
+    def setUp(self):
+        super().setUp()
+        self.answers = {}
+        self.asked = []
+        self.asker = nova_check.Asker(
+            self.ask, self.clock, lambda low, high: high
+        )
+        self.dispatcher = dispatcher.Dispatcher(
+            "d",
+            self.directory,
+            self.outbox,
+            retry.Settings(late_after=60.0),
+            clock=self.clock,
+            uniform=lambda low, high: high,
+            asker=self.asker,
+        )
+
+    def steps(self, count):
+        """Take steps, and let Nova be asked between them."""
+        for _ in range(count):
+            self.dispatcher.step()
+            self.now += 5
+            self.asker.step()
+            self.dispatcher.step()
+
+    def ask(self, uuids):
+        self.asked += uuids
+        return {uuid: self.answers[uuid] for uuid in uuids}
+
+    def news(self, verb, instance, age, **fields):
+        self.outbox.put(
+            base.event(verb, instance, occurred_at=self.now - age, **fields)
+        )
+
+    def nova_says(self, verb, instance, **fields):
+        self.answers[instance] = state.Standing(
+            verb,
+            events.HostRecord(instance_uuid=instance, **fields),
+            self.now,
+        )
+
+    def test_young_news_is_not_asked_about(self):
+        self.news(REGISTER, A, age=59)
+        self.steps(1)
+        self.assertEqual([], self.asked)
+        self.assertEqual([A], self.held())
+
+    def test_old_news_of_an_instance_that_is_gone_makes_no_entry(self):
+        self.nova_says(UNREGISTER, A)
+        self.news(REGISTER, A, age=61)
+        self.steps(1)
+        self.assertEqual([A], self.asked)
+        self.assertEqual([], self.held())
+
+    def test_old_news_is_replaced_by_novas_but_for_the_names(self):
+        self.nova_says(events.Verb.REFRESH, A, display_name="now")
+        self.news(REGISTER, A, 61, display_name="then", user_name="alice")
+        self.steps(1)
+        record = self.directory.content[A].record
+        self.assertEqual(
+            ("now", "alice"), (record.display_name, record.user_name)
+        )
+
+    def test_a_delete_that_nova_only_says_it_ended_is_asked_about(self):
+        self.nova_says(events.Verb.REFRESH, A)
+        self.news(REGISTER, A, age=5)
+        self.steps(1)
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=0)
+        self.steps(1)
+        self.assertEqual([A], self.held())
+
+    def test_that_an_instance_is_deleted_is_not_asked_about(self):
+        self.news(UNREGISTER, A, age=1000)
+        self.steps(1)
+        self.assertEqual([], self.asked)
+
+    def test_nova_out_of_reach_puts_off_what_is_late_and_nothing_else(self):
+        self.answers[A] = state.Unsure("nova-api is down")
+        self.news(REGISTER, A, age=61)
+        self.news(REGISTER, B, age=1)
+        self.steps(11)
+        self.assertEqual([B], self.held())
+        self.assertEqual([], self.outbox.buried("d"))
+        self.assertEqual(1, self.log.output.count("1 instances: nova-api is"))
+        self.nova_says(events.Verb.REFRESH, A)
+        self.steps(1)
+        self.assertEqual([A, B], self.held())
+
+    def test_a_young_removal_is_done_once_more_when_its_time_is_over(self):
+        self.news(UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.directory.apply(
+            [
+                directories.Change(
+                    REGISTER, events.HostRecord(instance_uuid=A), self.now
+                )
+            ]
+        )
+        self.assertFalse(self.dispatcher.step())
+        self.now += 60 + retry.GRACE
+        self.dispatcher.step()
+        self.assertEqual([], self.held())
+        self.assertIn("delivered: directory d: once more", self.log.output)
+        self.now += 1000
+        self.assertFalse(self.dispatcher.step())
+
+    def test_an_old_removal_is_done_once(self):
+        self.news(UNREGISTER, A, age=61)
+        self.dispatcher.step()
+        self.now += 1000
+        self.assertFalse(self.dispatcher.step())
+
+    def test_a_removal_is_not_done_once_more_after_a_restore(self):
+        self.nova_says(events.Verb.SOFT_UNREGISTER, A)
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.now += 2
+        self.news(events.Verb.RESTORE, A, age=1)
+        self.dispatcher.step()
+        self.now += 200
+        self.dispatcher.step()
+        self.assertEqual([A], self.held())
+
+    def test_a_removal_is_done_once_more_after_an_outage_at_that_time(self):
+        self.news(UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.directory.out = True
+        self.now += 60 + retry.GRACE
+        self.dispatcher.step()
+        self.directory.out = False
+        self.now += 60
+        self.assertTrue(self.dispatcher.step())
+        self.assertIn("delivered: directory d: once more", self.log.output)
+
+    def test_of_many_events_at_once_one_is_written(self):
+        for name in ("o", "tw", "three"):
+            self.outbox.put(
+                base.event(
+                    events.Verb.REFRESH,
+                    A,
+                    display_name=name,
+                    occurred_at=self.now - 1 / len(name),
+                )
+            )
+        self.dispatcher.step()
+        self.assertEqual(1, self.directory.asked)
+        self.assertEqual(
+            "three", self.directory.content[A].record.display_name
+        )
+        self.assertIn(
+            "skipped: directory d: goes with entry 3", self.log.output
+        )
+
+
+class RunTest(DispatcherTestCase):
+    """The loop around the step, in a thread, with a real clock."""
+
+    def clock(self):
+        return time.time()
+
+    def start(self):
+        self.stop = threading.Event()
+        thread = threading.Thread(
+            target=self.dispatcher.run, args=(self.stop,), daemon=True
+        )
+        thread.start()
+        self.addCleanup(thread.join, 10)
+        self.addCleanup(self.stop.set)
+        return thread
+
+    def other_process(self):
+        return outbox.Outbox(self.outbox.path)
+
+    def test_an_event_put_by_another_is_delivered_without_being_told(self):
+        self.start()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(self.held, "the entry", 5)
+
+    def test_it_delivers_again_when_the_directory_has_come_back(self):
+        self.directory.out = True
+        self.start()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(lambda: self.directory.asked > 1, "a second try", 5)
+        self.directory.out = False
+        waiting.until(self.held, "the entry", 10)
+        self.assertIn("available again", self.log.output)
+
+    def test_an_outbox_that_cannot_be_used_is_waited_for(self):
+        self.outbox.close()
+        path = self.outbox.path
+        for file in path.parent.iterdir():
+            file.unlink()
+        path.mkdir()
+        self.start()
+        waiting.until(
+            lambda: "unavailable" in self.log.output, "the warning", 5
+        )
+        path.rmdir()
+        self.other_process().put(base.event(REGISTER, A))
+        waiting.until(self.held, "the entry", 10)
+
+    def test_it_ends_when_told_to(self):
+        thread = self.start()
+        self.stop.set()
+        thread.join(5)
+        self.assertFalse(thread.is_alive())

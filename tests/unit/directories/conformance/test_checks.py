@@ -1,0 +1,227 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base as directories
+from nova_dirsvc_plugin.directories import conformance, memory
+from tests.unit import base
+
+Need = conformance.Need
+
+
+class ConformanceTestCase(base.TestCase):
+    """A run on a directory in memory that both owners share."""
+
+    def findings(self, driver=memory.MemoryDirectory):
+        self.content = {}
+
+        def make(owner):
+            made = driver(None, owner)
+            made.content = self.content
+            return made
+
+        trial = conformance.Trial(make, "nova", 1795348800.0)
+        return {finding.check: finding for finding in conformance.run(trial)}
+
+    def failed(self, driver):
+        return {
+            check
+            for check, finding in self.findings(driver).items()
+            if finding.holds is False
+        }
+
+
+class SoundTest(ConformanceTestCase):
+    def test_all_holds_of_a_directory_that_keeps_the_contract(self):
+        findings = self.findings()
+        self.assertEqual(
+            {True}, {finding.holds for finding in findings.values()}
+        )
+        self.assertEqual(
+            set(Need), {finding.need for finding in findings.values()}
+        )
+
+    def test_nothing_is_left_of_it(self):
+        self.findings()
+        self.assertEqual({}, self.content)
+
+    def test_what_is_there_already_is_not_touched(self):
+        kept = memory.Kept("nova", events.HostRecord(instance_uuid="x"), 1.0)
+
+        class WithOthers(memory.MemoryDirectory):
+            def apply(self, changes):
+                self.content.setdefault("x", kept)
+                return super().apply(changes)
+
+        self.assertEqual(set(), self.failed(WithOthers))
+        self.assertEqual({"x": kept}, self.content)
+
+
+class UnsoundTest(ConformanceTestCase):
+    """What each check is there to find."""
+
+    def test_one_out_of_reach_is_said_to_be_so_at_once(self):
+        class Out(memory.MemoryDirectory):
+            def apply(self, changes):
+                return [directories.Unavailable("out")] * len(changes)
+
+        error = self.assertRaises(
+            directories.DirectoryUnavailable, self.findings, Out
+        )
+        self.assertEqual("out", str(error))
+
+    def test_one_that_loses_what_it_took_is_found(self):
+        class Forgets(memory.MemoryDirectory):
+            def _apply(self, change):
+                return directories.Done()
+
+        self.assertEqual(
+            set(),
+            {"entries are read as written", "all entries are read"}
+            - self.failed(Forgets),
+        )
+
+    def test_one_that_never_removes_is_found(self):
+        class Keeps(memory.MemoryDirectory):
+            def _apply(self, change):
+                if change.verb.removes:
+                    return directories.Done()
+                return super()._apply(change)
+
+        self.assertEqual(
+            {"what is gone is not read", "softly, only older goes"},
+            self.failed(Keeps) - {"others' entries stay theirs"},
+        )
+
+    def test_one_that_refuses_a_second_time_is_found(self):
+        class Once(memory.MemoryDirectory):
+            def _apply(self, change):
+                if change.record.instance_uuid in self.content:
+                    return directories.Rejected("409 there is one")
+                return super()._apply(change)
+
+        failed = self.findings(Once)["to do so twice is to do so once"]
+        self.assertFalse(failed.holds)
+        self.assertIn("409 there is one", failed.detail)
+
+    def test_one_that_refuses_what_is_not_there_is_found(self):
+        class Strict(memory.MemoryDirectory):
+            def _apply(self, change):
+                known = change.record.instance_uuid in self.content
+                if change.verb.removes and not known:
+                    return directories.Rejected("404 not found")
+                return super()._apply(change)
+
+        self.assertEqual({"so is one that is not there"}, self.failed(Strict))
+
+    def test_one_that_heeds_no_time_is_found(self):
+        class Timeless(memory.MemoryDirectory):
+            def _apply(self, change):
+                return super()._apply(dataclasses.replace(change, as_of=4e9))
+
+        self.assertEqual(
+            {"older news replaces nothing", "softly, only older goes"},
+            self.failed(Timeless),
+        )
+
+    def test_one_that_takes_silence_for_news_is_found(self):
+        class Blank(memory.MemoryDirectory):
+            def _apply(self, change):
+                if not change.verb.removes:
+                    self.content.pop(change.record.instance_uuid, None)
+                return super()._apply(change)
+
+        self.assertIn("what news leaves out stays", self.failed(Blank))
+
+    def test_one_that_heeds_no_owner_is_found(self):
+        class Ownerless(memory.MemoryDirectory):
+            def __init__(self, options, owner):
+                super().__init__(options, "everybody")
+
+        self.assertEqual(
+            {"others' entries stay theirs", "others' entries are not ours"},
+            self.failed(Ownerless),
+        )
+
+    def test_one_that_cannot_bear_names_is_found(self):
+        class Ascii(memory.MemoryDirectory):
+            def _apply(self, change):
+                if not change.record.display_name.isascii():
+                    return directories.Unavailable("500 oops")
+                return super()._apply(change)
+
+        self.assertEqual({"any letter is taken"}, self.failed(Ascii))
+
+    def test_one_that_gives_the_first_page_only_is_found(self):
+        class OnePage(memory.MemoryDirectory):
+            def entries(self):
+                return list(super().entries())[-50:]
+
+        self.assertIn("all entries are read", self.failed(OnePage))
+
+
+class PeaceTest(ConformanceTestCase):
+    def test_one_that_asks_to_be_left_alone_is_waited_for(self):
+        slept = []
+
+        class Limited(memory.MemoryDirectory):
+            asked = 0
+
+            def _apply(self, change):
+                Limited.asked += 1
+                if Limited.asked % 30 == 0:
+                    return directories.Unavailable("429", 3.0)
+                return super()._apply(change)
+
+        def make(owner):
+            made = Limited(None, owner)
+            made.content = content
+            return made
+
+        content = {}
+        trial = conformance.Trial(make, "nova", 1795348800.0, slept.append)
+        findings = list(conformance.run(trial))
+        self.assertEqual({True}, {finding.holds for finding in findings})
+        self.assertEqual({}, content)
+        self.assertIn(3.0, slept)
+
+
+class LeastPrivilegeTest(ConformanceTestCase):
+    def test_where_nobody_may_write_for_others_that_is_not_tried(self):
+        class Ours(memory.MemoryDirectory):
+            def _apply(self, change):
+                if self._owner != "nova":
+                    return directories.Rejected("insufficient access")
+                return super()._apply(change)
+
+        for finding in self.findings(Ours).values():
+            if finding.need is Need.OWNERS:
+                self.assertIsNone(finding.holds)
+                self.assertIn("insufficient access", finding.detail)
+            else:
+                self.assertTrue(finding.holds, finding)
+
+
+class UnreadableTest(ConformanceTestCase):
+    def test_what_cannot_be_read_is_not_tried_and_the_rest_holds(self):
+        class Sink(memory.MemoryDirectory):
+            def entries(self):
+                raise directories.EntriesNotKept("no list")
+
+        for finding in self.findings(Sink).values():
+            if finding.need is Need.ALWAYS:
+                self.assertTrue(finding.holds, finding)
+            elif finding.check != "others' entries stay theirs":
+                self.assertIsNone(finding.holds, finding)
+                self.assertEqual("no list", finding.detail)
+
+    def test_a_record_of_events_has_no_time_and_no_owners(self):
+        class Record(memory.MemoryDirectory):
+            RECORDS_EVENTS = True
+
+        for finding in self.findings(Record).values():
+            if finding.need in (Need.WRITERS, Need.OWNERS):
+                self.assertIsNone(finding.holds)
+            else:
+                self.assertTrue(finding.holds)

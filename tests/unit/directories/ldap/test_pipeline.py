@@ -1,0 +1,78 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+from nova_dirsvc_plugin.directories.ldap import pipeline
+from tests.unit import base
+
+
+class Server:
+    """Answers requests in order and knows how many were in flight."""
+
+    def __init__(self, dies_at=None):
+        self.sent = []
+        self.answered = 0
+        self.most_in_flight = 0
+        self.dies_at = dies_at
+
+    def send(self, request):
+        self.sent.append(request)
+        flying = len(self.sent) - self.answered
+        self.most_in_flight = max(self.most_in_flight, flying)
+        return len(self.sent) - 1
+
+    def receive(self, ticket):
+        self.answered += 1
+        if ticket == self.dies_at:
+            raise pipeline.Broken("gone")
+        if self.sent[ticket] == "bad":
+            raise KeyError("bad")
+        return self.sent[ticket] * 2
+
+
+def once(request):
+    return (yield request)
+
+
+def twice(request):
+    return (yield (yield request))
+
+
+def forgiving(request):
+    try:
+        yield request
+    except KeyError:
+        return (yield "else")
+
+
+class PipelineTest(base.TestCase):
+    def run_all(self, conversations, server=None, window=3):
+        self.server = server or Server()
+        line = pipeline.Pipeline(self.server.send, self.server.receive, window)
+        return line.run(conversations, lambda why: f"broken: {why}")
+
+    def test_outcomes_come_in_the_order_of_the_conversations(self):
+        self.assertEqual(
+            ["aa", "bbbb", "cc"],
+            self.run_all([once("a"), twice("b"), once("c")]),
+        )
+
+    def test_as_many_requests_fly_as_the_window_allows_and_no_more(self):
+        self.run_all([twice(str(number)) for number in range(50)])
+        self.assertEqual(3, self.server.most_in_flight)
+
+    def test_an_error_is_thrown_into_the_conversation_it_answers(self):
+        self.assertEqual(
+            ["aa", "elseelse"], self.run_all([once("a"), forgiving("bad")])
+        )
+
+    def test_a_broken_connection_ends_all_that_had_not_ended(self):
+        outcomes = self.run_all(
+            [once("a"), once("b"), once("c")], Server(dies_at=1)
+        )
+        self.assertEqual(["aa", "broken: gone", "broken: gone"], outcomes)
+
+    def test_a_conversation_of_no_request_is_an_outcome_too(self):
+        def silent():
+            return "nothing"
+            yield
+
+        self.assertEqual(["nothing"], self.run_all([silent()]))
