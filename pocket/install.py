@@ -46,7 +46,7 @@ def install(home, processes):
         "--requirement",
         CHECKOUT / "examples" / "rest" / "requirements.txt",
         "--editable",
-        f"{CHECKOUT}[ldap,rest]",
+        f"{CHECKOUT}[sync,ldap,rest]",
         "--editable",
         POCKET / "inside",
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 from nova_dirsvc_plugin import conf
 from nova_dirsvc_plugin.directories import loading
-from nova_dirsvc_plugin.nova_api import client
 
 LOG = logging.getLogger(__name__)
 
@@ -15,13 +14,20 @@ LOG = logging.getLogger(__name__)
 def list_opts() -> list[tuple[str, list[Any]]]:
     """Give every group with its options.
 
-    A driver whose library is not installed is left out, and named.
+    What needs a library that is not installed is left out, and named.
     """
     ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
-    groups = [
-        (conf.GROUP, ours),
-        (client.GROUP, client.options()),
-    ]
+    groups = [(conf.GROUP, ours)]
+    try:
+        from nova_dirsvc_plugin.nova_api import client
+    except ImportError as error:
+        LOG.warning(
+            "No options of nova: %s; install nova-dirsvc-plugin[sync], which"
+            " brings what it needs",
+            error,
+        )
+    else:
+        groups.append((client.GROUP, client.options()))
     for name in loading.names():
         try:
             groups.append((name, list(loading.driver_class(name).OPTS)))

@@ -37,7 +37,7 @@ def driver_class(name: str) -> type[base.Directory]:
     except ImportError as error:
         raise DirectoryNotLoaded(
             f"directory driver {name!r} cannot be loaded: {error};"
-            f" pip install 'nova-dirsvc-plugin[{name}]' brings what it needs"
+            f" install nova-dirsvc-plugin[{name}], which brings what it needs"
         ) from error
     found: type[base.Directory] = manager.driver
     return found

@@ -216,7 +216,7 @@ let_the_daemon_log() {
 
 @test "install puts the package with its extras into devstack's Python" {
     plays stack:install
-    called "setup_develop $FOLDER/plugin ldap,rest"
+    called "setup_develop $FOLDER/plugin sync,ldap,rest"
     called "install_package 389-ds-base python3-lib389"
     never_called pip_install
 }

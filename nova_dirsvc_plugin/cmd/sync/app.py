@@ -8,13 +8,13 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_service import backend
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox, version
-from nova_dirsvc_plugin.cmd.sync import lock
+from nova_dirsvc_plugin.cmd.sync import delivery_service, lock
 from nova_dirsvc_plugin.directories import base, loading
 from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.sources import listener
 
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
@@ -28,10 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: the exit status: 0, 2 for wrong options, 1 when another
         process delivers already or the outbox cannot be used
     """
-    backend.init_backend(backend.BackendType.THREADING)
-    from nova_dirsvc_plugin.cmd.sync import delivery_service
-    from nova_dirsvc_plugin.sources import listener
-
     conf = cfg.ConfigOpts()
     try:
         _configure(conf, sys.argv[1:] if argv is None else argv)
