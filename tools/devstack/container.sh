@@ -148,9 +148,9 @@ function as_stack {
         --setenv=USER=stack --setenv=LANG=C.UTF-8 --setenv=TERM=dumb "$@"
 }
 
-# Stop the container and take its bridges from the host's network.
+# Stop the container and take its links from the host's network.
 function halt_container {
-    local leader bridge
+    local leader
     if is_booted; then
         read -r leader _ <"$LEADER_FILE"
         enter systemctl stop --no-block 'devstack@*'
@@ -161,24 +161,35 @@ function halt_container {
         fi
     fi
     rm -f "$LEADER_FILE"
-    for bridge in br-int br-ex ovs-netdev; do
-        if ip link show dev "$bridge" >/dev/null 2>&1; then
-            ip link delete dev "$bridge"
-        fi
-    done
+    _delete_links
     if [[ -d $(_cgroup) ]]; then
         find "$(_cgroup)" -depth -type d -exec rmdir {} \;
     fi
+}
+
+# Open vSwitch's bridges, and what Nova and Neutron have for a port of theirs:
+# "tap" and eleven letters of its id. Deleting one of two ends deletes both.
+function _delete_links {
+    local link links
+    links=$(ip -oneline link | sed -nE 's/^[0-9]+: ([^:@]+).*/\1/p' |
+        grep -xE 'br-(int|ex)|ovs-netdev|tap[0-9a-f]{8}-[0-9a-f]{2}' ||
+        [[ $? == 1 ]])
+    for link in $links; do
+        if ip link show dev "$link" >/dev/null 2>&1; then
+            ip link delete dev "$link"
+        fi
+    done
 }
 
 function _is_gone {
     [[ ! -d /proc/$1 ]]
 }
 
-# The container's control group: below the one of version 2, wherever that is
+# The control group of this folder's container: below the one of version 2,
+# wherever that is
 function _cgroup {
     echo "$(findmnt --noheadings --first-only --output TARGET \
-        --types cgroup2)/$CONTAINER"
+        --types cgroup2)/$CONTAINER-$(stat --format %i "$WORK")"
 }
 
 # _wait_for SECONDS WHAT COMMAND ...: until the command succeeds
