@@ -8,7 +8,7 @@ function phase_table {
     cat <<EOF
 root       make the container's root folder, put devstack into it
 boot       boot it: systemd as its process 1
-before     note files, processes, units and accounts
+before     note files, processes, units, accounts, groups and ports
 stack      stack.sh
 check      boot an instance: its host entry comes; delete it: it goes
 scenarios  tempest with this project's scenarios, if there are any
@@ -21,10 +21,17 @@ halt       stop the container
 EOF
 }
 
+function extra_phase_table {
+    cat <<EOF
+disable    have local.conf disable the plugin, from the next phase on
+EOF
+}
+
 CHECKOUT=$(cd "$TOOL_DIR/../.." && pwd)
 PLUGIN=$WORK/plugin/nova_dirsvc_plugin.git
-PLUGIN_BRANCH=under-test
+PLUGIN_BRANCH=main
 DEVSTACK=/opt/stack/devstack
+DISABLE_LINE="disable_service nova-dirsvc"
 # Without .img or .tar.gz, it is the image's name in glance
 IMAGE=/opt/stack/guest
 
@@ -37,17 +44,19 @@ function phase_root {
     echo "= devstack $(git -C "$ROOT$DEVSTACK" rev-parse --short HEAD)," \
         "plugin $(git -C "$PLUGIN" log -1 --format='%h %s' "$PLUGIN_BRANCH")"
     make_image
-    write_local_conf
     install "$TOOL_DIR/check" "$ROOT/opt/stack/check"
     chroot "$ROOT" chown -R stack: /opt/stack
+    write_local_conf # the last thing: with it the root folder is whole
 }
 
 # Put the checkout as it is, with what is not committed, into a bare
-# repository of the container's.
+# repository of the container's, which has no other branch.
 function publish_plugin {
     local head tree commit
     rm -rf "$PLUGIN"
-    git clone --quiet --bare "$CHECKOUT" "$PLUGIN"
+    git init --quiet --bare --initial-branch "$PLUGIN_BRANCH" "$PLUGIN"
+    git -C "$PLUGIN" fetch --quiet --tags "$CHECKOUT" \
+        "HEAD:refs/heads/$PLUGIN_BRANCH"
     head=$(git -C "$CHECKOUT" rev-parse HEAD)
     git -C "$PLUGIN" --work-tree="$CHECKOUT" read-tree "$head"
     git -C "$PLUGIN" --work-tree="$CHECKOUT" add --all "$CHECKOUT"
@@ -76,36 +85,55 @@ function make_image {
     cp "$guest" "$ROOT$IMAGE.tar.gz"
 }
 
+# The line of the README, as it was published, but for the address
+function plugin_line {
+    local pattern='^ +(enable_plugin [^ ]+) (<[^>]*>|[^ ]+)(.*)$'
+    local readme line
+    readme=$(git -C "$PLUGIN" show "$PLUGIN_BRANCH:devstack/README.rst")
+    while IFS= read -r line; do
+        if [[ $line =~ $pattern ]]; then
+            echo "${BASH_REMATCH[1]} file://$PLUGIN${BASH_REMATCH[3]}"
+            return
+        fi
+    done <<<"$readme"
+    echo "devstack/README.rst names no line with enable_plugin" >&2
+    return 1
+}
+
+function local_conf {
+    echo "$ROOT$DEVSTACK/local.conf"
+}
+
 function write_local_conf {
-    local image
+    local image plugin_line conf
+    conf=$(local_conf)
     image=$(cd "$ROOT" && ls ".$IMAGE".*)
-    sed -e "s|@GIT_BASE@|$GIT_BASE|" -e "s|@PLUGIN@|file://$PLUGIN|" \
-        -e "s|@PLUGIN_BRANCH@|$PLUGIN_BRANCH|" \
+    plugin_line=$(plugin_line)
+    sed -e "s|@GIT_BASE@|$GIT_BASE|" -e "s|@ENABLE_PLUGIN@|$plugin_line|" \
         -e "s|@VIRT_DRIVER@|$VIRT_DRIVER|" -e "s|@DIRECTORIES@|$DIRECTORIES|" \
         -e "s|@IMAGE_URL@|file://${image#.}|" -e "s|@LDAP_PORT@|$LDAP_PORT|" \
         -e "s|@LDAPS_PORT@|$LDAPS_PORT|" -e "s|@SOURCE@|$SOURCE|" \
         -e "s|@REMOTE_ADDRESS@|$REMOTE_ADDRESS|" \
-        "$TOOL_DIR/local.conf.in" >"$ROOT$DEVSTACK/local.conf"
+        "$TOOL_DIR/local.conf.in" >"$conf.new"
     if has_scenarios; then
-        cat "$TOOL_DIR/local.conf.tempest" >>"$ROOT$DEVSTACK/local.conf"
+        cat "$TOOL_DIR/local.conf.tempest" >>"$conf.new"
     fi
     # the last one, as it has a section of its own at its end
     if [[ $VIRT_DRIVER == libvirt ]]; then
-        cat "$TOOL_DIR/local.conf.libvirt" >>"$ROOT$DEVSTACK/local.conf"
+        cat "$TOOL_DIR/local.conf.libvirt" >>"$conf.new"
     fi
+    mv "$conf.new" "$conf"
 }
 
 function phase_boot {
     local -a shared=("$WORK/plugin")
-    if [[ $GIT_BASE == file://* ]]; then
-        shared+=("${GIT_BASE#file://}")
+    local git_base
+    git_base=$(sed -n 's/^GIT_BASE=//p' "$(local_conf)")
+    if [[ $git_base == file://* ]]; then
+        shared+=("${git_base#file://}")
     fi
     boot_container "${shared[@]}"
     echo "= $(enter systemctl is-system-running || [[ $? == 1 ]])"
-}
-
-function phase_before {
-    take_snapshot before
 }
 
 function phase_stack {
@@ -117,7 +145,7 @@ function phase_stack {
 }
 
 function phase_check {
-    as_stack /opt/stack/check "$VIRT_DRIVER" "${IMAGE##*/}"
+    as_stack /opt/stack/check "${IMAGE##*/}"
 }
 
 # Whether the plugin that is tested brings a plugin for tempest, too.
@@ -131,8 +159,8 @@ function phase_scenarios {
         echo "= there are none"
         return
     fi
-    as_stack bash -c "cd /opt/stack/tempest &&
-        .tox/tempest/bin/tempest run --concurrency 1 --regex '$TEMPEST_REGEX'"
+    as_stack env --chdir /opt/stack/tempest .tox/tempest/bin/tempest run \
+        --concurrency 1 --regex "$TEMPEST_REGEX"
     echo "= $(sed -nE 's/^ - ((Passed|Skipped|Failed): .*)/\1/p' \
         "$LOGS/scenarios.log" | paste --serial --delimiters=,)"
 }
@@ -145,14 +173,34 @@ function kill_nova {
 function phase_unstack {
     kill_nova
     as_stack "$DEVSTACK/unstack.sh"
+    expect_nothing_runs
 }
 
 function phase_restack {
     phase_stack
+    if is_disabled; then
+        expect_nothing_runs
+        expect_nova_knows_nothing
+        echo "= nothing of ours runs, and nova.conf has nothing of ours"
+    fi
 }
 
 function phase_recheck {
     phase_check
+}
+
+# As a user does it who wants to be rid of the plugin for a while
+function phase_disable {
+    local conf
+    conf=$(local_conf)
+    if ! is_disabled; then
+        sed -i "/^enable_plugin /a $DISABLE_LINE" "$conf"
+    fi
+    echo "= $DISABLE_LINE"
+}
+
+function is_disabled {
+    grep -qxF "$DISABLE_LINE" "$(local_conf)"
 }
 
 function phase_clean {
@@ -177,50 +225,4 @@ function keep_logs {
         --identifier systemd >"$LOGS/inside/journal.log"
     enter journalctl --no-pager --unit devstack@nova-dirsvc-rest \
         >"$LOGS/inside/rest.log"
-}
-
-# take_snapshot NAME: lists of what there is inside, in $LOGS/NAME.*
-function take_snapshot {
-    enter find / /run /tmp /dev/shm -xdev -printf '%p\n' |
-        sort >"$LOGS/$1.files"
-    enter ps -eo user:20,args --no-headers | sort -u >"$LOGS/$1.processes"
-    enter systemctl list-units --all --plain --no-legend --no-pager \
-        --type=service,socket,target,timer,mount |
-        awk '{ print $1, $4 }' | sort >"$LOGS/$1.units"
-    enter getent passwd | sort >"$LOGS/$1.accounts"
-    enter ss --all --listening --numeric --no-header --tcp --processes |
-        sed -E 's/ +/ /g; s/,(pid|fd)=[0-9]+//g' | cut -d' ' -f4,6 |
-        sort -u >"$LOGS/$1.ports"
-}
-
-# What carries one of our names: the project's or the directory server's
-OURS='dirsvc|dirsrv|slapd|389-?ds'
-
-# Compare with the snapshot "before". clean.sh leaves packages and the clones
-# of repositories alone, so what belongs to a package, to a package's own
-# scripts or to the plugin's clone is no remains of ours.
-function phase_compare {
-    local kind
-    take_snapshot after
-    for kind in files processes units accounts ports; do
-        comm -13 "$LOGS/before.$kind" "$LOGS/after.$kind" >"$LOGS/new.$kind"
-        echo "$kind: $(wc -l <"$LOGS/new.$kind") new," \
-            "whosever (all in $LOGS/new.$kind)"
-    done
-    enter sh -c 'cat /var/lib/dpkg/info/*.list' |
-        sed 's|^/lib/|/usr/lib/|' | sort -u >"$LOGS/packaged"
-    comm -13 "$LOGS/packaged" "$LOGS/new.files" |
-        grep -vE '^/opt/stack/(nova_dirsvc_plugin|devstack)(/|$)' |
-        grep -vE '^/var/(lib/(dpkg|apt|systemd)|cache)/' |
-        grep -vE '^/usr/lib/python3/.*/__pycache__' >"$LOGS/ours"
-    for kind in processes units ports; do
-        cat "$LOGS/new.$kind" >>"$LOGS/ours"
-    done
-    # files of others with a line of ours
-    enter grep -rlI dirsvc /etc /usr/local >>"$LOGS/ours" || [[ $? == 1 ]]
-    if grep -E "$OURS" "$LOGS/ours"; then
-        echo "these are ours and should be gone"
-        return 1
-    fi
-    echo "= nothing of ours is left"
 }
