@@ -8,9 +8,13 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
+#: Seconds after which nobody expects it any more, on a machine that has much
+#: else to do. Who has what he waits for waits no longer, so it costs nothing.
+LIMIT = 120.0
+
 
 def until(
-    condition: Callable[[], Seen], what: str, limit: float = 30.0
+    condition: Callable[[], Seen], what: str, limit: float = LIMIT
 ) -> Seen:
     """Wait until a condition gives something true, and give that.
 

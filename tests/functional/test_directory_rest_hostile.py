@@ -14,12 +14,18 @@ from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base, loading
+from tests import waiting
 from tests.functional import certificates, directory_contract, hostile_service
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 
-#: Seconds; more than the driver's own limits in these tests together.
-LIMIT = 8.0
+#: Seconds; more than the driver's own limits in these tests together, but
+#: less than a batch takes whose requests wait one after the other.
+LIMIT = 60.0
+
+#: The driver's, where the service never answers. Elsewhere they are as they
+#: are by default: a busy machine must not look like such a service.
+SHORT = {"connection_timeout": 0.5, "operation_timeout": 1.0}
 
 
 def driver(test, url, **options):
@@ -27,12 +33,7 @@ def driver(test, url, **options):
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[])
     loading.load(conf, "rest", "nova").close()
-    options = {
-        "url": url,
-        "connection_timeout": 0.5,
-        "operation_timeout": 1.0,
-    } | options
-    for name, value in options.items():
+    for name, value in ({"url": url} | options).items():
         conf.set_override(name, value, group="rest")
     made = loading.load(conf, "rest", "nova")
     test.addCleanup(made.close)
@@ -54,6 +55,13 @@ class HostileTestCase(testtools.TestCase):
         self.assertLess(time.monotonic() - began, LIMIT)
         self.assertEqual(len(records), len(outcomes))
         return list(outcomes)
+
+    def until_done(self, made, *records):
+        """Ask until it is done: in so short a time it may not be at once."""
+        waiting.until(
+            lambda: self.ask(made, *records) == [base.Done()] * len(records),
+            "the driver to register",
+        )
 
     def one(self, made=None, verb=REGISTER, **options):
         (outcome,) = self.ask(
@@ -77,6 +85,9 @@ class HostileTestCase(testtools.TestCase):
 
 
 class SlowTest(HostileTestCase):
+    def driver(self, **options):
+        return super().driver(**SHORT | options)
+
     def test_one_that_never_answers_is_unavailable_in_time(self):
         self.service.behaviour = hostile_service.never_answers(self.service)
         self.assert_waits(self.one(), "no whole answer in time")
@@ -128,16 +139,15 @@ class SlowTest(HostileTestCase):
             return slow(line, request)
 
         self.service.behaviour = behave
-        began = time.monotonic()
         self.assert_waits(self.one(), "no whole answer in time")
-        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertLessEqual(len(self.service.requests), 2)
 
     def test_after_that_the_same_driver_works(self):
         made = self.driver()
         self.service.behaviour = hostile_service.trickles(self.service, b"x")
         self.assert_waits(self.one(made))
         self.service.behaviour = hostile_service.answers(201)
-        self.assertEqual(base.Done(), self.one(made))
+        self.until_done(made, directory_contract.record())
 
     def test_what_made_it_hang_does_not_hang_what_comes_after(self):
         bad = directory_contract.record()
@@ -153,7 +163,7 @@ class SlowTest(HostileTestCase):
         good = [directory_contract.record() for _ in range(20)]
         outcomes = self.ask(made, bad, *good)
         self.assert_waits(outcomes[0])
-        self.assertEqual([base.Done()] * 20, self.ask(made, *good))
+        self.until_done(made, *good)
 
 
 class BrokenTest(HostileTestCase):
@@ -384,12 +394,14 @@ class RetryAfterTest(HostileTestCase):
             self.assertEqual(0.0, outcome.retry_after)
 
     def test_it_is_left_alone_when_it_says_so_twice(self):
-        self.service.behaviour = hostile_service.answers(429, Retry_After="60")
+        self.service.behaviour = hostile_service.answers(
+            429, Retry_After="300"
+        )
         made = self.driver(connections=1)
         records = [directory_contract.record() for _ in range(50)]
         self.ask(made, *records)
         for outcome in self.ask(made, *records):
-            self.assertGreater(outcome.retry_after, 50)
+            self.assertGreater(outcome.retry_after, 100)
         self.assertEqual(2, len(self.service.requests))
 
     def test_one_change_that_it_says_so_of_holds_up_no_other(self):
@@ -508,7 +520,7 @@ class TlsTest(testtools.TestCase):
         plain = self.useFixture(hostile_service.HostileService())
         plain.url = plain.url.replace("http", "https")
         began = time.monotonic()
-        outcome = self.outcome(plain)
+        outcome = self.outcome(plain, **SHORT)
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertLess(time.monotonic() - began, LIMIT)
 

@@ -22,6 +22,9 @@ from tests.unit import base
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
 
+#: Events: more than are stored while a program starts.
+MANY = 5000
+
 
 class ManageTestCase(SyncTestCase):
     def setUp(self):
@@ -38,7 +41,7 @@ class ManageTestCase(SyncTestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=waiting.LIMIT,
         )
         self.assertNotIn("Traceback", result.stderr)
         return result
@@ -196,9 +199,12 @@ class ManageTest(ManageTestCase):
         )
 
     def write(self, stop, stored):
-        """Store events as fast as it goes, as Nova does on a bad day."""
+        """Store events as fast as it goes, as Nova does on a bad day.
+
+        Not without an end: on a slow machine it would be a bad month.
+        """
         box = outbox.Outbox(self.outbox.path)
-        while not stop.is_set():
+        while not stop.is_set() and len(stored) < MANY:
             stored.append(box.put(base.event()))
 
     def test_on_a_terminal_it_asks_before_it_drops(self):
@@ -217,7 +223,7 @@ class ManageTest(ManageTestCase):
                 stdin=theirs,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=waiting.LIMIT,
             )
             os.close(ours)
             os.close(theirs)
@@ -245,7 +251,7 @@ class ManageTest(ManageTestCase):
             [*become, "--clear-groups", PROGRAM, *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=waiting.LIMIT,
         )
 
 

@@ -9,6 +9,7 @@ import sys
 
 import testtools
 
+from tests import waiting
 from tests.functional import directory389, hostile_service, rest_service
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
@@ -23,7 +24,7 @@ class CheckDirectoryTest(testtools.TestCase):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=waiting.LIMIT,
         )
         self.addDetail(
             "said", testtools.content.text_content(done.stdout + done.stderr)

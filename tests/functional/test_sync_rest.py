@@ -81,11 +81,10 @@ class SyncRestTest(SyncTestCase):
     def start_it(self):
         return self.start(self.write_options(rest=self.rest))
 
-    def wait_for_the_rest(self, limit=120.0):
+    def wait_for_the_rest(self):
         waiting.until(
             lambda: not self.outbox.pending("rest"),
             "the service to have been told of all",
-            limit,
         )
 
     def test_nothing_is_lost_on_a_service_that_misbehaves(self):
@@ -143,4 +142,4 @@ class SyncRestTest(SyncTestCase):
         self.outbox.put(base.event())
         waiting.until(lambda: self.service.requests, "a request")
         daemon.terminate()
-        self.assertEqual(0, daemon.wait(30))
+        self.assertEqual(0, daemon.wait(waiting.LIMIT))

@@ -91,7 +91,6 @@ class TestHooks(base.TestCase):
         waiting.until(
             lambda: self.path.exists() and len(self.stored()) == count,
             f"{count} events in the outbox",
-            10,
         )
 
     def test_a_life_is_a_register_and_an_unregister(self):
@@ -195,6 +194,6 @@ class TestHooks(base.TestCase):
         self.boot()
         worker = multiprocessing.get_context("fork").Process(target=self.boot)
         worker.start()
-        worker.join(20)
+        worker.join(waiting.LIMIT)
         self.assertEqual(0, worker.exitcode)
         self.assertEqual(2, len(self.stored()))

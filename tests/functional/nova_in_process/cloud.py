@@ -25,9 +25,6 @@ from tests.functional.nova_in_process import not_yet
 IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
 NETWORK = "3cb9bc59-5699-4588-a4b1-b87f96708bc6"
 
-#: Seconds to a state of a server; a boot takes one or two.
-STATE_LIMIT = 60.0
-
 Server = Mapping[str, Any]
 
 
@@ -108,7 +105,7 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
                 return not_yet.NotYet(found["status"])
             return found
 
-        return waiting.until(look, f"status {wanted}", STATE_LIMIT)
+        return waiting.until(look, f"status {wanted}")
 
     def until_gone(self, server: Server) -> None:
         def look() -> bool | not_yet.NotYet:
@@ -118,7 +115,7 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
                 return True
             return not_yet.NotYet(found["status"])
 
-        waiting.until(look, f"the end of {server['id']}", STATE_LIMIT)
+        waiting.until(look, f"the end of {server['id']}")
 
     # -- what Nova's log says ----------------------------------------------
 

@@ -12,9 +12,6 @@ from testtools import content, content_type
 from tests import waiting
 from tests.functional.nova_in_process import not_yet
 
-#: Seconds to the end of a daemon that was told to stop.
-STOP_LIMIT = 20.0
-
 
 class SyncDaemon(fixtures.Fixture):
     """Runs ``nova-dirsvc-sync``.
@@ -69,7 +66,7 @@ class SyncDaemon(fixtures.Fixture):
     def _stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(STOP_LIMIT)
+            self._process.wait(waiting.LIMIT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

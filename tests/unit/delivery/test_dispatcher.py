@@ -421,7 +421,7 @@ class RunTest(DispatcherTestCase):
             target=self.dispatcher.run, args=(self.stop,), daemon=True
         )
         thread.start()
-        self.addCleanup(thread.join, 10)
+        self.addCleanup(thread.join, waiting.LIMIT)
         self.addCleanup(self.stop.set)
         return thread
 
@@ -431,15 +431,15 @@ class RunTest(DispatcherTestCase):
     def test_an_event_put_by_another_is_delivered_without_being_told(self):
         self.start()
         self.other_process().put(base.event(REGISTER, A))
-        waiting.until(self.held, "the entry", 5)
+        waiting.until(self.held, "the entry")
 
     def test_it_delivers_again_when_the_directory_has_come_back(self):
         self.directory.out = True
         self.start()
         self.other_process().put(base.event(REGISTER, A))
-        waiting.until(lambda: self.directory.asked > 1, "a second try", 5)
+        waiting.until(lambda: self.directory.asked > 1, "a second try")
         self.directory.out = False
-        waiting.until(self.held, "the entry", 10)
+        waiting.until(self.held, "the entry")
         self.assertIn("available again", self.log.output)
 
     def test_an_outbox_that_cannot_be_used_is_waited_for(self):
@@ -449,15 +449,13 @@ class RunTest(DispatcherTestCase):
             file.unlink()
         path.mkdir()
         self.start()
-        waiting.until(
-            lambda: "unavailable" in self.log.output, "the warning", 5
-        )
+        waiting.until(lambda: "unavailable" in self.log.output, "the warning")
         path.rmdir()
         self.other_process().put(base.event(REGISTER, A))
-        waiting.until(self.held, "the entry", 10)
+        waiting.until(self.held, "the entry")
 
     def test_it_ends_when_told_to(self):
         thread = self.start()
         self.stop.set()
-        thread.join(5)
+        thread.join(waiting.LIMIT)
         self.assertFalse(thread.is_alive())

@@ -343,7 +343,7 @@ class SlowAnswer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with self.server.lock:
             self.server.asked += 1
-        self.server.let_go.wait(30)
+        self.server.let_go.wait(waiting.LIMIT)
         self.send_response(500)
         self.end_headers()
 

@@ -78,7 +78,7 @@ class IntakeTest(base.TestCase):
         self.assertIn("Not a directory", self.log.output)
         self.path.parent.unlink()
         waiting.until(
-            lambda: not self.intake.held, "what is held to be stored", 10
+            lambda: not self.intake.held, "what is held to be stored"
         )
         self.assertEqual([UUID, UUID], self.stored())
 
@@ -94,7 +94,7 @@ class IntakeTest(base.TestCase):
         self.assertIn("full", self.log.output)
         self.make_room(self.outbox)
         waiting.until(
-            lambda: not self.intake.held, "what is held to be stored", 10
+            lambda: not self.intake.held, "what is held to be stored"
         )
         (stored,) = full.execute("SELECT count(*) FROM entry").fetchone()
         self.assertEqual(1 + held, stored)
@@ -121,7 +121,7 @@ class IntakeTest(base.TestCase):
         self.assertEqual(3, self.intake.held)
         self.assertEqual(1, self.log.output.count("database is locked"))
         other.execute("ROLLBACK")
-        waiting.until(lambda: not self.intake.held, "all to be stored", 10)
+        waiting.until(lambda: not self.intake.held, "all to be stored")
         self.assertEqual(4, len(self.stored()))
 
     def test_a_child_forked_in_trouble_stores_its_own(self):
@@ -134,10 +134,10 @@ class IntakeTest(base.TestCase):
         )
         with self.outbox._session._lock:
             child.start()
-        child.join(20)
+        child.join(waiting.LIMIT)
         self.assertEqual(0, child.exitcode)
         self.assertIn("cccccccc-cccc-cccc-cccc-cccccccccccc", self.stored())
-        waiting.until(lambda: not self.intake.held, "the parent's own", 10)
+        waiting.until(lambda: not self.intake.held, "the parent's own")
         self.assertEqual(2, len(self.stored()))
 
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):

@@ -129,7 +129,7 @@ class BatchesTest(base.TestCase):
         thread.start()
         waiting.until(lambda: "not acknowledged" in self.log.output, "it")
         self.outbox.path.rmdir()
-        thread.join(30)
+        thread.join(waiting.LIMIT)
         self.assertEqual([()], given_back)
         self.assertEqual(1, len(self.rows()))
         self.assertEqual(1, self.log.output.count("not acknowledged"))

@@ -208,7 +208,7 @@ class HarmlessTest(HooksCase):
         )
         self.path.parent.unlink()
         waiting.until(
-            lambda: self.path.exists() and self.stored(), "what is held", 10
+            lambda: self.path.exists() and self.stored(), "what is held"
         )
 
     def test_to_make_a_hook_opens_nothing_and_asks_for_nothing(self):

@@ -199,7 +199,7 @@ class TroubleTest(FilterCase):
             f"origin of request {REQUEST}: not stored", self.log.output
         )
         self.path.parent.unlink()
-        waiting.until(self.origins, "the origin", 10)
+        waiting.until(self.origins, "the origin")
 
     def test_a_locked_outbox_holds_up_one_request_and_no_more(self):
         self.useFixture(
@@ -217,7 +217,7 @@ class TroubleTest(FilterCase):
         self.assertEqual(11, len(self.seen))
         other.execute("ROLLBACK")
         other.close()
-        waiting.until(lambda: len(self.origins()) == 11, "all of them", 10)
+        waiting.until(lambda: len(self.origins()) == 11, "all of them")
 
     def test_options_that_cannot_be_read_let_the_request_pass(self):
         self.filter._conf = None
@@ -239,7 +239,7 @@ class TroubleTest(FilterCase):
             target=self.ask, kwargs={"openstack.request_id": "req-2"}
         )
         worker.start()
-        worker.join(20)
+        worker.join(waiting.LIMIT)
         self.assertEqual({REQUEST, "req-2"}, set(self.origins()))
 
 
