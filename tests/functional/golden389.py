@@ -2,7 +2,8 @@
 """The golden tree: a stopped 389 DS that every test's own is a copy of.
 
 ``examples/389ds/dirsvc-389ds``, the program that operators run, deploys it
-once for all workers; it is kept until a file of the example changes.
+once for all workers. There is one for each state of the example's files, so
+that several checkouts can be tested at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,7 @@ PROGRAM = EXAMPLE / "dirsvc-389ds"
 NS_SLAPD = Path("/usr/sbin/ns-slapd")
 SUFFIX = "dc=cloud,dc=example"
 OWNER = "nova"
+KEPT = 24 * 3600  # seconds since it was used last
 # below the ports that the kernel gives to outgoing connections
 PORTS = range(20000, 32000)
 
@@ -47,6 +50,7 @@ def golden_tree() -> Iterator[Path]:
             if not _is_complete(tree):
                 _build(cache, tree)
             fcntl.flock(lock, fcntl.LOCK_SH)
+        _complete_mark(tree).touch()
         yield tree
 
 
@@ -78,7 +82,7 @@ def free_port() -> int:
 
 def _build(cache: Path, tree: Path) -> None:
     for old in cache.iterdir():
-        if old.is_dir():
+        if old.is_dir() and not _is_used(old):
             _run("remove", "--prefix", str(old), "--instance", _name())
             shutil.rmtree(old, ignore_errors=True)
             _complete_mark(old).unlink(missing_ok=True)
@@ -157,6 +161,12 @@ def _fingerprint() -> str:
 
 def _name() -> str:
     return f"golden{os.geteuid()}"
+
+
+def _is_used(tree: Path) -> bool:
+    """Whether some checkout, not only this one, has used it of late."""
+    mark = _complete_mark(tree)
+    return mark.exists() and time.time() - mark.stat().st_mtime < KEPT
 
 
 def _is_complete(tree: Path) -> bool:
