@@ -22,12 +22,9 @@ from pocket.errors import PocketError
 from pocket.home import CHECKOUT, Home
 from pocket.processes import Processes
 from pocket.services import services
-from tests import waiting
+from tests import processes, waiting
 from tests.faults import fold, schedule
 from tests.integration import pocket_cloud
-
-#: Seconds; other things go on on this machine.
-START_LIMIT = 120.0
 
 #: Seconds after which a life that goes on no further is given up.
 LIFE_LIMIT = 45.0
@@ -161,7 +158,6 @@ class Cloud:
         waiting.until(
             lambda: stores.listens(self._home.ports.rabbitmq),
             "RabbitMQ to answer",
-            START_LIMIT,
         )
 
     def _start_daemon(self) -> None:
@@ -173,7 +169,7 @@ class Cloud:
                 log.seek(said)
                 return "Delivering" in log.read()
 
-        waiting.until(delivers, "the daemon to deliver", START_LIMIT)
+        waiting.until(delivers, "the daemon to deliver")
 
     def freeze_directory(self) -> None:
         self._signal_directory(signal.SIGSTOP)
@@ -190,15 +186,14 @@ class Cloud:
     def start_directory(self) -> None:
         self._start_directory()
 
-    def _signal_directory(self, number: int) -> None:
+    def _signal_directory(self, number: signal.Signals) -> None:
         [file] = (self._home.directory / "run").glob("slapd-*.pid")
-        pid = int(file.read_text())
-        os.kill(pid, number)
-        if number == signal.SIGKILL:
-            waiting.until(
-                lambda: not pathlib.Path(f"/proc/{pid}/exe").exists(),
-                "ns-slapd to be gone",
-            )
+        with processes.Process(
+            int(file.read_text()),
+            # What a server that was killed has left may be another's number.
+            lambda pid: pid in self._processes.members(),
+        ) as server:
+            server.send(number)
 
 
 class Lives:

@@ -7,7 +7,6 @@ import errno
 import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import ldap
 
-from tests import waiting
+from tests import processes, waiting
 from tests.faults import schedule
 from tests.functional import directory389
 
@@ -25,9 +24,6 @@ PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
 #: Seconds until a daemon that could not start is started again, as by
 #: systemd's RestartSec.
 RESTART_SECONDS = 0.5
-
-#: Seconds; other things go on on this machine.
-START_LIMIT = 120.0
 
 #: Seconds in which a delivery begins once the directory is back.
 RUSH_LIMIT = 10.0
@@ -59,7 +55,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it until it delivers; a full disk may keep it from that."""
-        deadline = time.monotonic() + START_LIMIT
+        deadline = time.monotonic() + waiting.LIMIT
         while True:
             said = self._size()
             process = self._process = self._run()
@@ -69,7 +65,6 @@ class Daemon:
                     or process.poll() is not None
                 ),
                 "nova-dirsvc-sync to deliver",
-                START_LIMIT,
             )
             if process.poll() is None:
                 return
@@ -81,30 +76,31 @@ class Daemon:
 
     def kill_all(self) -> None:
         """Kill -9 it and its workers."""
-        process = self._alive()
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+        processes.kill_group(self._alive())
         self._process = None
 
     def kill_a_worker(self) -> None:
         """Kill -9 one of its workers, which it has to start again."""
         pid = self._alive().pid
-        workers = waiting.until(lambda: _children(pid), "workers")
-        os.kill(self._rng.choice(workers), signal.SIGKILL)
+        workers = waiting.until(
+            lambda: sorted(processes.children(pid)), "workers"
+        )
+        with contextlib.suppress(ProcessLookupError):
+            processes.kill_child(pid, self._rng.choice(workers))
 
     def kill_workers(self) -> None:
         """Kill -9 all of its workers, if it runs."""
         process = self._process
         if process is not None and process.poll() is None:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                for pid in _children(process.pid):
-                    os.kill(pid, signal.SIGKILL)
+            for pid in processes.children(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    processes.kill_child(process.pid, pid)
 
     def kill_the_parent(self) -> None:
         """Kill -9 the first process alone; the workers have to notice."""
         process = self._alive()
         process.kill()
-        process.wait(30)
+        process.wait(waiting.LIMIT)
 
     def see_it_live(self) -> None:
         self._alive()
@@ -248,11 +244,3 @@ class Disk:
 
     def kinds(self) -> schedule.Kinds:
         return {"disk full": schedule.Kind(self.fill, self.free, 6.0)}
-
-
-def _children(pid: int) -> list[int]:
-    """Give a process's children, whichever of its threads has made them."""
-    files = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(
-        int(word) for file in files for word in file.read_text().split()
-    )

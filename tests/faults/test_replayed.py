@@ -95,7 +95,6 @@ class ReplayedTestCase(unittest.TestCase):
             waiting.until(
                 lambda: daemon.said().count("Listening to") == WORKERS,
                 "the daemon to listen",
-                parts.START_LIMIT,
             )
         return daemon
 

@@ -14,8 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import fixtures
@@ -24,12 +22,12 @@ import ldap.ldapobject
 import ldapurl
 from testtools.content import content_from_file
 
+from tests import ports, processes, waiting
 from tests.functional.golden389 import (
     NS_SLAPD,
     OWNER,
     SUFFIX,
     copy,
-    free_ports,
     golden_tree,
     substitute,
 )
@@ -38,8 +36,6 @@ from tests.functional.golden389 import (
 # to stderr; this is the level that it has without one (0 would log nothing).
 USUAL_LEVEL = "266354688"
 LONGEST_SOCKET_PATH = 107
-START_LIMIT = 60.0  # seconds; a busy machine, or a recovery after kill -9
-STOP_LIMIT = 60.0
 
 
 class Directory389(fixtures.Fixture):
@@ -69,9 +65,10 @@ class Directory389(fixtures.Fixture):
         with golden_tree() as golden:
             copy(golden, self.folder, self.name)
         self._set_paths()
-        self._set_ports(*free_ports(2))
-        self.start()
+        self._set_ports(ports.free_port(), ports.free_port())
+        self._output.touch()
         self.addDetail("389 DS", content_from_file(str(self._output)))
+        self.start()
 
     def start(self) -> None:
         """Start the server and wait until it answers a real search."""
@@ -88,27 +85,25 @@ class Directory389(fixtures.Fixture):
                 stdout=file,
                 stderr=file,
             )  # fmt: skip
-        wait_for(
-            self._answers, START_LIMIT, "ns-slapd answers", self._evidence
-        )
+        waiting.until(self._answers, "ns-slapd to answer")
 
     def stop(self) -> None:
         """Stop the server as an operator does: it finishes its work."""
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(STOP_LIMIT)
+        self._process.wait(waiting.LIMIT)
 
     def kill(self) -> None:
         """End the server at once, with no chance to write anything."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(STOP_LIMIT)
+        self._process.wait(waiting.LIMIT)
 
     def freeze(self) -> None:
         """Let the server hold its connections and answer nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        wait_for(self._is_frozen, STOP_LIMIT, "the server is frozen")
+        processes.until_stopped([self._process.pid])
 
     def thaw(self) -> None:
         assert self._process is not None
@@ -199,14 +194,9 @@ class Directory389(fixtures.Fixture):
             connection = self.connect()
             connection.search_s(self.hosts_tree_dn, ldap.SCOPE_BASE)
             connection.unbind_s()
-        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR):
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT):
             return False
         return True
-
-    def _is_frozen(self) -> bool:
-        assert self._process is not None
-        status = Path(f"/proc/{self._process.pid}/stat").read_text()
-        return status.rpartition(")")[2].split()[0] == "T"
 
     def _evidence(self) -> str:
         return self._output.read_text(errors="replace")[-4000:]
@@ -217,19 +207,6 @@ class Directory389(fixtures.Fixture):
         for path in Path("/dev/shm").glob(f"sem.slapd-{self.name}.*"):
             path.unlink()
         shutil.rmtree(self._base)
-
-
-def wait_for(
-    condition: Callable[[], bool],
-    limit: float,
-    what: str,
-    evidence: Callable[[], str] = str,
-) -> None:
-    deadline = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {limit} s: {what}\n{evidence()}")
-        time.sleep(0.05)
 
 
 def semaphores(name: str) -> list[Path]:

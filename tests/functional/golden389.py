@@ -13,10 +13,8 @@ import fcntl
 import hashlib
 import os
 import pwd
-import random
 import re
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
@@ -24,14 +22,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import ports
+
 EXAMPLE = Path(__file__).parents[2] / "examples/389ds"
 PROGRAM = EXAMPLE / "dirsvc-389ds"
 NS_SLAPD = Path("/usr/sbin/ns-slapd")
 SUFFIX = "dc=cloud,dc=example"
 OWNER = "nova"
 KEPT = 24 * 3600  # seconds since it was used last
-# below the ports that the kernel gives to outgoing connections
-PORTS = range(20000, 32000)
 
 
 @contextlib.contextmanager
@@ -75,26 +73,20 @@ def current_user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
-def free_port() -> int:
-    [port] = free_ports(1)
-    return port
-
-
 def _build(cache: Path, tree: Path) -> None:
     for old in cache.iterdir():
         if old.is_dir() and not _is_used(old):
             _run("remove", "--prefix", str(old), "--instance", _name())
             shutil.rmtree(old, ignore_errors=True)
             _complete_mark(old).unlink(missing_ok=True)
-    port, secure_port = free_ports(2)
     where = ("--prefix", str(tree), "--instance", _name())
     _run(
         "deploy", *where,
         "--user", current_user(),
         "--suffix", SUFFIX,
         "--owner", OWNER,
-        "--port", str(port),
-        "--secure-port", str(secure_port),
+        "--port", str(ports.free_port()),
+        "--secure-port", str(ports.free_port()),
     )  # fmt: skip
     _run("stop", *where)
     _complete_mark(tree).touch()
@@ -175,14 +167,3 @@ def _is_complete(tree: Path) -> bool:
 
 def _complete_mark(tree: Path) -> Path:
     return tree.with_name(f"{tree.name}.complete")
-
-
-def free_ports(count: int) -> list[int]:
-    found: list[int] = []
-    while len(found) < count:
-        port = random.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import fixtures
 
+from tests import ports
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -43,7 +45,9 @@ class HostileService(fixtures.Fixture):
         self.over = threading.Event()
 
     def _setUp(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(
+            ("127.0.0.1", ports.free_port()), backlog=64
+        )
         self.port = self._listener.getsockname()[1]
         scheme = "https" if self._context else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}/v1/instances"

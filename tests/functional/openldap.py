@@ -11,8 +11,7 @@ import fixtures
 import ldap
 from testtools.content import content_from_file
 
-from tests import waiting
-from tests.functional import golden389
+from tests import ports, waiting
 
 SUFFIX = "dc=cloud,dc=example"
 SCHEMAS = pathlib.Path("/etc/ldap/schema")
@@ -47,7 +46,7 @@ class OpenLdap(fixtures.Fixture):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.password_file = self.folder / "password"
         self.password_file.write_text(self.password)
-        self.url = f"ldap://127.0.0.1:{golden389.free_port()}"
+        self.url = f"ldap://127.0.0.1:{ports.free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self._configure()
         self.addCleanup(self.stop)
@@ -74,7 +73,7 @@ class OpenLdap(fixtures.Fixture):
         """Stop the server, if it runs."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(waiting.LIMIT)
             self._process = None
 
     def connect(self) -> Any:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,11 +16,7 @@ from oslo_config import cfg
 from oslo_messaging.notify import messaging
 
 from pocket import rabbitmq, stores
-from tests import waiting
-from tests.functional import golden389
-
-#: Of a slow machine that does other things as well.
-START_SECONDS = 120
+from tests import ports, processes, waiting
 
 CONFIGURATION = """
 listeners.tcp.local = 127.0.0.1:{port}
@@ -45,7 +40,7 @@ class RabbitMq:
 
     def __init__(self) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rabbitmq-"))
-        port, cluster_port, epmd_port = golden389.free_ports(3)
+        port, cluster_port, epmd_port = (ports.free_port() for _ in range(3))
         configuration = self.folder / "test"
         configuration.with_suffix(".conf").write_text(
             CONFIGURATION.format(port=port)
@@ -73,7 +68,7 @@ class RabbitMq:
                 raise RuntimeError(f"RabbitMQ ended: {self.said()}")
             return stores.listens(self._broker.port)
 
-        waiting.until(answers, "RabbitMQ to answer", START_SECONDS)
+        waiting.until(answers, "RabbitMQ to answer")
 
     def kill(self) -> None:
         """Kill -9, and wait until it is gone.
@@ -87,9 +82,7 @@ class RabbitMq:
 
     def kill_at_once(self) -> None:
         """Kill -9 as it is, even what is half a second old."""
-        server = self._processes.pop()
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(30)
+        processes.kill_group(self._processes.pop())
 
     def remove(self) -> None:
         while self._processes:
@@ -103,7 +96,7 @@ class RabbitMq:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=waiting.LIMIT,
         )
         if done.returncode:
             raise RuntimeError(f"rabbitmqctl {words}: {done.stderr}")

@@ -16,14 +16,10 @@ import requests
 from testtools.content import Content
 from testtools.content_type import UTF8_TEXT
 
-from tests import waiting
-from tests.functional import golden389
+from tests import ports, processes, waiting
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/rest"
 PROGRAM = EXAMPLE / "dirsvc-rest"
-#: Of a slow machine that does other things as well.
-START_SECONDS = 60
-STOP_SECONDS = 15
 
 
 class RestService(fixtures.Fixture):
@@ -63,7 +59,7 @@ class RestService(fixtures.Fixture):
         self.addDetail(
             "dirsvc-rest", Content(UTF8_TEXT, lambda: [self.said().encode()])
         )
-        self.port = golden389.free_port()
+        self.port = ports.free_port()
         scheme = "https" if self._verify else "http"
         self.origin = f"{scheme}://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/v1/instances"
@@ -90,33 +86,36 @@ class RestService(fixtures.Fixture):
         def answers() -> bool:
             if process.poll() is not None:
                 raise RuntimeError(f"dirsvc-rest ended: {self.said()}")
-            with contextlib.suppress(requests.ConnectionError):
+            with contextlib.suppress(
+                requests.ConnectionError, requests.Timeout
+            ):
                 return self.health().ok
             return False
 
-        waiting.until(answers, "dirsvc-rest to answer", START_SECONDS)
+        waiting.until(answers, "dirsvc-rest to answer")
 
     def stop(self) -> int:
         """End it as systemd would; give its exit code."""
         assert self._process is not None
         self._process.terminate()
-        code = self._process.wait(STOP_SECONDS)
+        code = self._process.wait(waiting.LIMIT)
         self._process = None
         return code
 
     def kill(self) -> None:
         """Kill -9 all of it, if it runs."""
         if self._process is not None:
-            self._signal(signal.SIGKILL)
-            self._process.wait(STOP_SECONDS)
+            processes.kill_group(self._process)
             self._process = None
 
     def freeze(self) -> None:
         """Let it take connections, and answer nothing."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        processes.stop_group(self._process)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def reload(self) -> None:
         """Let it read the tokens again."""
@@ -146,10 +145,6 @@ class RestService(fixtures.Fixture):
 
     def said(self) -> str:
         return self._output.read_text()
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, number)
 
 
 def body(instance_uuid: str, **changed: Any) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import grp
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -17,12 +16,9 @@ import ldap.modlist
 import testtools
 from testtools.content import text_content
 
+from tests import ports, processes, waiting
 from tests.functional import golden389
-from tests.functional.directory389 import (
-    Directory389,
-    semaphores,
-    wait_for,
-)
+from tests.functional.directory389 import Directory389, semaphores
 from tests.functional.golden389 import SUFFIX, run_program
 from tests.functional.test_example_389ds import (
     A_RULE,
@@ -161,7 +157,7 @@ class ProgramTestCase(testtools.TestCase):
 
     def test_other_ports_are_taken_over(self) -> None:
         directory, where = self.deployed()
-        port = golden389.free_port()
+        port = ports.free_port()
         options = [*self.options(directory), "--port", str(port)]
         self.assertEqual(0, self.run_program("deploy", *where, *options)[0])
         directory.url = f"ldap://127.0.0.1:{port}"
@@ -202,10 +198,9 @@ class ProgramTestCase(testtools.TestCase):
     def test_removing_leaves_nothing(self) -> None:
         directory, where = self.deployed()
         self.run_program("start", *where)
-        process = Path("/proc", directory.pid_file.read_text().strip())
-        self.assertTrue(process.exists())
-        self.assertEqual((0, ""), self.run_program("remove", *where))
-        self.assertFalse(process.exists())
+        with processes.Process(int(directory.pid_file.read_text())) as server:
+            self.assertEqual((0, ""), self.run_program("remove", *where))
+            self.assertTrue(server.has_ended())
         self.assertFalse(directory.folder.exists())
         self.assertEqual([], semaphores(directory.name))
 
@@ -229,8 +224,8 @@ class ProgramTestCase(testtools.TestCase):
         self.addCleanup(run_program, "remove", *where)
         deploy = [
             "deploy", *where,
-            "--port", str(golden389.free_port()),
-            "--secure-port", str(golden389.free_port()),
+            "--port", str(ports.free_port()),
+            "--secure-port", str(ports.free_port()),
             "--user", golden389.current_user(),
         ]  # fmt: skip
         self.kill_a_deploy_that_has_started_a_server(prefix, deploy)
@@ -247,12 +242,11 @@ class ProgramTestCase(testtools.TestCase):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(
+        waiting.until(
             lambda: any(prefix.glob("run/slapd-*.pid")),
-            60,
-            "the first deploy has started a server",
+            "the first deploy to have started a server",
         )
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
 
     def test_a_port_in_use_is_told(self) -> None:

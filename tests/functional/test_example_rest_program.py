@@ -23,8 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests import waiting
-from tests.functional import golden389
+from tests import ports, waiting
 from tests.functional.rest_service import EXAMPLE, PROGRAM, RestService, body
 from tests.functional.test_example_rest import OwnServiceTestCase
 
@@ -111,7 +110,7 @@ class DurabilityTest(OwnServiceTestCase):
         writers = [threading.Thread(target=write) for _ in range(8)]
         for writer in writers:
             writer.start()
-        waiting.until(lambda: len(answered) > 100, "a hundred answers", 60)
+        waiting.until(lambda: len(answered) > 100, "a hundred answers")
         self.service.kill()
         for writer in writers:
             writer.join()
@@ -237,7 +236,7 @@ class RefusalTest(testtools.TestCase):
             [sys.executable, str(PROGRAM), "serve", *options],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=waiting.LIMIT,
         )
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertRegex(
@@ -305,7 +304,7 @@ class SinkTest(testtools.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="sink-")
         self.addCleanup(folder.cleanup)
         self.file = pathlib.Path(folder.name, "lines")
-        port = golden389.free_port()
+        port = ports.free_port()
         self.process = subprocess.Popen(
             [
                 sys.executable, str(EXAMPLE / "sink.py"),

@@ -16,10 +16,8 @@ from testtools import content
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
-from tests import recordings, waiting
+from tests import processes, recordings, waiting
 from tests.functional import rabbitmq, test_sync
-
-ALL_TOGETHER = 120.0
 
 
 @functools.cache
@@ -93,8 +91,10 @@ class ListenerTestCase(test_sync.SyncTestCase):
         return daemon
 
     def listeners(self):
-        """Give the pids of those that have said that they listen."""
-        return re.findall(r" (\d+) INFO .* Listening to ", self.said())
+        """Give the pids of those of the last daemon that said they listen."""
+        said = self.said(self.earlier)
+        found = re.findall(r" (\d+) INFO .* Listening to ", said)
+        return [int(pid) for pid in found]
 
     def publish(self, notifications):
         for ctxt, message in notifications:
@@ -116,21 +116,22 @@ class ListenerTestCase(test_sync.SyncTestCase):
         waiting.until(
             lambda: len(set(self.stored())) >= count,
             f"{count} instances to be in the outbox",
-            ALL_TOGETHER,
         )
 
     def messages_in(self, *topics):
         """Count what the broker has for a topic, handed out or not."""
-        return sum(
-            int(messages)
-            for name, messages in (
-                line.split()
-                for line in self.broker.control(
-                    "list_queues", "--no-table-headers", "name", "messages"
-                ).splitlines()
-            )
+        return sum(self.of_queues("messages", *topics))
+
+    def of_queues(self, column, *topics):
+        """Give a number that the broker tells of each queue of topics."""
+        lines = self.broker.control(
+            "list_queues", "--no-table-headers", "name", column
+        ).splitlines()
+        return [
+            int(number)
+            for name, _, number in (line.partition("\t") for line in lines)
             if name.rpartition(".")[0] in topics
-        )
+        ]
 
 
 class ListenerTest(ListenerTestCase):
@@ -251,11 +252,16 @@ class ListenerTest(ListenerTestCase):
     def test_two_listeners_share_the_load_and_store_each_event_once(self):
         self.options |= {"listener_workers": 2, "listener_batch_size": 5}
         self.listen()
+        # Each says that it listens a moment before it takes anything.
+        waiting.until(
+            lambda: set(self.of_queues("consumers", self.topic)) == {2},
+            "both to be consumers",
+        )
         self.publish(fresh(400))
         self.wait_for(400)
         self.assertEqual(400, len(self.stored()))
-        writers = set(re.findall(r" (\d+) INFO .*: stored", self.said()))
-        self.assertEqual(set(self.listeners()), writers)
+        writers = re.findall(r" (\d+) INFO .*: stored", self.said())
+        self.assertEqual(set(self.listeners()), set(map(int, writers)))
 
     def test_a_message_that_is_no_notification_stands_in_nobodys_way(self):
         (ctxt, good), (_, bad), (_, worse) = fresh(3)
@@ -278,7 +284,7 @@ class ListenerTest(ListenerTestCase):
         daemon = self.listen()
         self.publish(fresh(300))
         daemon.send_signal(signal.SIGTERM)
-        self.assertEqual(0, daemon.wait(30))
+        self.assertEqual(0, daemon.wait(waiting.LIMIT))
         self.start()
         self.wait_for(300)
         self.assertEqual(300, len(self.stored()))
@@ -295,19 +301,18 @@ class ListenerTest(ListenerTestCase):
 class BadTimesTest(ListenerTestCase):
     def test_a_killed_listener_comes_back_and_nothing_is_lost(self):
         self.options["listener_batch_size"] = 20
-        self.listen()
+        daemon = self.listen()
         self.publish(fresh(300))
         for number in range(3):
             waiting.until(
                 lambda enough=number * 50: len(self.stored()) > enough,
                 "some to be stored",
             )
-            pid = int(self.listeners()[-1])
-            os.kill(pid, signal.SIGKILL)
+            before = self.listeners()
+            processes.kill_child(daemon.pid, before[-1])
             waiting.until(
-                lambda old=pid: int(self.listeners()[-1]) != old,
+                lambda before=before: len(self.listeners()) > len(before),
                 "another one to listen",
-                ALL_TOGETHER,
             )
         self.wait_for(300)
         self.assertEqual(300, len(self.stored()))
@@ -317,11 +322,8 @@ class BadTimesTest(ListenerTestCase):
         daemon = self.listen()
         self.publish(fresh(300))
         waiting.until(self.stored, "some to be stored")
-        os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait(30)
-        before = len(self.listeners())
-        self.start()
-        waiting.until(lambda: len(self.listeners()) > before, "another")
+        processes.kill_group(daemon)
+        self.listen()
         self.wait_for(300)
         self.assertEqual(300, len(self.stored()))
 
@@ -349,7 +351,7 @@ class BadTimesTest(ListenerTestCase):
                 lambda: "Connecting, to listen" in self.said(), "a try"
             )
             daemon.send_signal(signal.SIGTERM)
-            self.assertEqual(0, daemon.wait(20))
+            self.assertEqual(0, daemon.wait(waiting.LIMIT))
             self.start()
         finally:
             self.broker.start()
@@ -365,7 +367,7 @@ class BadTimesTest(ListenerTestCase):
                 "it to notice",
             )
             daemon.send_signal(signal.SIGTERM)
-            self.assertEqual(0, daemon.wait(30))
+            self.assertEqual(0, daemon.wait(waiting.LIMIT))
         finally:
             self.broker.start()
 
@@ -410,7 +412,7 @@ class BadTimesTest(ListenerTestCase):
         self.publish(fresh(30))
         waiting.until(lambda: "are not stored" in self.said(), "a complaint")
         daemon.send_signal(signal.SIGTERM)
-        self.assertEqual(0, daemon.wait(30))
+        self.assertEqual(0, daemon.wait(waiting.LIMIT))
         waiting.until(
             lambda: self.messages_in(self.topic) == 30, "all to be back"
         )

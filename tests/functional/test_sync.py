@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon as an operator runs it: a process, a file of options, signals."""
 
-import os
+import contextlib
 import pathlib
 import signal
 import subprocess
@@ -12,8 +12,8 @@ import fixtures
 import testtools
 
 from nova_dirsvc_plugin import events, outbox
-from tests import waiting
-from tests.functional import directory389, golden389
+from tests import ports, processes, waiting
+from tests.functional import directory389
 from tests.unit import base
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
@@ -53,24 +53,29 @@ class SyncTestCase(testtools.TestCase):
         for file in files or (self.write_options(),):
             arguments += ["--config-file", str(file)]
         with self.output.open("ab") as output:
+            self.earlier = output.tell()
             daemon = subprocess.Popen(
                 arguments, stdout=output, stderr=output, process_group=0
             )
         self.addCleanup(self.end, daemon)
         waiting.until(
-            lambda: "Delivering" in self.said() or daemon.poll() is not None,
+            lambda: (
+                "Delivering" in self.said(self.earlier)
+                or daemon.poll() is not None
+            ),
             "the daemon to start",
         )
         return daemon
 
     def end(self, daemon):
-        if daemon.poll() is None:
-            os.killpg(daemon.pid, signal.SIGKILL)
-            daemon.wait()
+        processes.kill_group(daemon)
         self.addDetail("output", testtools.content.text_content(self.said()))
 
-    def said(self):
-        return self.output.read_text()
+    def said(self, since=0):
+        """Give what the daemons of this test said; of the last: earlier."""
+        with self.output.open("rb") as output:
+            output.seek(since)
+            return output.read().decode()
 
     def refused(self, **groups):
         """Run the daemon with options that it should refuse."""
@@ -78,7 +83,7 @@ class SyncTestCase(testtools.TestCase):
             [PROGRAM, "--config-file", str(self.write_options(**groups))],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=waiting.LIMIT,
         )
         self.assertNotIn("Traceback", result.stderr)
         return result.returncode, result.stderr.splitlines()[-1]
@@ -121,7 +126,7 @@ class SyncTest(SyncTestCase):
 
     def test_a_directory_that_is_down_delays_no_other(self):
         self.options["directories"] = "ldap,log"
-        port = golden389.free_port()
+        port = ports.free_port()
         self.start(
             self.write_options(
                 ldap={"url": f"ldap://127.0.0.1:{port}", "use_tls": "false"}
@@ -138,17 +143,23 @@ class SyncTest(SyncTestCase):
 
     def test_sigterm_ends_it_with_status_0_and_nothing_stays(self):
         daemon = self.start()
-        daemon.terminate()
-        self.assertEqual(0, daemon.wait(30))
-        self.assertRaises(ProcessLookupError, os.killpg, daemon.pid, 0)
+        workers = processes.group(daemon.pid)
+        self.assertIn(daemon.pid, workers)
+        with contextlib.ExitStack() as stack:
+            watched = [
+                stack.enter_context(processes.Process(pid)) for pid in workers
+            ]
+            daemon.terminate()
+            self.assertEqual(0, daemon.wait(waiting.LIMIT))
+            for process in watched:
+                self.assertTrue(process.has_ended(), process.pid)
 
     def test_killed_it_goes_on_where_it_was(self):
         daemon = self.start()
         events_ = [base.event() for _ in range(300)]
         for event in events_[:150]:
             self.outbox.put(event)
-        os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait()
+        processes.kill_group(daemon)
         for event in events_[150:]:
             self.outbox.put(event)
         self.start()
@@ -163,20 +174,11 @@ class SyncTest(SyncTestCase):
         first = base.event()
         self.outbox.put(first)
         self.wait_for_line(first.instance_uuid)
-        os.kill(self.children(daemon)[0], signal.SIGKILL)
+        processes.kill_child(daemon.pid, processes.children(daemon.pid)[0])
         second = base.event()
         self.outbox.put(second)
         self.wait_for_line(second.instance_uuid)
         self.assertIsNone(daemon.poll())
-
-    def children(self, daemon):
-        found = subprocess.run(
-            ["pgrep", "--parent", str(daemon.pid)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return [int(pid) for pid in found.stdout.split()]
 
     def test_sighup_with_a_typing_error_ends_nothing(self):
         daemon = self.start()
