@@ -40,12 +40,28 @@ WHERE x.directory = ? GROUP BY progress
 """
 
 
-def totals(database: sqlite3.Connection) -> tuple[int, int]:
-    """Give how many entries there are, and how much is parked."""
-    entries, parked = database.execute(
-        "SELECT (SELECT count(*) FROM entry), (SELECT count(*) FROM parked)"
-    ).fetchone()
-    return entries, parked
+@dataclasses.dataclass(frozen=True, slots=True)
+class Totals:
+    """How much there is, whatever became of it.
+
+    :ivar last_stored: epoch seconds, when the newest entry was stored; None
+        when there is none
+    """
+
+    entries: int
+    parked: int
+    last_stored: float | None
+
+
+def totals(database: sqlite3.Connection) -> Totals:
+    """Count what is in the outbox."""
+    return Totals(
+        *database.execute(
+            "SELECT (SELECT count(*) FROM entry),"
+            " (SELECT count(*) FROM parked),"
+            " (SELECT max(stored_at) FROM entry)"
+        ).fetchone()
+    )
 
 
 def of_directory(database: sqlite3.Connection, directory: str) -> Count:

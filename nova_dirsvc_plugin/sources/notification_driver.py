@@ -13,6 +13,7 @@ or under eventlet, so it does one local write and returns.
 """
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,8 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
     """Stores the events of instances in this host's outbox.
 
     :param conf: Nova's own configuration
-    :param topics: not used: the event type tells the two formats apart
+    :param topics: named in the log; the event type tells the two formats
+        apart
     :param transport: not used: no message bus is involved
     """
 
@@ -44,15 +46,15 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
     ) -> None:
         super().__init__(conf, topics=topics, transport=transport)
         conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-        path = conf[options.GROUP].outbox
+        self._path = conf[options.GROUP].outbox
         self._intake = buffered_writer.Intake(
-            outbox.Outbox(path, BUSY_TIMEOUT)
+            outbox.Outbox(self._path, BUSY_TIMEOUT)
         )
         self._reader = reader.Reader(
             legacy=_notification_format(conf) == "unversioned",
             users=conf[options.GROUP].record_users,
         )
-        LOG.info("Notification driver nova_dirsvc loaded, outbox %s", path)
+        self._announced_in: int | None = None
 
     def notify(
         self,
@@ -65,6 +67,7 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
 
         Never raises and never waits for anything but the local disk.
         """
+        self._announce()
         try:
             self._intake.take(self._reader.read(ctxt, message))
         except Exception:
@@ -73,6 +76,22 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
                 "Notification %s of type %s is lost: report this as a bug",
                 message.get("message_id"),
                 message.get("event_type"),
+            )
+
+    def _announce(self) -> None:
+        """Say once a process that the driver is there.
+
+        Nova makes its notifiers before it sets logging up (``rpc.init`` in
+        ``nova/config.py``): what is said when the driver is made is not in
+        any log. Workers are forked afterwards.
+        """
+        if self._announced_in != os.getpid():
+            self._announced_in = os.getpid()
+            LOG.info(
+                "Notification driver nova_dirsvc loaded for topic %s,"
+                " outbox %s",
+                ", ".join(self.topics),
+                self._path,
             )
 
 

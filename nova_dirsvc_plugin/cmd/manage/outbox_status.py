@@ -23,7 +23,7 @@ class OutboxStatus(base.DeskCommand, show.ShowOne):
         desk = self.desk
         with desk.look() as database:
             names = self.directories(database)
-            entries, parked = counts.totals(database)
+            totals = counts.totals(database)
             found = {
                 name: counts.of_directory(database, name) for name in names
             }
@@ -36,8 +36,9 @@ class OutboxStatus(base.DeskCommand, show.ShowOne):
             {
                 "outbox": formatting.clean(desk.path),
                 "bytes": size,
-                "entries": entries,
-                "parked": parked,
+                "entries": totals.entries,
+                "last_stored": formatting.stamp(totals.last_stored),
+                "parked": totals.parked,
                 "directories": _Lines(
                     {
                         formatting.clean(name): _numbers(count)

@@ -168,7 +168,22 @@ class OutboxDriverTest(base.TestCase):
             driver = notification_driver.OutboxDriver(conf, ["t"], None)
         driver.notify(*recordings.create_end(), "INFO", -1)
         self.assertEqual(1, outbox.Outbox(path).pending("d"))
-        self.assertIn("loaded, outbox " + str(path), self.log.output)
+
+    def test_it_says_at_the_first_notification_that_it_is_loaded(self):
+        path = self.folder / "nova.db"
+        conf = cfg.ConfigOpts()
+        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+        conf([], default_config_files=[])
+        conf.set_override("outbox", str(path), group=options.GROUP)
+        driver = notification_driver.OutboxDriver(conf, ["versioned"], None)
+        self.assertEqual("", self.log.output)
+        for _ in range(2):
+            driver.notify({}, {"event_type": "service.update"}, "INFO", -1)
+        self.assertEqual(
+            "INFO Notification driver nova_dirsvc loaded for topic versioned,"
+            f" outbox {path}\n",
+            self.log.output,
+        )
 
     def test_what_nobody_thought_of_is_logged_and_not_raised(self):
         conf = cfg.ConfigOpts()

@@ -224,6 +224,7 @@ class StatusTest(ManageTestCase):
             (found["entries"], found["parked"], found["outbox"]),
         )
         self.assertGreater(found["bytes"], 4096)
+        self.assertEqual("2026-11-22T10:28:06.250Z", found["last_stored"])
         counts = found["directories"]["log"]
         self.assertEqual(
             {
@@ -236,6 +237,11 @@ class StatusTest(ManageTestCase):
             },
             {name: counts[name] for name in counts if "seconds" not in name},
         )
+
+    def test_an_outbox_that_nothing_was_stored_in_says_so(self):
+        self.outbox.check_writable()
+        found = self.told("outbox", "status")
+        self.assertEqual((0, ""), (found["entries"], found["last_stored"]))
 
     def test_people_read_one_line_a_directory(self):
         self.bury(base.event())
