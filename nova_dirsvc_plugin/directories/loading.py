@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds directory drivers by name, as entry points."""
 
+from importlib import metadata
 from typing import Any
 
 from oslo_config import cfg
-from stevedore import driver, exception, extension
 
 from nova_dirsvc_plugin.directories import base
 
@@ -17,9 +17,11 @@ class DirectoryNotLoaded(Exception):
 
 
 def names() -> list[str]:
-    """Give the names of all drivers that are installed."""
-    manager: Any = extension.ExtensionManager(NAMESPACE)
-    return sorted(manager.entry_points_names())
+    """Give the names of all drivers that are installed.
+
+    None is imported: the library that one needs may be missing.
+    """
+    return sorted(_entry_points())
 
 
 def driver_class(name: str) -> type[base.Directory]:
@@ -27,20 +29,25 @@ def driver_class(name: str) -> type[base.Directory]:
 
     :raises DirectoryNotLoaded: no such driver, or a library is missing
     """
-    try:
-        manager: Any = driver.DriverManager(NAMESPACE, name)
-    except exception.NoMatches as error:
+    entry_point = _entry_points().get(name)
+    if entry_point is None:
         raise DirectoryNotLoaded(
             f"there is no directory driver {name!r};"
             f" installed are: {', '.join(names())}"
-        ) from error
+        )
+    try:
+        found: type[base.Directory] = entry_point.load()
     except ImportError as error:
         raise DirectoryNotLoaded(
             f"directory driver {name!r} cannot be loaded: {error};"
             f" install nova-dirsvc-plugin[{name}], which brings what it needs"
         ) from error
-    found: type[base.Directory] = manager.driver
     return found
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    found = metadata.entry_points(group=NAMESPACE)
+    return {entry_point.name: entry_point for entry_point in found}
 
 
 def load(conf: Any, name: str, owner: str) -> base.Directory:
