@@ -29,10 +29,7 @@ def sync() -> int:
     """
     if not _installed("nova-dirsvc-sync"):
         return EXIT_NOT_INSTALLED
-    from oslo_service import backend
-
-    # Its modules choose their classes when they are imported.
-    backend.init_backend(backend.BackendType.THREADING)
+    _use_native_threads()
     from nova_dirsvc_plugin.cmd.sync import app as program
 
     return program.main()
@@ -48,6 +45,20 @@ def manage() -> int:
     from nova_dirsvc_plugin.cmd.manage import app as program
 
     return program.main()
+
+
+def _use_native_threads() -> None:
+    """Choose them for oslo.service, and let nobody import eventlet.
+
+    oslo.service requires eventlet, whatever is chosen; futurist and
+    oslo.messaging import it to see whether it is there. Its import prints a
+    warning of its deprecation, and what has imported it should not fork.
+    """
+    sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
+    from oslo_service import backend
+
+    # Its modules choose their classes when they are imported.
+    backend.init_backend(backend.BackendType.THREADING)
 
 
 def missing(distribution: str, extra: str) -> Iterator[str]:

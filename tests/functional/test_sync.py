@@ -269,6 +269,18 @@ class RefusalTest(SyncTestCase):
         self.assertEqual(1, status)
         self.assertIn("file/outbox.db", line)
 
+    def test_no_library_warns_of_anything(self):
+        asked = os.environ.keys() - {"PYTHONWARNINGS"}  # tox sets it
+        result = subprocess.run(
+            [PROGRAM, "--version"],
+            env={name: os.environ[name] for name in asked},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertRegex(result.stdout, r"^\d+\.\d+.*\n$")
+
     def test_a_second_daemon_on_the_same_directory_is_refused(self):
         self.start()
         status, line = self.refused()
