@@ -8,8 +8,15 @@ import pathlib
 import secrets
 import string
 
+from pocket.errors import PocketError
+
 TEMPLATES = pathlib.Path(__file__).parent / "etc"
 
+#: What doc/source/users.rst tells to put into api-paste.ini.
+FILTER = """
+[filter:remote_address]
+use = egg:nova-dirsvc-plugin#remote_address
+"""
 
 #: The ways in which Nova's notifications come to the outbox.
 SOURCES = ("hook", "listener")
@@ -26,7 +33,7 @@ def write_all(home, source, kind):
         if template.name != "openrc.in":
             home.write(home.etc / template.stem, _fill(template, values))
     paste = home.venv / "etc" / "nova" / "api-paste.ini"
-    home.write(home.etc / paste.name, paste.read_text())
+    home.write(home.etc / paste.name, with_filter(paste.read_text()))
     _make_keys(home)
     for path, user, project in (
         (home.openrc, "alice", "demo"),
@@ -44,6 +51,20 @@ def write_all(home, source, kind):
                 },
             ),
         )
+
+
+def with_filter(paste):
+    """Nova's own api-paste.ini, with our filter in each of its pipelines.
+
+    :raises PocketError: it has no place for the filter
+    """
+    place = " keystonecontext "
+    if place not in paste:
+        raise PocketError(
+            f"Nova's api-paste.ini has no pipeline with{place.rstrip()},"
+            " which the filter remote_address comes after"
+        )
+    return paste.replace(place, f"{place}remote_address ") + FILTER
 
 
 def keystone_url(home):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance's life, seen in Nova and in the directory: real output only."""
 
+import json
 import re
 import subprocess
 import time
@@ -10,12 +11,21 @@ from pocket import directory
 from pocket.errors import PocketError
 
 LIMIT_SECONDS = 30
+#: What the log says of an instance that is registered.
+KEYS = {
+    "image_uuid",
+    "instance_uuid",
+    "mac_address",
+    "project_name",
+    "user_name",
+    "user_remote_address",
+}
 
 
 def run(home, processes, say):
     """Boot, look, delete, look.
 
-    :raises PocketError: the entry is missing, or stays
+    :raises PocketError: the entry is missing, or stays, or says too little
     """
 
     def show(command):
@@ -50,7 +60,25 @@ def run(home, processes, say):
     )
     if not show(search):
         say("(no entry)")
-    show(f"grep {uuid} {home.log}/nova_dirsvc_plugin.log")
+    log = home.log / "nova_dirsvc_plugin.log"
+    _wait(
+        lambda: log.exists() and log.read_text().count(uuid) > 1,
+        f"{log} does not have both lines of instance {uuid}",
+    )
+    check_keys(show(f"grep {uuid} {log}").splitlines()[0])
+
+
+def check_keys(line):
+    """Look whether the line of a new instance has the six keys, all filled.
+
+    :raises PocketError: one is missing, empty or none of them
+    """
+    entry = json.loads(line[line.index("{") :])
+    for key in sorted(KEYS | entry.keys()):
+        if key not in KEYS:
+            raise PocketError(f"the log's line has a key too many: {key}")
+        if not entry.get(key):
+            raise PocketError(f"the log's line has nothing for {key}")
 
 
 def _search(home, processes, command):

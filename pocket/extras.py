@@ -4,8 +4,7 @@
 
 A second compute host, to migrate to and to lose, and a second Nova API that
 deletes softly, in a region of its own, run beside the cloud for as long as
-Tempest does; meanwhile the first one notes from where instances are asked
-for.
+Tempest does.
 
 python3 -m pocket.extras stop|start PART --home HOME: nova-compute of one
 compute host, or the directory, as Tempest's own commands.
@@ -31,29 +30,19 @@ SOFT_API = "nova-api-soft"
 SOFT_REGION = "SoftDelete"
 START_SECONDS = 120
 
-#: What doc/source/users.rst tells to put into api-paste.ini.
-_FILTER = """
-[filter:remote_address]
-use = egg:nova-dirsvc-plugin#remote_address
-"""
-
 
 @contextlib.contextmanager
 def running(cloud):
     """Have all of it beside a cloud that is up."""
     home, processes = cloud.home, cloud.processes
-    api = _api(home)
     try:
         start(home, processes, SECOND)
-        processes.stop(api.name)
-        _start_api(processes, _noting(home, api))
-        _start_api(processes, _soft(home, api))
+        _start_soft_api(home, processes)
         cloud.populate("more")
         yield
     finally:
-        processes.stop(HOSTS[SECOND], SOFT_API, api.name)
+        processes.stop(HOSTS[SECOND], SOFT_API)
         start(home, processes, "pocket")
-        _start_api(processes, api)
         cloud.populate("less")
 
 
@@ -75,48 +64,21 @@ def start(home, processes, host):
     processes.start(name, first.argv, environment)
 
 
-def _api(home):
+def _start_soft_api(home, processes):
+    """Start Nova's API, on another port, as one that deletes softly."""
     [api] = [service for service in services(home)["nova"] if service.port]
-    return api
-
-
-def _noting(home, api):
-    """The API with the filter that notes addresses in its pipelines.
-
-    It takes api-paste.ini from where nova.conf is (``nova.api.openstack.
-    wsgi_app``), whatever its options say.
-    """
-    folder = home.etc / "noting"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    paste = (home.etc / "api-paste.ini").read_text()
-    paste = paste.replace(
-        " keystonecontext ", " keystonecontext remote_address "
-    )
-    home.write(folder / "api-paste.ini", paste + _FILTER)
-    home.write(folder / "nova.conf", (home.etc / "nova.conf").read_text())
-    return _with(api, OS_NOVA_CONFIG_DIR=str(folder))
-
-
-def _soft(home, api):
-    """The API, on another port, as one that deletes softly."""
     soft = dataclasses.replace(
         api,
         name=SOFT_API,
         argv=(*api.argv[:-1], home.ports.nova_soft),
+        environment={
+            **api.environment,
+            "OS_DEFAULT__RECLAIM_INSTANCE_INTERVAL": "3600",
+        },
         port=home.ports.nova_soft,
     )
-    return _with(soft, OS_DEFAULT__RECLAIM_INSTANCE_INTERVAL="3600")
-
-
-def _with(service, **environment):
-    return dataclasses.replace(
-        service, environment={**service.environment, **environment}
-    )
-
-
-def _start_api(processes, api):
-    processes.start(api.name, api.argv, api.environment)
-    processes.wait(api.name, api.answers, START_SECONDS)
+    processes.start(soft.name, soft.argv, soft.environment)
+    processes.wait(soft.name, soft.answers, START_SECONDS)
 
 
 def command(home, verb, part="{host}"):

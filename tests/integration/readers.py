@@ -24,6 +24,7 @@ _ATTRIBUTES = {
     "project_name": "novaProjectName",
     "user_id": "novaUserId",
     "user_name": "novaUserName",
+    "user_remote_address": "novaUserRemoteAddress",
 }
 
 

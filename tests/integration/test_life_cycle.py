@@ -69,6 +69,7 @@ class TestLifeCycle(unittest.TestCase):
             "project_name": [project.name],
             "user_id": [user.id],
             "user_name": [user.name],
+            "user_remote_address": ["127.0.0.1"],
         }
         self.assertEqual(
             expected, {name: entry.get(name) for name in expected}
@@ -95,7 +96,6 @@ class TestLifeCycle(unittest.TestCase):
         )
         self.assertEqual(("Registering", "Unregistering"), (first, last))
         [address] = server.addresses["private"]
-        registered.pop("user_remote_address")
         self.assertEqual(
             {
                 "instance_uuid": server.id,
@@ -103,6 +103,7 @@ class TestLifeCycle(unittest.TestCase):
                 "mac_address": address["OS-EXT-IPS-MAC:mac_addr"],
                 "project_name": "demo",
                 "user_name": "alice",
+                "user_remote_address": "127.0.0.1",
             },
             registered,
         )
