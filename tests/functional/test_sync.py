@@ -3,6 +3,7 @@
 """The daemon as an operator runs it: a process, a file of options, signals."""
 
 import contextlib
+import os
 import pathlib
 import signal
 import subprocess
