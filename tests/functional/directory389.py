@@ -20,7 +20,9 @@ import fixtures
 import ldap
 import ldap.ldapobject
 import ldapurl
+import testtools
 from testtools.content import content_from_file
+from testtools.testcase import gather_details
 
 from tests import ports, processes, waiting
 from tests.functional.golden389 import (
@@ -71,7 +73,9 @@ class Directory389(fixtures.Fixture):
         self.start()
 
     def start(self) -> None:
-        """Start the server and wait until it answers a real search."""
+        """Start the server, if need be; wait until it answers a search."""
+        if self._process is not None and self._process.poll() is None:
+            return
         with self._output.open("ab") as file:
             self._process = subprocess.Popen(
                 [
@@ -207,6 +211,28 @@ class Directory389(fixtures.Fixture):
         for path in Path("/dev/shm").glob(f"sem.slapd-{self.name}.*"):
             path.unlink()
         shutil.rmtree(self._base)
+
+
+class SharedDirectoryTestCase(testtools.TestCase):
+    """Shares one server per class; ou=hosts is empty when a test begins."""
+
+    directory: Directory389
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.directory = Directory389()
+        cls.directory.setUp()
+        cls.addClassCleanup(cls.directory.cleanUp)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addOnException(
+            lambda _: gather_details(
+                self.directory.getDetails(), self.getDetails()
+            )
+        )
+        self.directory.clear()
 
 
 def semaphores(name: str) -> list[Path]:

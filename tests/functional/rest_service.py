@@ -13,6 +13,7 @@ from typing import Any
 
 import fixtures
 import requests
+import testtools
 from testtools.content import Content
 from testtools.content_type import UTF8_TEXT
 
@@ -67,7 +68,9 @@ class RestService(fixtures.Fixture):
         self.start()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, if need be, and wait until it answers."""
+        if self._process is not None and self._process.poll() is None:
+            return
         with self._output.open("ab") as output:
             process = subprocess.Popen(
                 [
@@ -143,8 +146,36 @@ class RestService(fixtures.Fixture):
         session.headers["Authorization"] = f"Bearer {token}"
         return session
 
+    def clear(self) -> None:
+        """Delete all instances, for a test that shares this."""
+        with self.session("manager") as session:
+            while found := session.get(self.url).json()["instances"]:
+                for document in found:
+                    session.delete(f"{self.url}/{document['instance_uuid']}")
+
     def said(self) -> str:
         return self._output.read_text()
+
+
+class SharedServiceTestCase(testtools.TestCase):
+    """Shares one service per class, and shows what it says."""
+
+    service: RestService
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.service = RestService()
+        cls.addClassCleanup(cls.service.cleanUp)
+        cls.service.setUp()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use_service()
+
+    def use_service(self) -> None:
+        for name, content in self.service.getDetails().items():
+            self.addDetail(name, content)
 
 
 def body(instance_uuid: str, **changed: Any) -> dict[str, str]:

@@ -16,12 +16,8 @@ from tests.functional import directory389, directory_contract
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 
 
-class LdapDirectoryTestCase(testtools.TestCase):
-    """A test with a real 389 DS of its own."""
-
-    def setUp(self):
-        super().setUp()
-        self.server = self.useFixture(directory389.Directory389())
+class DriverTestCase(testtools.TestCase):
+    """A test of the driver with a real 389 DS, ``self.server``."""
 
     def driver(self, owner="nova", **options):
         """Make a driver from the file that the example writes.
@@ -60,6 +56,24 @@ class LdapDirectoryTestCase(testtools.TestCase):
         return attributes
 
 
+class LdapDirectoryTestCase(
+    directory389.SharedDirectoryTestCase, DriverTestCase
+):
+    """A test with an empty directory, of a server that its class shares."""
+
+    @property
+    def server(self):
+        return self.directory
+
+
+class OwnServerTestCase(DriverTestCase):
+    """A test that does with a server what others could not bear."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.useFixture(directory389.Directory389())
+
+
 class LdapDirectoryContractTest(
     LdapDirectoryTestCase,
     directory_contract.OwnerContract,
@@ -67,6 +81,7 @@ class LdapDirectoryContractTest(
     directory_contract.OutageContract,
 ):
     def break_directory(self):
+        self.addCleanup(self.server.start)
         self.server.stop()
         return self.server.start
 
@@ -174,7 +189,7 @@ class LdapOvertakenTest(LdapDirectoryTestCase):
         self.assertIsInstance(outcome, base.Unavailable)
 
 
-class LdapReleaseBeforeTest(LdapDirectoryTestCase):
+class LdapReleaseBeforeTest(OwnServerTestCase):
     """A directory that knows nothing of ``novaAsOf`` yet."""
 
     def setUp(self):
@@ -227,7 +242,7 @@ class LdapReleaseBeforeTest(LdapDirectoryTestCase):
         self.assertEqual([base.Done()], list(driver.apply([change])))
 
 
-class LdapTroubleTest(LdapDirectoryTestCase):
+class LdapTroubleTest(OwnServerTestCase):
     def unavailable(self, driver):
         (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
         self.assertIsInstance(outcome, base.Unavailable)

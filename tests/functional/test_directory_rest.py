@@ -3,7 +3,6 @@
 import uuid
 
 import requests
-import testtools
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
@@ -14,12 +13,12 @@ from tests.functional import directory_contract, rest_service
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 
 
-class RestDirectoryTestCase(testtools.TestCase):
-    """A test with the example service, a process of its own."""
+class RestDirectoryTestCase(rest_service.SharedServiceTestCase):
+    """A test with the example service, which has nothing when it begins."""
 
     def setUp(self):
         super().setUp()
-        self.service = self.useFixture(rest_service.RestService())
+        self.service.clear()
 
     def driver(self, owner="nova", **options):
         """Make a driver from the file that the example writes."""
@@ -53,6 +52,7 @@ class RestDirectoryContractTest(
     directory_contract.OutageContract,
 ):
     def break_directory(self):
+        self.addCleanup(self.service.start)
         self.service.stop()
         return self.service.start
 
@@ -115,6 +115,7 @@ class RestDirectoryTest(RestDirectoryTestCase):
         driver = self.driver(operation_timeout=0.5, connection_timeout=0.5)
         one = directory_contract.record()
         self.until_done(driver, REGISTER, one)
+        self.addCleanup(self.service.thaw)
         self.service.freeze()
         (outcome,) = self.ask(driver, UNREGISTER, one)
         self.assertIsInstance(outcome, base.Unavailable)
@@ -135,6 +136,7 @@ class RestDirectoryTest(RestDirectoryTestCase):
         outcomes = self.ask(driver, REGISTER, *records)
         self.assertEqual([base.Done()] * 200, outcomes)
         self.service.kill()
+        self.addCleanup(self.service.start)
         self.service.start()
         self.assertEqual(
             {one.instance_uuid for one in records},

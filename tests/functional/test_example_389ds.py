@@ -15,11 +15,9 @@ from pathlib import Path
 import ldap
 import ldap.modlist
 import ldap.schema
-import testtools
-from testtools.testcase import gather_details
 
 from tests import waiting
-from tests.functional.directory389 import Directory389
+from tests.functional.directory389 import SharedDirectoryTestCase
 from tests.functional.golden389 import SUFFIX
 
 HOSTS = f"ou=hosts,{SUFFIX}"
@@ -70,26 +68,11 @@ def host_dn(instance_uuid: str) -> str:
     return f"novaInstanceUuid={instance_uuid},{HOSTS}"
 
 
-class Directory389TestCase(testtools.TestCase):
-    """Shares one server per class; ou=hosts is empty when a test begins."""
-
-    directory: Directory389
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.directory = Directory389()
-        cls.directory.setUp()
-        cls.addClassCleanup(cls.directory.cleanUp)
+class Directory389TestCase(SharedDirectoryTestCase):
+    """Has a connection of the service account, and one of the manager."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.addOnException(
-            lambda _: gather_details(
-                self.directory.getDetails(), self.getDetails()
-            )
-        )
-        self.directory.clear()
         self.service = self.directory.connect()
         self.addCleanup(self.service.unbind_s)
         self.manager = self.directory.connect_as_manager()

@@ -8,10 +8,13 @@ import uuid
 from typing import Any
 
 import requests
-import testtools
 from testtools.matchers import MatchesRegex
 
-from tests.functional.rest_service import RestService, body
+from tests.functional.rest_service import (
+    RestService,
+    SharedServiceTestCase,
+    body,
+)
 
 EARLIER = "2026-11-22T10:27:53.250000Z"
 LATER = "2026-11-22T10:27:53.250001Z"
@@ -19,32 +22,17 @@ ONE = {"ip": "10.0.0.54", "mac": "fa:16:3e:51:8e:ab", "network": "private"}
 TWO = {"ip": "10.0.0.77", "mac": "fa:16:3e:00:00:77", "network": "public"}
 
 
-class RestTestCase(testtools.TestCase):
+class RestTestCase(SharedServiceTestCase):
     """An instance of its own, and what asks about it.
 
     :cvar service: of the whole class; a test makes other uuids than others
     """
 
-    service: RestService
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.service = RestService()
-        cls.addClassCleanup(cls.service.cleanUp)
-        cls.service.setUp()
-
     def setUp(self) -> None:
         super().setUp()
-        self.use_service()
         self.client = self.session("service")
         self.uuid = str(uuid.uuid4())
         self.one = f"{self.service.url}/{self.uuid}"
-
-    def use_service(self) -> None:
-        """Use that of the class, and show what it says."""
-        for name, content in self.service.getDetails().items():
-            self.addDetail(name, content)
 
     def session(self, role: str) -> requests.Session:
         session = self.service.session(role)
@@ -348,14 +336,18 @@ class OwnServiceTestCase(RestTestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        super(RestTestCase, cls).setUpClass()
+        super(SharedServiceTestCase, cls).setUpClass()
 
     def use_service(self) -> None:
         self.service = self.useFixture(RestService())
 
 
-class ReadTest(OwnServiceTestCase):
-    """Pages, and who has an address."""
+class ReadTest(RestTestCase):
+    """Pages, and who has an address, of all that the service has."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.service.clear()
 
     def fill(self, count: int) -> list[str]:
         uuids = sorted(str(uuid.uuid4()) for _ in range(count))
