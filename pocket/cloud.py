@@ -14,8 +14,6 @@ from pocket.home import CHECKOUT, digest
 from pocket.processes import Processes
 from pocket.services import services
 
-START_SECONDS = 120
-
 
 class Cloud:
     """One pocket cloud.
@@ -171,9 +169,7 @@ class Cloud:
             )
         for service in chain:
             if service.port:
-                self.processes.wait(
-                    service.name, service.answers, START_SECONDS
-                )
+                self.processes.wait(service.name, service.answers)
             self.say(
                 f"{service.name} {'answers' if service.port else 'started'}"
             )

@@ -12,7 +12,6 @@ from pocket.services import Service
 
 EXAMPLE = CHECKOUT / "examples" / "rest"
 NAME = "dirsvc-rest"
-START_SECONDS = 60
 
 
 def packages():
@@ -24,7 +23,7 @@ def start(home, processes):
     """Start the service; it makes its database and tokens on first use."""
     service = _service(home)
     processes.start(service.name, service.argv)
-    processes.wait(service.name, service.answers, START_SECONDS)
+    processes.wait(service.name, service.answers)
     _write_header(home)
 
 

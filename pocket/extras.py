@@ -28,7 +28,6 @@ SECOND = "pocket2"
 DIRECTORY = "directory"
 SOFT_API = "nova-api-soft"
 SOFT_REGION = "SoftDelete"
-START_SECONDS = 120
 
 
 @contextlib.contextmanager
@@ -78,7 +77,7 @@ def _start_soft_api(home, processes):
         port=home.ports.nova_soft,
     )
     processes.start(soft.name, soft.argv, soft.environment)
-    processes.wait(soft.name, soft.answers, START_SECONDS)
+    processes.wait(soft.name, soft.answers)
 
 
 def command(home, verb, part="{host}"):

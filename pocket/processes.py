@@ -23,6 +23,7 @@ from pocket.errors import PocketError
 
 MARK = "POCKET_MARK"
 STOP_SECONDS = 10
+READY_SECONDS = 300  # of a small machine that has much else to do
 
 
 class Processes:
@@ -74,7 +75,7 @@ class Processes:
     def is_running(self, name):
         return self._pid(name) is not None
 
-    def wait(self, name, is_ready, seconds=60):
+    def wait(self, name, is_ready, seconds=READY_SECONDS):
         """Wait until *is_ready()*.
 
         :raises PocketError: when the process ended, or the time has

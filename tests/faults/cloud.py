@@ -18,7 +18,6 @@ import ldap
 import openstack
 
 from pocket import directory, stores
-from pocket.errors import PocketError
 from pocket.home import CHECKOUT, Home
 from pocket.processes import Processes
 from pocket.services import services
@@ -81,11 +80,11 @@ class Cloud:
 
     def emitted(self) -> list[fold.Emitted]:
         """Give the versioned notifications that were emitted so far."""
-        with self._emitted.open() as file:
-            found = map(json.loads, file.read().splitlines())
+        # A line that somebody is writing is not whole yet.
+        *lines, _ = self._emitted.read_text().split("\n")
         return [
             fold.Emitted(one["ctxt"], one["message"])
-            for one in found
+            for one in map(json.loads, lines)
             if one["message"]["event_type"].startswith("instance.")
         ]
 
@@ -96,7 +95,7 @@ class Cloud:
         connection: Any = ldap.initialize(told["url"])
         connection.set_option(ldap.OPT_X_TLS_CACERTFILE, told["cacertfile"])
         connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 10)
+        connection.set_option(ldap.OPT_NETWORK_TIMEOUT, waiting.LIMIT)
         connection.start_tls_s()
         password = pathlib.Path(told["password_file"]).read_text().strip()
         connection.simple_bind_s(told["user"], password)
@@ -145,20 +144,11 @@ class Cloud:
             "bus": {
                 "RabbitMQ killed": schedule.Kind(
                     lambda: self._processes.kill("rabbitmq"),
-                    self._start_broker,
+                    lambda: stores.start_rabbitmq(self._home, self._processes),
                     2.0,
                 )
             },
         }
-
-    def _start_broker(self) -> None:
-        with contextlib.suppress(PocketError):
-            # It waits a minute, of which a busy machine makes nothing.
-            stores.start_rabbitmq(self._home, self._processes)
-        waiting.until(
-            lambda: stores.listens(self._home.ports.rabbitmq),
-            "RabbitMQ to answer",
-        )
 
     def _start_daemon(self) -> None:
         said = self.logs[0].stat().st_size

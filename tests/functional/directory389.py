@@ -132,8 +132,8 @@ class Directory389(fixtures.Fixture):
         """Return a connection by StartTLS, verified, that is not bound."""
         connection = ldap.initialize(self.url)
         for option, value in (
-            (ldap.OPT_NETWORK_TIMEOUT, 10),
-            (ldap.OPT_TIMEOUT, 30),
+            (ldap.OPT_NETWORK_TIMEOUT, 60),
+            (ldap.OPT_TIMEOUT, waiting.LIMIT),
             (ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND),
             (ldap.OPT_X_TLS_CACERTFILE, str(ca_file or self.ca_file)),
             (ldap.OPT_X_TLS_NEWCTX, 0),

@@ -9,7 +9,7 @@ import ldap
 import ldap.dn
 import requests
 
-LIMIT = 10.0
+from tests import waiting
 
 Entry = dict[str, list[str]]
 
@@ -33,7 +33,7 @@ def read_ldap(settings: Mapping[str, str], instance_uuid: str) -> Entry | None:
     reader = ldap.initialize(settings["url"])
     reader.set_option(ldap.OPT_X_TLS_CACERTFILE, settings["cacertfile"])
     reader.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-    reader.set_option(ldap.OPT_NETWORK_TIMEOUT, LIMIT)
+    reader.set_option(ldap.OPT_NETWORK_TIMEOUT, waiting.LIMIT)
     reader.start_tls_s()
     reader.simple_bind_s(settings["user"], password)
     try:
@@ -57,7 +57,7 @@ def read_rest(settings: Mapping[str, str], instance_uuid: str) -> Entry | None:
     answer = requests.get(
         f"{settings['url']}/{instance_uuid}",
         headers={"Authorization": f"Bearer {token}"},
-        timeout=LIMIT,
+        timeout=waiting.LIMIT,
     )
     if answer.status_code == requests.codes.not_found:
         return None

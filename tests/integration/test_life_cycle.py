@@ -6,9 +6,8 @@ import os
 import unittest
 import uuid
 
+from tests import waiting
 from tests.integration import pocket_cloud
-
-BOOT_SECONDS = 60
 
 
 class TestLifeCycle(unittest.TestCase):
@@ -45,13 +44,13 @@ class TestLifeCycle(unittest.TestCase):
 
     def boot_to_active(self):
         return self.alice.compute.wait_for_server(
-            self.boot(f"life-{uuid.uuid4().hex[:8]}"), wait=BOOT_SECONDS
+            self.boot(f"life-{uuid.uuid4().hex[:8]}"), wait=waiting.LIMIT
         )
 
     def delete(self, server) -> None:
         compute = self.alice.compute
         compute.delete_server(server.id, ignore_missing=True)
-        compute.wait_for_delete(server, wait=BOOT_SECONDS)
+        compute.wait_for_delete(server, wait=waiting.LIMIT)
 
     def test_entry_of_a_new_instance_equals_what_nova_says(self) -> None:
         server = self.boot_to_active()
@@ -112,7 +111,7 @@ class TestLifeCycle(unittest.TestCase):
     def test_instance_that_fails_to_build_leaves_no_entry(self) -> None:
         server = self.boot(f"fail-build-{uuid.uuid4().hex[:8]}")
         self.alice.compute.wait_for_server(
-            server, status="ERROR", failures=[], wait=BOOT_SECONDS
+            server, status="ERROR", failures=[], wait=waiting.LIMIT
         )
         # A later instance has its entry: what came before was dealt with.
         later = self.boot_to_active()

@@ -21,7 +21,7 @@ CATALOG = {  # service: (type, path)
     "nova": ("compute", "/v2.1"),
 }
 SOFT_REGION = "SoftDelete"
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 300
 
 
 def identity(cloud, given):
