@@ -5,7 +5,6 @@ import logging
 import os
 import pwd
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ from lib389.instance.remove import remove_ds_instance
 from lib389.instance.setup import SetupDs
 from lib389.paths import Paths
 
-from dirsvc389 import layout
+from dirsvc389 import layout, process
 from dirsvc389.settings import Refused, Settings
 
 LOG = logging.getLogger("dirsvc389")
 CONFIG = "cn=config"
 TEMPLATE = "dirsrv/data/template-dse.ldif"
 START_LIMIT = 60.0  # seconds
-KILL_LIMIT = 10.0  # seconds
 
 
 def check_name(settings: Settings) -> None:
@@ -58,7 +56,7 @@ def allocate(settings: Settings) -> DirSrv:
 
 
 def is_running(settings: Settings) -> bool:
-    return exists(settings) and bool(allocate(settings).status())
+    return bool(process.servers(_config_dir(settings)))
 
 
 def create(settings: Settings, manager_password: str) -> None:
@@ -108,7 +106,7 @@ def configure(settings: Settings) -> bool:
         if now.get(CONFIG, name, single=True) != str(value)
     }
     if changed:
-        server.stop()
+        stop(settings)
         file = DSEldif(server)
         for name, value in changed.items():
             file.replace(CONFIG, name, value)
@@ -120,21 +118,31 @@ def start(settings: Settings) -> None:
 
     A process identifier, which lib389 waits for, comes before the sockets.
     """
-    allocate(settings).start(post_open=False)
+    server = allocate(settings)
+    config_dir = _config_dir(settings)
+    if not process.servers(config_dir):
+        _forget_the_dead(server, config_dir)
+        server.start(post_open=False)
     deadline = time.monotonic() + START_LIMIT
     while True:
         try:
             with connected(settings):
                 return
         except ldap.SERVER_DOWN as error:
+            log = f"see {server.ds_paths.error_log}"
+            if not process.servers(config_dir):
+                raise Refused(f"the server ended at once: {log}") from error
             if time.monotonic() > deadline:
-                raise Refused("the server has started and is mute") from error
+                raise Refused(f"the server does not answer: {log}") from error
         time.sleep(0.1)
 
 
 def stop(settings: Settings) -> None:
-    if exists(settings):
-        allocate(settings).stop()
+    if not exists(settings):
+        return
+    if settings.prefix is None:
+        allocate(settings).stop()  # by systemd, which would start it again
+    process.stop(_config_dir(settings))
 
 
 @contextmanager
@@ -152,10 +160,11 @@ def remove(settings: Settings) -> None:
     """Remove the instance, whole or half made; nothing there is fine."""
     config_dir = _config_dir(settings)
     if exists(settings):
+        stop(settings)
         server = allocate(settings)
-        server.stop()
+        _forget_the_dead(server, config_dir)
         remove_ds_instance(server)
-    _kill(config_dir)
+    process.kill(config_dir)
     for path in _remains(settings):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -163,6 +172,19 @@ def remove(settings: Settings) -> None:
             path.unlink(missing_ok=True)
     if settings.prefix is None:
         _remove_what_instances_share()
+
+
+def _forget_the_dead(server: DirSrv, config_dir: Path) -> None:
+    """Remove the numbers that a server which was killed has left.
+
+    lib389 and ns-slapd itself take whatever process has such a number for
+    the server: they do not start it, and lib389 ends the stranger.
+    """
+    Path(server.pid_file()).unlink(missing_ok=True)
+    alive = process.any_of(config_dir)
+    for lock in Path(server.ds_paths.lock_dir).glob("*/[0-9]*"):
+        if int(lock.name) not in alive:
+            lock.unlink()
 
 
 def _remains(settings: Settings) -> Iterator[Path]:
@@ -233,28 +255,3 @@ def _template(settings: Settings) -> Iterator[Path]:
 
 def _distribution_data_dir() -> str:
     return str(Paths().data_dir)
-
-
-def _kill(config_dir: Path) -> None:
-    """Kill a server that runs on a configuration and wait for its end."""
-    deadline = time.monotonic() + KILL_LIMIT
-    while processes := _processes(config_dir):
-        for process in processes:
-            os.kill(process, signal.SIGKILL)
-        if time.monotonic() > deadline:
-            raise Refused(f"ns-slapd {processes} do not end")
-        time.sleep(0.05)
-
-
-def _processes(config_dir: Path) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:  # ended meanwhile
-            continue
-        if words[0].endswith(b"ns-slapd") and (
-            os.fsencode(config_dir) in words
-        ):
-            found.append(int(path.parent.name))
-    return found
