@@ -40,7 +40,10 @@ class MemoryDirectory(base.Directory):
                 self.content[key] = Kept(self._owner, record, change.as_of)
             return base.Done()
         if kept.owner != self._owner:
-            return base.Rejected("the entry carries another owner mark")
+            return base.Rejected(
+                "the entry carries another owner mark than ours,"
+                f" {self._owner!r}"
+            )
         if change.verb is events.Verb.UNREGISTER:
             del self.content[key]
         elif kept.as_of > change.as_of:

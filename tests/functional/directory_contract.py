@@ -161,6 +161,7 @@ class OwnerContract(DirectoryContract):
         for outcome in (changed, removed):
             self.assertIsInstance(outcome, base.Rejected)
             self.assertIn("another owner mark", outcome.reason)
+            self.assertIn("'nova'", outcome.reason)
         self.assertEqual(before, self.found("other"))
         self.assertEqual({}, self.found())
 

@@ -281,3 +281,24 @@ class ManageWithLdapTest(ManageTestCase):
             ["stored", "buried", "retried", "delivered"],
             [what for _, what, _ in self.history()],
         )
+
+
+class OwnerMarkTest(ManageTestCase):
+    def test_the_mark_that_the_directory_refuses_is_named(self):
+        server = self.useFixture(directory389.Directory389())
+        self.options |= {
+            "directories": "ldap",
+            "owner": "my-cloud",
+            "max_attempts": "1",
+        }
+        self.files = (server.conf_file, self.write_options())
+        self.outbox.put(base.event())
+        self.start(*self.files)
+        self.wait_for_list((1, "ldap", "buried"))
+        [line] = self.told("outbox", "list")
+        for expected in (
+            "owner mark 'my-cloud'",
+            "[nova_dirsvc] owner",
+            "dirsvc-389ds deploy --owner",
+        ):
+            self.assertIn(expected, line["Reason"])

@@ -16,9 +16,14 @@ PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
 
 
 class CheckDirectoryTest(testtools.TestCase):
-    def check(self, *arguments, file=None):
-        """Run the program; give its exit status and check -> its line."""
-        command = [PROGRAM, *(("--config-file", file) if file else ())]
+    def check(self, *arguments, file=None, before=None):
+        """Run the program; give its exit status and check -> its line.
+
+        :param before: a file of which *file* replaces some options
+        """
+        command = [PROGRAM]
+        for each in filter(None, (before, file)):
+            command += ["--config-file", each]
         done = subprocess.run(
             [*command, "check-directory", *arguments, "-f", "json"],
             stdin=subprocess.DEVNULL,
@@ -80,3 +85,14 @@ class CheckDirectoryTest(testtools.TestCase):
         status, lines = self.check("rest", "--url", receiver.url)
         self.assertEqual(1, status)
         self.assertIn("409", lines["an instance is unregistered"]["Seen"])
+
+    def test_the_owner_mark_that_the_directory_refuses_is_named(self):
+        server = self.useFixture(directory389.Directory389())
+        own = server.folder / "nova-dirsvc.conf"
+        own.write_text("[nova_dirsvc]\nowner = my-cloud\n")
+        status, lines = self.check("ldap", file=own, before=server.conf_file)
+        self.assertEqual(1, status)
+        seen = lines["an instance is registered"]["Seen"]
+        self.assertIn("owner mark 'my-cloud'", seen)
+        self.assertIn("[nova_dirsvc] owner", seen)
+        self.assertIn("dirsvc-389ds deploy --owner", seen)

@@ -94,7 +94,7 @@ class Trial:
             self.tell(events.Verb.REGISTER, record, by=self.theirs)
         except Fails as refused:
             raise NotTried(
-                f"as another cloud we may not write: {refused}"
+                "an entry with another owner mark is refused here"
             ) from refused
         return record
 

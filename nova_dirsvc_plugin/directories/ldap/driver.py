@@ -177,6 +177,14 @@ class LdapDirectory(base.Directory):
                     " examples/389ds/schema.ldif of this release?"
                 )
             return base.Rejected(f"{said} ({dn})")
+        except ldap.INSUFFICIENT_ACCESS as error:
+            return base.Rejected(
+                "the directory refuses access to entries with owner mark"
+                f" {self._owner!r}: {connection.said(error)} ({dn}): check"
+                " [nova_dirsvc] owner against the mark that the server's"
+                " access rules admit (dirsvc-389ds deploy --owner), and the"
+                " rights of [ldap] user"
+            )
         except ldap.LDAPError as error:
             return base.Rejected(f"{connection.said(error)} ({dn})")
 
@@ -200,7 +208,7 @@ class LdapDirectory(base.Directory):
         for _ in range(_TRIES):
             found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
             if not self._is_ours(found):
-                return _foreign(dn)
+                return self._foreign(dn)
             replace = ldap_entry.update(
                 found, change.record, self._owner, change.as_of
             )
@@ -232,7 +240,7 @@ class LdapDirectory(base.Directory):
                 # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
                 found = yield _read(dn, _TO_REMOVE)
             if not self._is_ours(found):
-                return _foreign(dn)
+                return self._foreign(dn)
             if (
                 change.verb is events.Verb.UNREGISTER
                 or ldap_entry.rests_on_time(found) <= change.as_of
@@ -243,6 +251,12 @@ class LdapDirectory(base.Directory):
     def _is_ours(self, found: ldap_entry.Attributes) -> bool:
         marks = found.get(ldap_entry.OWNER_MARK, [])
         return [mark.decode() for mark in marks] == [self._owner]
+
+    def _foreign(self, dn: str) -> base.Rejected:
+        return base.Rejected(
+            f"the entry carries another owner mark than ours, {self._owner!r},"
+            f" or may not be read ({dn})"
+        )
 
 
 def _modifications(
@@ -280,9 +294,3 @@ def _write(dn: str, method: str, *arguments: Any) -> _Step:
     except ldap.INSUFFICIENT_ACCESS:
         yield _read(dn, _TO_REMOVE)
         raise
-
-
-def _foreign(dn: str) -> base.Rejected:
-    return base.Rejected(
-        f"the entry carries another owner mark, or may not be read ({dn})"
-    )

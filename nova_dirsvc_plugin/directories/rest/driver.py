@@ -42,6 +42,9 @@ _BATCH_TIME = 30.0
 
 _NUMBERS = ("connection_timeout", "operation_timeout", "retry_after_max")
 
+#: What a service says of an entry that has not our owner mark.
+_FOREIGN = "another owner mark"
+
 _ACCEPT = "application/json, application/problem+json"
 
 
@@ -168,6 +171,11 @@ class RestDirectory(base.Directory):
             self._wait(answer),
             self._login.masked,
         )
+        if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
+            outcome = base.Rejected(
+                f"{outcome.reason}: ours is {self._owner!r}, see"
+                " [nova_dirsvc] owner"
+            )
         if answer.status == 401:
             self._login.forget_token()
         return outcome, (

@@ -198,7 +198,7 @@ class LeastPrivilegeTest(ConformanceTestCase):
         for finding in self.findings(Ours).values():
             if finding.need is Need.OWNERS:
                 self.assertIsNone(finding.holds)
-                self.assertIn("insufficient access", finding.detail)
+                self.assertIn("another owner mark is refused", finding.detail)
             else:
                 self.assertTrue(finding.holds, finding)
 
