@@ -131,17 +131,6 @@ class SlowTest(HostileTestCase):
             self.service.behaviour = behave
             self.assert_waits(self.one(), "no whole answer in time")
 
-    def test_redirects_take_no_more_time_than_one_request(self):
-        slow = hostile_service.answers(307, Location="/v1/instances")
-
-        def behave(line, request):
-            self.service.over.wait(0.9)
-            return slow(line, request)
-
-        self.service.behaviour = behave
-        self.assert_waits(self.one(), "no whole answer in time")
-        self.assertLessEqual(len(self.service.requests), 2)
-
     def test_after_that_the_same_driver_works(self):
         made = self.driver()
         self.service.behaviour = hostile_service.trickles(self.service, b"x")
@@ -252,15 +241,16 @@ class WrongAnswersTest(HostileTestCase):
             self.assert_waits(self.one(), str(status), other.url, "[rest] url")
         self.assertEqual([], other.requests)
 
-    def test_a_redirect_within_the_service_is_followed_with_its_body(self):
-        self.service.behaviour = hostile_service.in_turn(
-            hostile_service.answers(308, Location="/v2/instances"),
-            hostile_service.answers(201),
-        )
-        self.assertEqual(base.Done(), self.one())
-        first, second = self.service.requests
-        self.assertEqual("/v2/instances", second.target)
-        self.assertEqual(("POST", first.body), (second.method, second.body))
+    def test_a_redirect_within_the_service_waits_for_the_new_address(self):
+        for status in (301, 302, 303, 307, 308):
+            self.service.requests.clear()
+            self.service.behaviour = hostile_service.answers(
+                status, Location="/v2/instances"
+            )
+            self.assert_waits(
+                self.one(), str(status), "/v2/instances", "[rest] url"
+            )
+            self.assertEqual(1, len(self.service.requests))
 
     def test_a_redirect_that_can_be_read_in_two_ways_is_not_followed(self):
         other = self.useFixture(hostile_service.HostileService())
@@ -289,13 +279,6 @@ class WrongAnswersTest(HostileTestCase):
                 308, Location=there
             )
             self.assert_waits(self.one())
-
-    def test_a_redirect_loop_ends(self):
-        self.service.behaviour = hostile_service.answers(
-            307, Location="/v1/instances"
-        )
-        self.assert_waits(self.one(), "307")
-        self.assertLess(len(self.service.requests), 10)
 
     def test_an_answer_before_the_answer_is_none_of_the_next_ones(self):
         def behave(line, request):

@@ -229,6 +229,7 @@ class RequestsTest(ReceiverTestCase):
         (outcome,) = self.driver(**self.oauth2()).apply([change])
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertIn("no token", outcome.reason)
+        self.assertIn("307: moved to /token/", outcome.reason)
         (told,) = self.receiver.requests
         self.assertEqual("/token", told.target)
 
@@ -356,6 +357,16 @@ class ReadingTest(ReceiverTestCase):
         for status in (404, 405, 501):
             self.assertRaises(base.EntriesNotKept, self.entries, status)
         self.assertRaises(base.EntriesNotKept, self.entries, entries_url="")
+
+    def test_a_list_that_has_moved_is_not_followed_and_names_where(self):
+        self.receiver.behaviour = hostile_service.answers(
+            308, Location="/v2/instances"
+        )
+        error = self.assertRaises(
+            base.DirectoryUnavailable, list, self.driver().entries()
+        )
+        self.assertIn("/v2/instances", str(error))
+        self.assertEqual(1, len(self.receiver.requests))
 
     def test_what_is_no_whole_list_is_none(self):
         for pages in (

@@ -73,13 +73,11 @@ LIBRARIES = {
         "directories/rest/connection",
         "directories/rest/driver",
         "directories/rest/oauth2",
-        "directories/rest/redirects",
     },
     "oauthlib": {"directories/rest/oauth2"},
     "urllib3": {
         "directories/rest/client",
         "directories/rest/connection",
-        "directories/rest/redirects",
     },
     "keystoneauth1": {"nova_api/client"},
     "nova": set(),

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP with a limit to everything: how long, how much, and where to.
 
+No redirect is followed.
+
 requests' own time limit is one for each piece of an answer: a service that
 sends a byte a second keeps it waiting for ever. Here another thread ends the
 connection when a request's time is up.
@@ -18,14 +20,11 @@ from typing import Any
 import requests
 import urllib3
 
-from nova_dirsvc_plugin.directories.rest import connection, redirects, urls
+from nova_dirsvc_plugin.directories.rest import connection, urls
 from nova_dirsvc_plugin.directories.rest import response as rest_answers
 
 #: Bytes of an answer that are read, unless said otherwise.
 ANSWER_LIMIT = 64 * 1024
-
-#: Redirects within the service that are followed, with method and body.
-_REDIRECTS = 3
 
 #: Headers of an answer that mean something to us, and how much of them.
 _HEADERS = ("Content-Type", "Date", "Location", "Retry-After")
@@ -64,13 +63,10 @@ class Caller:
     def call(
         self,
         request: requests.PreparedRequest,
-        auth: requests.auth.AuthBase | None = None,
         limit: int = ANSWER_LIMIT,
     ) -> rest_answers.Answer:
         """Send a request; give what the service answers.
 
-        :param auth: signs it anew where it is sent on within the service;
-            without, it is not sent on
         :param limit: bytes of the answer's body to read
         :raises NoAnswer: none came, or not in time
         """
@@ -81,15 +77,7 @@ class Caller:
                 + self._options.operation_timeout
             )
         try:
-            for _ in range(_REDIRECTS + 1):
-                answer = self._sent(request, limit)
-                moved = (
-                    redirects.moved(request, answer, auth) if auth else None
-                )
-                if moved is None:
-                    break
-                request = moved
-            return answer
+            return self._sent(request, limit)
         except _TROUBLE as error:
             self.close()
             raise NoAnswer(self._why(request, error)) from error
@@ -184,7 +172,8 @@ class Caller:
                 self._session.mount(
                     scheme, connection.HoldingAdapter(self._hold)
                 )
-        origin = str(redirects.origin(url))
+        parts = urllib.parse.urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._environments:
             self._environments[origin] = self._environment(self._session, url)
         return self._session.get_adapter(url), self._environments[origin]

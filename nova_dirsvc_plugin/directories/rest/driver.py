@@ -161,7 +161,7 @@ class RestDirectory(base.Directory):
         change = dataclasses.replace(change, record=record)
         request = self._request(change)
         try:
-            answer = caller.call(request, self._login)
+            answer = caller.call(request)
         except client.NoAnswer as error:
             return base.Unavailable(self._login.masked(str(error))), True
         outcome = response.outcome(
@@ -220,7 +220,7 @@ class RestDirectory(base.Directory):
         request = self._prepared(
             "GET", url + urllib.parse.urlencode(query), {"Accept": _ACCEPT}
         )
-        answer = self._call_one(request, self._login, page.LIMIT)
+        answer = self._call_one(request, page.LIMIT)
         if answer.status == 401:
             self._login.forget_token()
         return page.documents(
@@ -252,7 +252,6 @@ class RestDirectory(base.Directory):
     def _call_one(
         self,
         request: requests.PreparedRequest,
-        auth: requests.auth.AuthBase | None = None,
         limit: int = client.ANSWER_LIMIT,
     ) -> response.Answer:
         """:raises base.DirectoryUnavailable: there is no answer"""
@@ -260,7 +259,7 @@ class RestDirectory(base.Directory):
         where = f"{request.method} {request.url}"
         try:
             answers = self._callers.run(
-                lambda caller: caller.call(request, auth, limit), 1
+                lambda caller: caller.call(request, limit), 1
             )
         except client.NoAnswer as error:
             raise base.DirectoryUnavailable(

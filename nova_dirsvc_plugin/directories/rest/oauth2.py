@@ -106,6 +106,8 @@ def _read(answer: response.Answer) -> tuple[str, float]:
 
     :raises ValueError: there is none; the message says why
     """
+    if answer.status in response.MOVED:
+        raise ValueError(answer.moved)
     client = oauth2.BackendApplicationClient("")
     try:
         told = client.parse_request_body_response(answer.body.decode())

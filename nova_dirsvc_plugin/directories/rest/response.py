@@ -15,7 +15,7 @@ from nova_dirsvc_plugin.directories import base
 SHOWN = 200
 
 _DONE = range(200, 300)
-_MOVED = range(300, 400)
+MOVED = range(300, 400)
 _REFUSED = range(400, 500)
 
 #: Of the 4xx, those that say nothing against this change: they would be said
@@ -49,14 +49,23 @@ class Answer:
     def told(self, mask: Mask) -> str:
         """Say it on one line: the status, and how the body begins.
 
+        Of a redirect, its new address.
+
         :param mask: takes our secrets out, which a service may echo
         """
+        if self.status in MOVED:
+            return f"{self.status}: {on_one_line(mask(self.moved))}"
         try:
             phrase = " " + http.HTTPStatus(self.status).phrase
         except ValueError:
             phrase = ""
         said = on_one_line(mask(self.body.decode(errors="replace")))
         return f"{self.status}{phrase}" + (f": {said}" if said else "")
+
+    @property
+    def moved(self) -> str:
+        """Say where a redirect leads to; our secrets do not go there."""
+        return f"moved to {self.headers.get('Location', '')}, not followed"
 
 
 def on_one_line(text: str) -> str:
@@ -84,15 +93,11 @@ def outcome(
         return base.Done()
     if removes and status in _GONE:
         return base.Done()
-    if status in _MOVED:
-        there = on_one_line(mask(answer.headers.get("Location", "")))
-        return base.Unavailable(
-            f"{where}: {status}, moved to {there}: not followed; see [rest]"
-            " url"
-        )
     reason = f"{where}: {answer.told(mask)}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)
+    if status in MOVED:
+        reason += ": see [rest] url"
     if status in (401, 407):
         reason += ": see [rest] auth, or the proxy's"
     return base.Unavailable(reason, wait)

@@ -254,7 +254,7 @@ class OAuth2Test(LoginTestCase):
             (200, b"\xff", "oauth2_"),
             (200, b'{"access_token": "x", "expires_in": "soon"}', "expires"),
             (500, b"geheim", "500"),
-            (307, b'{"access_token": "x", "token_type": "b"}', "307"),
+            (307, b'{"access_token": "x", "token_type": "b"}', "moved to"),
             (200, b"5", "oauth2_"),
             (200, b"null", "oauth2_"),
             (200, b"[" * 100_000, "oauth2_"),
