@@ -54,7 +54,6 @@ PURE = (
     "directories/rest/mapping",
     "directories/rest/page",
     "directories/rest/response",
-    "directories/rest/urls",
     "directories/text",
     "events",
     "notifications/event_types",

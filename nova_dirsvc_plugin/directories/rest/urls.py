@@ -1,175 +1,142 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where requests go: templates that nothing but a uuid is put into. Pure."""
+"""The URLs of a REST service: templates of the operator's, filled in."""
 
 import ipaddress
 import re
-import string
 import urllib.parse
 from typing import Any
 
-from nova_dirsvc_plugin.directories import base
+from oslo_config import types
 
-_FIELDS = frozenset(("url", "instance_uuid", "owner"))
+from nova_dirsvc_plugin.directories import base
 
 _UUID = "{instance_uuid}"
 
-_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+_URI = types.URI(schemes=("http", "https"))
+_HOST_NAME = types.HostDomain()
 
-#: What an address is made of (RFC 3986, 2), a fragment left out.
-_FIT = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+_USERINFO = re.compile(r"[^/?#]*//[^/?#]*@")
+
+#: The characters of a URL without a fragment (RFC 3986, 2); types.URI does
+#: not check them. Braces are not among them, so that an unknown field of a
+#: template is refused.
+_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 
 
 class Urls:
-    """The addresses of one service.
+    """The URLs of one service.
 
     :param options: the group ``[rest]``
     :param owner: the owner mark
-    :raises base.WrongOption: one of them cannot be
+    :ivar entries: URL of the list of entries; empty if there is none
+    :raises base.WrongOption: one of them is not valid
     """
 
     def __init__(self, options: Any, owner: str) -> None:
         self._insecure = options.insecure
         self._check("url", options.url)
-        if urllib.parse.urlsplit(options.url).query:
+        if "?" in options.url:
             raise base.WrongOption(
-                "[rest] url has a query: say register_url, unregister_url and"
-                " entries_url with it instead"
+                "[rest] url must not contain a query; set register_url,"
+                " unregister_url and entries_url with the query instead"
             )
-        self._known: dict[str, str] = {
-            "url": options.url.rstrip("/"),
-            "as_it_is": options.url,
-            "owner": owner,
-        }
-        self._register = self._of_one(
+        self._url: str = options.url
+        self._owner = owner
+        self._register = self._template_of(
             "register", options, by_uuid=options.register_method == "PUT"
         )
-        self._unregister = self._of_one(
+        self._unregister = self._template_of(
             "unregister", options, by_uuid=options.unregister_method != "POST"
         )
-        self._entries = self._template("entries_url", options.entries_url)
-        if _UUID in self._entries:
+        self.entries: str = options.entries_url
+        if self.entries == "{url}":
+            self.entries = self._url
+        elif self.entries:
+            self.entries = self._filled("entries_url", self.entries)
+        if _UUID in self.entries:
             raise base.WrongOption(
-                f"[rest] entries_url is of all: it has no {_UUID}"
+                f"[rest] entries_url must not contain {_UUID}: it is the URL"
+                " of all entries"
             )
         if options.auth == "oauth2":
             self._check("oauth2_token_url", options.oauth2_token_url)
 
-    def _of_one(self, verb: str, options: Any, by_uuid: bool) -> str:
-        """Give the template of where one is registered or unregistered."""
+    def register(self, instance_uuid: str) -> str:
+        return self._register.replace(_UUID, instance_uuid)
+
+    def unregister(self, instance_uuid: str) -> str:
+        return self._unregister.replace(_UUID, instance_uuid)
+
+    def _template_of(self, verb: str, options: Any, by_uuid: bool) -> str:
+        """Give the URL of a verb, in which the uuid is to be filled in."""
         option = f"{verb}_url"
         template: str = getattr(options, option)
-        if template:
-            template = self._template(option, template)
-        elif by_uuid:
+        if not template and by_uuid:
             template = f"{{url}}/{_UUID}"
-        elif verb == "register":
-            template = "{as_it_is}"
-        else:
+        elif not template and verb == "register":
+            return self._url
+        elif not template:
             raise base.WrongOption(
                 "[rest] unregister_method = POST needs unregister_url"
             )
-        if by_uuid and _UUID not in template:
+        elif by_uuid and _UUID not in template:
             method = getattr(options, f"{verb}_method")
             raise base.WrongOption(
-                f"[rest] {option} has no {_UUID}: a {method} of what?"
+                f"[rest] {option} must contain {_UUID} when the method is"
+                f" {method}"
             )
-        return template
+        return self._filled(option, template)
 
-    def register(self, instance_uuid: str) -> str:
-        return self._filled(self._register, instance_uuid)
+    def _filled(self, option: str, template: str) -> str:
+        """Fill in all but the uuid.
 
-    def unregister(self, instance_uuid: str) -> str:
-        return self._filled(self._unregister, instance_uuid)
-
-    @property
-    def entries(self) -> str:
-        """Where all of them are; empty when they are nowhere."""
-        if self._entries == "{url}":
-            return self._known["as_it_is"]
-        return self._filled(self._entries, "")
-
-    def _filled(self, template: str, instance_uuid: str) -> str:
-        return template.format(**self._known, instance_uuid=instance_uuid)
-
-    def _template(self, option: str, template: str) -> str:
-        try:
-            fields = [
-                (name, conversion or form)
-                for _, name, form, conversion in string.Formatter().parse(
-                    template
-                )
-                if name is not None
-            ]
-        except ValueError as error:
-            raise base.WrongOption(
-                f"[rest] {option} {template!r}: {error}"
-            ) from error
-        for name, more in fields:
-            if name not in _FIELDS or more:
-                raise base.WrongOption(
-                    f"[rest] {option} {template!r} has {{{name}}}; there are"
-                    " {url}, {instance_uuid} and {owner}"
-                )
-        if template:
-            self._check(option, self._filled(template, "0"))
+        :raises base.WrongOption: that makes no valid URL
+        """
+        template = template.replace("{url}", self._url.rstrip("/"))
+        template = template.replace("{owner}", self._owner)
+        self._check(option, template.replace(_UUID, "0"))
         return template
 
     def _check(self, option: str, url: str) -> None:
-        """Refuse what is no address, or sends secrets about.
-
-        :raises base.WrongOption: it is
-        """
+        """:raises base.WrongOption: it is no URL, or not safe"""
+        if _USERINFO.match(url):
+            # The log would have it in each line: so this one does not.
+            raise base.WrongOption(
+                f"[rest] {option} must not contain a user or a password; set"
+                " auth"
+            )
         try:
-            parts = urllib.parse.urlsplit(url)
+            parts = urllib.parse.urlsplit(_URI(url))
             host, _ = parts.hostname or "", parts.port
+            if ":" not in host:
+                _HOST_NAME(host)
         except ValueError as error:
-            raise base.WrongOption(f"[rest] {option}: {error}") from error
-        if parts.username or parts.password:
-            # It would stand in each log line: so it does not in this one.
             raise base.WrongOption(
-                f"[rest] {option} holds a user or a password: see auth"
-            )
-        if parts.scheme not in ("http", "https") or not _is_host(host):
+                f"[rest] {option} {url!r} must be an http:// or https:// URL"
+                " with a valid host and port"
+            ) from error
+        if not _CHARACTERS.fullmatch(url):
             raise base.WrongOption(
-                f"[rest] {option} {url!r} is not http:// or https:// and a"
-                " host"
-            )
-        if not _FIT.fullmatch(url):
-            raise base.WrongOption(
-                f"[rest] {option} {url!r} has a fragment, or what no address"
-                " has"
+                f"[rest] {option} {url!r} contains a fragment or a character"
+                " that is not allowed in a URL; the fields of a template are"
+                f" {{url}}, {_UUID} and {{owner}}"
             )
         if parts.scheme == "http" and not (
             self._insecure or is_this_host(host)
         ):
             raise base.WrongOption(
-                f"[rest] {option} {url!r} is not https://: names and secrets"
-                " would cross the network as they are. If that may be:"
-                " insecure = true"
+                f"[rest] {option} {url!r} must be https://: host names and"
+                " credentials would cross the network in clear text; to"
+                " permit that, set insecure = true"
             )
 
 
 def is_this_host(host: str) -> bool:
-    """Tell whether what is sent there never leaves this host."""
+    """Tell whether a request to a host never leaves this one."""
     if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _is_host(host: str) -> bool:
-    if ":" in host:
-        return _is_address(host)
-    return _NAME.fullmatch(host) is not None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

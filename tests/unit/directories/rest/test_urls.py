@@ -98,7 +98,12 @@ class UrlsTest(base.TestCase):
             self.assertIn("[rest]", str(error))
 
     def test_a_password_in_an_address_is_refused_and_not_repeated(self):
-        error = self.assertRaises(
-            directories.WrongOption, urls, url="https://u:geheim@h/"
-        )
-        self.assertNotIn("geheim", str(error))
+        for host in ("h", "h:x", "[::1"):
+            error = self.assertRaises(
+                directories.WrongOption, urls, url=f"https://u:geheim@{host}/"
+            )
+            self.assertNotIn("geheim", str(error))
+
+    def test_an_at_sign_elsewhere_is_no_password(self):
+        found = urls(register_url="{url}?by=nova@example.org")
+        self.assertEqual(f"{URL}?by=nova@example.org", found.register(UUID))
