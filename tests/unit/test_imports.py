@@ -71,9 +71,8 @@ LIBRARIES = {
         "directories/rest/client",
         "directories/rest/connection",
         "directories/rest/driver",
-        "directories/rest/oauth2",
     },
-    "oauthlib": {"directories/rest/oauth2"},
+    "oauthlib": {"directories/rest/auth"},
     "urllib3": {
         "directories/rest/client",
         "directories/rest/connection",

@@ -1,119 +1,167 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who we are to a REST service: what goes onto each request to say so."""
+"""Authentication of requests: headers, tokens and signatures."""
 
-import base64
 import hashlib
 import hmac
 import json
+import math
 import pathlib
 import re
 import time
-from collections.abc import Callable
+import urllib.parse
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
+from oauthlib import oauth2
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.rest import oauth2
+from nova_dirsvc_plugin.directories.rest import response
 
 #: What a header's name and value may be made of (RFC 9110, 5.1 and 5.5).
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
 
-#: Those that are the driver's own.
-_OURS = frozenset(
-    (
-        "authorization",
-        "content-length",
-        "content-type",
-        "dirsvc-as-of",
-        "dirsvc-owner",
-        "dirsvc-signature",
-        "dirsvc-verb",
-        "host",
-        "idempotency-key",
-        "transfer-encoding",
-        "x-hub-signature-256",
-    )
+#: The headers that only the driver sets.
+_RESERVED = re.compile(
+    "authorization|content-length|content-type|dirsvc-(as-of|owner|signature|verb)"
+    "|host|idempotency-key|transfer-encoding|x-hub-signature-256",
+    re.IGNORECASE,
 )
 
+#: The options that a method of authentication needs.
+_NEEDED = {
+    "none": (),
+    "basic": ("user", "password_file"),
+    "bearer": ("token_file",),
+    "oauth2": (
+        "oauth2_token_url",
+        "oauth2_client_id",
+        "oauth2_client_secret_file",
+    ),
+}
 
-class Login(requests.auth.AuthBase):
-    """Signs requests; called by requests for each.
+#: Seconds before its expiry that a token is no longer used, and the lifetime
+#: of a token whose answer has none (RFC 6749, 5.1).
+_EXPIRY_MARGIN = 30.0
+_LIFETIME = 300.0
+
+#: Sends a request, and gives the answer.
+Send = Callable[[requests.PreparedRequest], response.Answer]
+
+
+class Auth(AuthBase):
+    """Authenticates requests; requests calls it for each.
 
     :param options: the group ``[rest]``
     :param clock: epoch seconds
-    :raises base.WrongOption: one that it needs is missing
+    :raises base.WrongOption: an option that it needs is missing
     """
 
     def __init__(
         self, options: Any, clock: Callable[[], float] = time.time
     ) -> None:
+        _check(options)
         self._options = options
         self._clock = clock
-        self._check()
-        self._open = _headers(options.header, "header")
+        self._fixed_headers = _headers(options.header, "header")
         self._headers: dict[str, str] = {}
+        self._basic: HTTPBasicAuth | None = None
         self._key = b""
         self._secrets: set[str] = set()
-        self._tokens = oauth2.Tokens(options, clock)
+        self._token = ""
+        self._use_token_before = 0.0
 
-    def renew(self, ask: oauth2.Ask) -> None:
-        """Read the files again, and get a token if there is no good one.
+    def renew(self, send: Send) -> None:
+        """Read the files again, and request a token unless one is valid.
 
-        :raises base.DirectoryUnavailable: that did not work; it says why
+        :raises base.DirectoryUnavailable: that failed; it says why
         """
         try:
-            self._renew(ask)
+            self._renew(send)
         except base.WrongOption as error:
-            # A file that changed is no reason to end a daemon that runs.
+            # A file that has changed must not end a running daemon.
             raise base.DirectoryUnavailable(str(error)) from error
 
-    def _renew(self, ask: oauth2.Ask) -> None:
+    def _renew(self, send: Send) -> None:
         options = self._options
-        # Known before anything is asked, as an answer may have them.
-        secrets = self._secrets = set()
-        headers = dict(self._open)
+        self._secrets = set()
+        headers = dict(self._fixed_headers)
         if options.headers_file:
-            told = _headers(
-                _read(options, "headers_file").splitlines(), "headers_file"
-            )
-            headers |= told
-            secrets |= set(told.values())
-        secret = ""
+            lines = _read(options, "headers_file").splitlines()
+            from_file = _headers(lines, "headers_file")
+            self._secrets |= set(from_file.values())
+            headers |= from_file
         match options.auth:
             case "basic":
-                secret = _read(options, "password_file")
-                headers["Authorization"] = _basic(options.user, secret)
+                password = self._secret("password_file")
+                self._basic = HTTPBasicAuth(
+                    options.user.encode(), password.encode()
+                )
             case "bearer":
-                secret = _read(options, "token_file")
-                headers["Authorization"] = f"Bearer {secret}"
+                token = self._secret("token_file")
+                headers["Authorization"] = f"Bearer {token}"
             case "oauth2":
-                secret = _read(options, "oauth2_client_secret_file")
-                secrets |= {
-                    secret,
-                    oauth2.encoded(options.oauth2_client_id, secret),
-                }
-                secret = self._tokens.get(secret, ask, self.masked)
-                headers["Authorization"] = f"Bearer {secret}"
-        secrets.add(secret)
-        secrets |= set(headers.get("Authorization", "").split()[1:])
+                secret = self._secret("oauth2_client_secret_file")
+                if self._clock() >= self._use_token_before:
+                    self._request_token(secret, send)
+                headers["Authorization"] = f"Bearer {self._token}"
         if options.hmac_key_file:
-            key = _read(options, "hmac_key_file")
-            self._key = key.encode()
-            secrets.add(key)
-        _check_headers(headers)
+            self._key = self._secret("hmac_key_file").encode()
+        _check_values(headers)
         self._headers = headers
+        sample = requests.Request("GET", options.url, auth=self)
+        self._add_credentials(sample.prepare())
+
+    def _add_credentials(self, request: requests.PreparedRequest) -> None:
+        """Keep the header Authorization secret as well, as it is encoded."""
+        header = request.headers.get("Authorization", "")
+        self._secrets.add(header.partition(" ")[2])
+
+    def _secret(self, option: str) -> str:
+        secret = _read(self._options, option)
+        self._secrets.add(secret)
+        return secret
+
+    def _request_token(self, secret: str, send: Send) -> None:
+        """Request a token by client credentials (RFC 6749, 4.4)."""
+        options = self._options
+        form = {"grant_type": "client_credentials"}
+        if options.oauth2_scope:
+            form["scope"] = options.oauth2_scope
+        # Both are quoted before they are encoded (RFC 6749, 2.3.1).
+        quote = urllib.parse.quote_plus
+        request = requests.Request(
+            "POST",
+            options.oauth2_token_url,
+            headers={"Accept": "application/json"},
+            data=form,
+            auth=HTTPBasicAuth(quote(options.oauth2_client_id), quote(secret)),
+        ).prepare()
+        self._add_credentials(request)
+        now = self._clock()
+        answer = send(request)
+        try:
+            self._token, lifetime = _token(answer)
+        except ValueError as error:
+            reason = response.on_one_line(self.redacted(str(error)))
+            raise base.DirectoryUnavailable(
+                f"no token: POST {options.oauth2_token_url}: {answer.status}:"
+                f" {reason}: see the [rest] oauth2_ options"
+            ) from None
+        margin = min(_EXPIRY_MARGIN, lifetime / 2)
+        self._use_token_before = now + lifetime - margin
 
     def forget_token(self) -> None:
-        """Get a new one next time: this one was refused."""
-        self._tokens.forget()
+        """Request another token next time: the service refused this one."""
+        self._use_token_before = 0.0
 
-    def masked(self, text: str) -> str:
-        """Give a text without our secrets: services do echo requests.
+    def redacted(self, text: str) -> str:
+        """Take our secrets out of a text: services repeat requests.
 
-        Nor as JSON has them.
+        They are taken out in the spelling of JSON, too.
         """
         secrets = self._secrets - {""}
         secrets |= {json.dumps(secret)[1:-1] for secret in secrets}
@@ -125,80 +173,94 @@ class Login(requests.auth.AuthBase):
         self, request: requests.PreparedRequest
     ) -> requests.PreparedRequest:
         request.headers.update(self._headers)
+        if self._basic:
+            self._basic(request)
         if self._key:
-            name, value = self._signature(request)
-            request.headers[name] = value
+            self._sign(request)
         return request
 
-    def _signature(self, request: requests.PreparedRequest) -> tuple[str, str]:
+    def _sign(self, request: requests.PreparedRequest) -> None:
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body
-        if self._options.hmac_signs == "body":
-            return "X-Hub-Signature-256", f"sha256={self._digest(body)}"
         now = int(self._clock())
-        head = f"{now}\n{request.method}\n{request.path_url}\n".encode()
-        return "Dirsvc-Signature", f"t={now},v1={self._digest(head + body)}"
+        signs_body = self._options.hmac_signs == "body"
+        if not signs_body:
+            head = f"{now}\n{request.method}\n{request.path_url}\n"
+            body = head.encode() + body
+        digest = hmac.new(self._key, body, hashlib.sha256).hexdigest()
+        if signs_body:
+            request.headers["X-Hub-Signature-256"] = f"sha256={digest}"
+        else:
+            request.headers["Dirsvc-Signature"] = f"t={now},v1={digest}"
 
-    def _digest(self, text: bytes) -> str:
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-    def _check(self) -> None:
-        options = self._options
-        needed = {
-            "none": (),
-            "basic": ("user", "password_file"),
-            "bearer": ("token_file",),
-            "oauth2": (
-                "oauth2_token_url",
-                "oauth2_client_id",
-                "oauth2_client_secret_file",
-            ),
-        }
-        for name in needed[options.auth]:
-            if not getattr(options, name):
-                raise base.WrongOption(
-                    f"[rest] auth = {options.auth} needs {name}"
-                )
-        if ":" in options.user:
-            raise base.WrongOption("[rest] user: no user has a colon")
-        if (
-            options.hmac_key_file
-            and options.hmac_signs == "body"
-            and options.unregister_method != "POST"
-        ):
+def _token(answer: response.Answer) -> tuple[str, float]:
+    """Read a token, and the seconds that it is valid for.
+
+    :raises ValueError: there is none; the message says why
+    """
+    if answer.status in response.MOVED:
+        raise ValueError(answer.moved)
+    client = oauth2.BackendApplicationClient("")
+    try:
+        found = client.parse_request_body_response(answer.body.decode())
+        token = found["access_token"]
+        lifetime = float(found.get("expires_in") or _LIFETIME)
+    except Exception as error:
+        # A malformed answer makes oauthlib raise whatever it stumbles over.
+        raise ValueError(str(error) or type(error).__name__) from error
+    if answer.status != 200:
+        raise ValueError("a token, but the status is not 200")
+    if not isinstance(token, str) or not token:
+        raise ValueError("access_token is not a text")
+    if not math.isfinite(lifetime):
+        raise ValueError("expires_in is not a number of seconds")
+    return token, lifetime
+
+
+def _check(options: Any) -> None:
+    for name in _NEEDED[options.auth]:
+        if not getattr(options, name):
             raise base.WrongOption(
-                "[rest] hmac_signs = body signs nothing of a DELETE: set"
-                " unregister_method = POST, or hmac_signs = request"
+                f"[rest] auth = {options.auth} needs {name}"
             )
-
-
-def _basic(user: str, password: str) -> str:
-    """Make the header of basic authentication, in UTF-8 (RFC 7617, 2.1)."""
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    if ":" in options.user:
+        raise base.WrongOption(
+            "[rest] user must not contain a colon (RFC 7617)"
+        )
+    if (
+        options.hmac_key_file
+        and options.hmac_signs == "body"
+        and options.unregister_method != "POST"
+    ):
+        raise base.WrongOption(
+            "[rest] hmac_signs = body cannot sign a DELETE, which has no body:"
+            " set unregister_method = POST, or hmac_signs = request"
+        )
 
 
 def _read(options: Any, name: str) -> str:
     """Read a file that an option names, without the line feed at its end.
 
-    :raises base.DirectoryUnavailable: it cannot be
+    :raises base.DirectoryUnavailable: it cannot be read, or is empty
     """
     path = getattr(options, name)
     try:
         text = pathlib.Path(path).read_text().rstrip("\r\n")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise base.DirectoryUnavailable(
-            f"[rest] {name} {path}: {why}"
+            f"[rest] {name} {path}: {reason}"
         ) from error
     if not text:
         raise base.DirectoryUnavailable(f"[rest] {name} {path} is empty")
     return text
 
 
-def _headers(lines: Any, option: str) -> dict[str, str]:
+def _headers(lines: Iterable[str], option: str) -> dict[str, str]:
     """Read ``Name: value`` lines.
 
-    :raises base.WrongOption: one is none; only its name is told
+    :raises base.WrongOption: one is malformed; no value is in the message
     """
     found = {}
     for line in lines:
@@ -208,21 +270,21 @@ def _headers(lines: Any, option: str) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if not colon or not _NAME.fullmatch(name):
             raise base.WrongOption(
-                f"[rest] {option}: a line is no `Name: value`"
+                f"[rest] {option}: a line is not of the form `Name: value`"
             )
-        if name.lower() in _OURS:
+        if _RESERVED.fullmatch(name):
             raise base.WrongOption(
-                f"[rest] {option}: {name} is set by the driver itself"
+                f"[rest] {option}: the driver itself sets the header {name}"
             )
         found[name] = value
-    _check_headers(found)
+    _check_values(found)
     return found
 
 
-def _check_headers(headers: dict[str, str]) -> None:
+def _check_values(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         if not _VALUE.fullmatch(value):
             raise base.WrongOption(
-                f"[rest] the value of the header {name} has characters that"
-                " no header can carry"
+                f"[rest] the value of the header {name} contains characters"
+                " that are not allowed in a header"
             )

@@ -21,9 +21,8 @@ import requests
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.rest import auth as rest_login
-from nova_dirsvc_plugin.directories.rest import batch as rest_batch
 from nova_dirsvc_plugin.directories.rest import (
+    auth,
     client,
     document,
     mapping,
@@ -32,6 +31,7 @@ from nova_dirsvc_plugin.directories.rest import (
     response,
     urls,
 )
+from nova_dirsvc_plugin.directories.rest import batch as rest_batch
 from nova_dirsvc_plugin.directories.rest import options as rest_options
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class RestDirectory(base.Directory):
         self._owner = owner
         self._urls = urls.Urls(options, owner)
         self._names = mapping.Names(options.rename, options.leave_out)
-        self._login = rest_login.Login(options)
+        self._auth = auth.Auth(options)
         self._callers = pool.Callers(options)
         self._peace_until = float("-inf")
         if options.keyfile and not options.certfile:
@@ -76,7 +76,7 @@ class RestDirectory(base.Directory):
         batch = rest_batch.Batch(changes, time.monotonic() + _BATCH_TIME)
         try:
             self._leave_alone()
-            self._renew_login()
+            self._renew_auth()
             self._callers.run(
                 lambda caller: self._work(caller, batch), len(changes)
             )
@@ -95,7 +95,7 @@ class RestDirectory(base.Directory):
             raise base.EntriesNotKept(
                 "[rest] entries_url is empty: nothing can be compared"
             )
-        self._renew_login()
+        self._renew_auth()
         marker = ""
         while documents := self._page(marker):
             for found in documents:
@@ -163,13 +163,13 @@ class RestDirectory(base.Directory):
         try:
             answer = caller.call(request)
         except client.NoAnswer as error:
-            return base.Unavailable(self._login.masked(str(error))), True
+            return base.Unavailable(self._auth.redacted(str(error))), True
         outcome = response.outcome(
             answer,
             change.verb.removes,
             f"{request.method} {request.url}",
             self._wait(answer),
-            self._login.masked,
+            self._auth.redacted,
         )
         if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
             outcome = base.Rejected(
@@ -177,7 +177,7 @@ class RestDirectory(base.Directory):
                 " [nova_dirsvc] owner"
             )
         if answer.status == 401:
-            self._login.forget_token()
+            self._auth.forget_token()
         return outcome, (
             isinstance(outcome, base.Unavailable)
             and answer.status != http.HTTPStatus.INTERNAL_SERVER_ERROR
@@ -222,12 +222,12 @@ class RestDirectory(base.Directory):
         )
         answer = self._call_one(request, page.LIMIT)
         if answer.status == 401:
-            self._login.forget_token()
+            self._auth.forget_token()
         return page.documents(
             answer,
             f"GET {request.url}",
             is_first=not marker,
-            mask=self._login.masked,
+            redact=self._auth.redacted,
         )
 
     # -- requests ----------------------------------------------------------
@@ -241,13 +241,13 @@ class RestDirectory(base.Directory):
             url=url,
             headers=headers | {"User-Agent": "nova-dirsvc-plugin"},
             data=body or None,
-            auth=self._login,
+            auth=self._auth,
         )
         return request
 
-    def _renew_login(self) -> None:
+    def _renew_auth(self) -> None:
         """:raises base.DirectoryUnavailable: we do not know who we are"""
-        self._login.renew(self._call_one)
+        self._auth.renew(self._call_one)
 
     def _call_one(
         self,
@@ -263,7 +263,7 @@ class RestDirectory(base.Directory):
             )
         except client.NoAnswer as error:
             raise base.DirectoryUnavailable(
-                self._login.masked(str(error))
+                self._auth.redacted(str(error))
             ) from error
         if not answers:
             raise base.DirectoryUnavailable(f"{where}: no connection in time")

@@ -19,20 +19,20 @@ def documents(
     where: str,
     *,
     is_first: bool,
-    mask: response.Mask,
+    redact: response.Redact,
 ) -> list[document.Document]:
     """Read the documents of a page, in the service's words.
 
     :param where: method and address
     :param is_first: only of the first page it can be said that there is none
-    :param mask: takes our secrets out
+    :param redact: takes our secrets out of a text
     :raises base.EntriesNotKept: the service has no list
     :raises base.DirectoryUnavailable: this is no whole page
     """
     if answer.status in _NO_LIST and is_first:
         raise base.EntriesNotKept(f"{where}: {answer.status}: there is none")
     if answer.status != 200:
-        raise base.DirectoryUnavailable(f"{where}: {answer.told(mask)}")
+        raise base.DirectoryUnavailable(f"{where}: {answer.told(redact)}")
     if not answer.whole:
         raise base.DirectoryUnavailable(
             f"{where}: more than {LIMIT} bytes: see [rest] page_size"

@@ -29,7 +29,7 @@ _UNFIT = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
 
 
 #: Takes secrets out of a text.
-Mask = Callable[[str], str]
+Redact = Callable[[str], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,20 +46,20 @@ class Answer:
     body: bytes = b""
     whole: bool = True
 
-    def told(self, mask: Mask) -> str:
+    def told(self, redact: Redact) -> str:
         """Say it on one line: the status, and how the body begins.
 
         Of a redirect, its new address.
 
-        :param mask: takes our secrets out, which a service may echo
+        :param redact: takes our secrets out, which a service may echo
         """
         if self.status in MOVED:
-            return f"{self.status}: {on_one_line(mask(self.moved))}"
+            return f"{self.status}: {on_one_line(redact(self.moved))}"
         try:
             phrase = " " + http.HTTPStatus(self.status).phrase
         except ValueError:
             phrase = ""
-        said = on_one_line(mask(self.body.decode(errors="replace")))
+        said = on_one_line(redact(self.body.decode(errors="replace")))
         return f"{self.status}{phrase}" + (f": {said}" if said else "")
 
     @property
@@ -74,14 +74,14 @@ def on_one_line(text: str) -> str:
 
 
 def outcome(
-    answer: Answer, removes: bool, where: str, wait: float, mask: Mask
+    answer: Answer, removes: bool, where: str, wait: float, redact: Redact
 ) -> base.Outcome:
     """Say what became of a change.
 
     :param removes: whether the change asks for no entry
     :param where: method and address, for the reason
     :param wait: seconds that the service asks to be left alone
-    :param mask: takes our secrets out
+    :param redact: takes our secrets out of a text
     """
     status = answer.status
     if status in _DONE:
@@ -93,7 +93,7 @@ def outcome(
         return base.Done()
     if removes and status in _GONE:
         return base.Done()
-    reason = f"{where}: {answer.told(mask)}"
+    reason = f"{where}: {answer.told(redact)}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)
     if status in MOVED:

@@ -30,7 +30,7 @@ class LoginTestCase(base.TestCase):
         conf([], default_config_files=[])
         for name, value in options.items():
             conf.set_override(name, value, group="rest")
-        return auth.Login(conf.rest, lambda: self.now)
+        return auth.Auth(conf.rest, lambda: self.now)
 
     def file(self, name, text):
         path = self.folder / name
@@ -148,7 +148,7 @@ class AuthTest(LoginTestCase):
             headers_file=self.file("h", "X-Api-Key: dritter"),
         )
         encoded = base64.b64encode(b"u:geheim").decode()
-        text = login.masked(f"geheim {encoded} schluessel dritter public")
+        text = login.redacted(f"geheim {encoded} schluessel dritter public")
         self.assertEqual("*** *** *** *** public", text)
 
     def test_nor_in_the_way_that_json_has_it(self):
@@ -156,7 +156,7 @@ class AuthTest(LoginTestCase):
             auth="basic", user="u", password_file=self.file("p", 'a"b\\c')
         )
         self.assertEqual(
-            "said ***", login.masked("said " + json.dumps('a"b\\c')[1:-1])
+            "said ***", login.redacted("said " + json.dumps('a"b\\c')[1:-1])
         )
 
 
