@@ -211,7 +211,6 @@ class OrderTest(testtools.TestCase):
 
     @hypothesis.settings(
         max_examples=EXAMPLES,
-        deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.given(seed=strategies.integers(0, 2**64))
