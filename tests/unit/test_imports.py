@@ -52,7 +52,6 @@ PURE = (
     "directories/ldap/entry",
     "directories/rest/document",
     "directories/rest/mapping",
-    "directories/rest/page",
     "directories/rest/response",
     "directories/text",
     "events",
@@ -69,13 +68,11 @@ LIBRARIES = {
     "requests": {
         "directories/rest/auth",
         "directories/rest/client",
-        "directories/rest/connection",
         "directories/rest/driver",
     },
     "oauthlib": {"directories/rest/auth"},
     "urllib3": {
         "directories/rest/client",
-        "directories/rest/connection",
     },
     "keystoneauth1": {"nova_api/client"},
     "nova": set(),

@@ -1,273 +1,300 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP with a limit to everything: how long, how much, and where to.
+"""An HTTP connection with limits: the time and the size of an answer.
 
-No redirect is followed.
-
-requests' own time limit is one for each piece of an answer: a service that
-sends a byte a second keeps it waiting for ever. Here another thread ends the
-connection when a request's time is up.
+requests has a time limit for each piece of an answer: a service that sends a
+byte a second keeps it waiting for ever. Here another thread shuts down the
+sockets when the time of a request is over. No redirect is followed.
 """
 
 import contextlib
+import http.client
+import math
 import re
 import socket
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
 import urllib3
+from requests import adapters
 
-from nova_dirsvc_plugin.directories.rest import connection, urls
-from nova_dirsvc_plugin.directories.rest import response as rest_answers
+from nova_dirsvc_plugin.directories.rest import response, urls
 
-#: Bytes of an answer that are read, unless said otherwise.
+#: Bytes of an answer that are read, unless told otherwise.
 ANSWER_LIMIT = 64 * 1024
 
-#: Headers of an answer that mean something to us, and how much of them.
-_HEADERS = ("Content-Type", "Date", "Location", "Retry-After")
-_HEADER_LIMIT = 2000
-
-#: What becomes of a connection, or of what is said on it.
-_TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError)
+_HTTP_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
 
 #: The user and password of a proxy, say.
 _USERINFO = re.compile(r"//[^/@\s]*@")
 
 
 class NoAnswer(Exception):
-    """None that can be used; the message says why."""
+    """No answer that can be used; the message says why."""
 
 
-class Caller:
-    """One connection's worth of requests, for one thread at a time.
+class Deadline:
+    """Shuts down the sockets of a connection when a request takes too long.
+
+    :ivar expired: whether the time of this request, or of the last, was over
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._ends_at = math.inf
+        # Duplicates: TLS detaches the socket itself, and an answer may be
+        # read from a connection that is closed.
+        self._sockets: dict[http.client.HTTPConnection, socket.socket] = {}
+        self.expired = False
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Limit the time of what is done meanwhile."""
+        with self._lock:
+            self.expired = False
+            self._ends_at = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends_at = math.inf
+                self.forget_closed()
+
+    def watch(
+        self, connection: http.client.HTTPConnection, connected: socket.socket
+    ) -> None:
+        """Take the socket of a connection into care.
+
+        :raises TimeoutError: the time is over
+        """
+        with self._lock:
+            if self.expired:
+                connected.close()
+                raise TimeoutError
+            self.forget_closed()
+            self._sockets[connection] = connected.dup()
+
+    def forget_closed(self) -> None:
+        with self._lock:
+            closed = [one for one in self._sockets if one.sock is None]
+            for connection in closed:
+                self._sockets.pop(connection).close()
+
+    def enforce(self) -> float:
+        """Shut down the sockets if the time is over; from another thread.
+
+        :returns: seconds that are left; less than 0 if it is over
+        """
+        with self._lock:
+            left = self._ends_at - time.monotonic()
+            if left < 0:
+                self.expired = True
+                for watched in self._sockets.values():
+                    with contextlib.suppress(OSError):
+                        watched.shutdown(socket.SHUT_RDWR)
+            return left
+
+
+class Connection:
+    """Sends requests, by one thread at a time; keeps the connection.
 
     :param options: the group ``[rest]``
-    :ivar ends_at: when the time of the request under way is up,
-        :func:`time.monotonic`
+    :ivar deadline: to be enforced by another thread
     """
 
     def __init__(self, options: Any) -> None:
         self._options = options
-        self._session: requests.Session | None = None
+        self.deadline = Deadline()
+        self._adapter = _Adapter(self.deadline.watch)
         self._environments: dict[str, dict[str, Any]] = {}
-        self._lines: set[socket.socket] = set()
-        self._ended: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._is_warm = False
-        self._is_cut = False
-        self.ends_at = float("inf")
+        self._is_kept = False
 
-    def call(
-        self,
-        request: requests.PreparedRequest,
-        limit: int = ANSWER_LIMIT,
-    ) -> rest_answers.Answer:
-        """Send a request; give what the service answers.
+    def send(
+        self, request: requests.PreparedRequest, limit: int = ANSWER_LIMIT
+    ) -> response.Answer:
+        """Send a request; once more if a kept connection proves closed.
 
         :param limit: bytes of the answer's body to read
-        :raises NoAnswer: none came, or not in time
+        :raises NoAnswer: no answer came, or not in time
         """
-        with self._lock:
-            self._is_cut = False
-            self.ends_at = time.monotonic() + (
-                self._options.connection_timeout
-                + self._options.operation_timeout
-            )
-        try:
-            return self._sent(request, limit)
-        except _TROUBLE as error:
-            self.close()
-            raise NoAnswer(self._why(request, error)) from error
-        except OSError as error:
-            # Files of ours that requests looks for before it connects.
-            raise NoAnswer(
-                f"[rest] cafile, certfile or keyfile: {error}"
-            ) from error
-        finally:
-            with self._lock:
-                self.ends_at = float("inf")
-                self._let_go_of_ended()
+        seconds = (
+            self._options.connection_timeout + self._options.operation_timeout
+        )
+        with self.deadline.within(seconds):
+            while True:
+                was_kept = self._is_kept
+                try:
+                    return self._exchange(request, limit)
+                except (*_HTTP_ERRORS, OSError) as error:
+                    self.close()
+                    if not was_kept or self._timed_out(error):
+                        raise NoAnswer(
+                            f"{request.method} {request.url}:"
+                            f" {self._reason(error)}"
+                        ) from error
 
-    def _sent(
-        self, request: requests.PreparedRequest, limit: int
-    ) -> rest_answers.Answer:
-        """Send; once more where a connection that was kept proved closed."""
-        was_kept = self._is_warm
-        try:
-            return self._send(request, limit)
-        except _TROUBLE as error:
-            if not was_kept or self._is_cut or _was_slow(error):
-                raise
-        self.close()
-        return self._send(request, limit)
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._is_kept = False
+        self._adapter.close()
+        self.deadline.forget_closed()
 
-    def _send(
+    def _exchange(
         self, request: requests.PreparedRequest, limit: int
-    ) -> rest_answers.Answer:
-        # Not by the session: it keeps cookies, and reads all of a redirect.
-        adapter, environment = self._way(request.url or "")
-        response = adapter.send(
+    ) -> response.Answer:
+        # Without a session, which would keep cookies and read redirects.
+        found = self._adapter.send(
             request,
-            stream=True,
             timeout=(
                 self._options.connection_timeout,
                 self._options.operation_timeout,
             ),
-            **environment,
+            **self._environment(request.url or ""),
         )
-        body = _read(response, limit + 1)
+        body = _read(found, limit + 1)
         whole = len(body) <= limit
-        if self._is_cut:
-            # Where no length is said, the end that we made looks like one.
+        if self.deadline.expired:
+            # The end of a body without a length looks like that of a socket.
             raise requests.Timeout
-        if response.status_code < 200:
-            # What comes next is the answer; it is not for the next request.
-            response.close()
+        if found.status_code < 200:
+            # The answer follows: the next request must not meet it.
+            found.close()
             raise requests.RequestException(
-                f"{response.status_code}, and then no answer that is one"
+                f"{found.status_code} is not a final answer"
             )
         if not whole:
-            response.close()
-        self._is_warm = True
-        headers = {
-            name: response.headers[name][:_HEADER_LIMIT]
-            for name in _HEADERS
-            if name in response.headers
-        }
-        return rest_answers.Answer(
-            response.status_code, headers, body[:limit], whole
+            found.close()
+        self._is_kept = True
+        pause = response.retry_after(
+            found.status_code,
+            found.headers,
+            time.time(),
+            self._options.retry_after_max,
+        )
+        return response.Answer(
+            found.status_code, found.headers, body[:limit], whole, pause
         )
 
-    def cut(self, ends_at: float) -> None:
-        """End the connection, whatever it waits for; from another thread.
-
-        :param ends_at: of the request that is meant, and not of the next
-        """
-        with self._lock:
-            if self.ends_at != ends_at:
-                return
-            self._is_cut = True
-            for line in self._lines:
-                with contextlib.suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Let go of the connection; the next call opens another."""
-        session, self._session = self._session, None
-        self._is_warm = False
-        if session is not None:
-            session.close()
-        with self._lock:
-            self._let_go_of_ended()
-
-    def _way(self, url: str) -> tuple[Any, dict[str, Any]]:
-        """Give what sends to an address, and how."""
-        if self._session is None:
-            self._session = requests.Session()
-            self._environments = {}
-            for scheme in ("http://", "https://"):
-                self._session.mount(
-                    scheme, connection.HoldingAdapter(self._hold)
-                )
+    def _environment(self, url: str) -> dict[str, Any]:
+        """Give certificates and proxies as requests finds them; cached."""
         parts = urllib.parse.urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._environments:
-            self._environments[origin] = self._environment(self._session, url)
-        return self._session.get_adapter(url), self._environments[origin]
+            options = self._options
+            cert = options.certfile or None
+            if options.keyfile:
+                cert = (options.certfile, options.keyfile)
+            verify = not options.insecure and (options.cafile or True)
+            environment: Any = requests.Session().merge_environment_settings(
+                url, {}, True, verify, cert
+            )
+            if urls.is_this_host(parts.hostname or ""):
+                # A proxy is another host: it must not get what is for this.
+                environment["proxies"] = {}
+            self._environments[origin] = environment
+        return self._environments[origin]
 
-    def _environment(
-        self, session: requests.Session, url: str
-    ) -> dict[str, Any]:
-        """Say what to trust, and which proxy to use, as requests finds it."""
-        options = self._options
-        cert: Any = options.certfile or None
-        if cert and options.keyfile:
-            cert = (cert, options.keyfile)
-        verify = not options.insecure and (options.cafile or True)
-        found = dict(
-            session.merge_environment_settings(url, {}, True, verify, cert)
+    def _timed_out(self, error: Exception) -> bool:
+        return self.deadline.expired or isinstance(
+            error, requests.Timeout | urllib3.exceptions.TimeoutError
         )
-        found.pop("stream")
-        if urls.is_this_host(urllib.parse.urlsplit(url).hostname or ""):
-            # A proxy is on another, which is not told what is for this one.
-            found["proxies"] = {}
-        return found
 
-    def _hold(self, line: socket.socket) -> connection.LetGo:
-        """Keep a handle on a connection, to end it by.
-
-        It is kept for as long as an answer may be read from it, even where
-        the connection itself is closed already.
-
-        :returns: lets go of it
-        :raises TimeoutError: the request's time is up
-        """
-        with self._lock:
-            if self._is_cut:
-                line.close()
-                raise TimeoutError
-            handle = line.dup()
-            self._lines.add(handle)
-
-        def let_go() -> None:
-            with self._lock:
-                self._ended.append(handle)
-
-        return let_go
-
-    def _let_go_of_ended(self) -> None:
-        """Call it with the lock."""
-        for handle in self._ended:
-            self._lines.discard(handle)
-            handle.close()
-        self._ended.clear()
-
-    def _why(self, request: requests.PreparedRequest, error: Exception) -> str:
-        where = f"{request.method} {request.url}"
-        if self._is_cut or _was_slow(error):
-            return f"{where}: no whole answer in time"
-        said = _said(error)
+    def _reason(self, error: Exception) -> str:
+        if self._timed_out(error):
+            return "no whole answer in time"
+        reason = describe_error(error)
         if isinstance(error, requests.exceptions.SSLError):
-            said += ": is its certificate from [rest] cafile, for this name?"
-        return f"{where}: {said}"
+            reason += "; check [rest] cafile and the certificate's host name"
+        elif not isinstance(error, _HTTP_ERRORS):
+            # A file that requests looks for before it connects.
+            return f"[rest] cafile, certfile or keyfile: {reason}"
+        return reason
 
 
-def _read(response: requests.Response, limit: int) -> bytes:
-    """Read so many bytes at most; all of them, and the connection stays."""
+def _read(found: requests.Response, limit: int) -> bytes:
+    """Read so many bytes at most; if that is all, the connection is kept."""
     body = b""
     while len(body) < limit:
-        # Not unpacked: we asked for it as it is.
-        piece = response.raw.read(limit - len(body), decode_content=False)
+        # Not decompressed: no compression was asked for.
+        piece = found.raw.read(limit - len(body), decode_content=False)
         if not piece:
             break
         body += piece
     return body
 
 
-def _was_slow(error: Exception) -> bool:
-    return isinstance(
-        error, requests.Timeout | urllib3.exceptions.TimeoutError
-    )
+def describe_error(error: BaseException) -> str:
+    """Give the innermost cause of an error, on one line.
 
-
-def _said(error: BaseException) -> str:
-    """Put an error into words: its innermost cause, on one line.
-
-    What requests says has pools and object addresses in it.
+    The text of requests contains pools and object addresses.
     """
     cause: BaseException | None = error
     while cause is not None:
         error = cause
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next(
-                (one for one in error.args if isinstance(one, BaseException)),
-                None,
-            )
-        cause = inner or error.__cause__ or error.__context__
-    words = getattr(error, "strerror", None) or str(error)
-    told = " ".join(f"{words or type(error).__name__}".split())
-    return _USERINFO.sub("//***@", told)
+        inner = (getattr(error, "reason", None), *error.args)
+        causes = (*inner, error.__cause__, error.__context__)
+        cause = next((c for c in causes if isinstance(c, BaseException)), None)
+    text = getattr(error, "strerror", None) or str(error)
+    line = " ".join((text or type(error).__name__).split())
+    return _USERINFO.sub("//***@", line)
+
+
+# -- connections of urllib3 whose sockets are watched ------------------------
+
+_Watch = Callable[[http.client.HTTPConnection, socket.socket], None]
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that never reads without end."""
+
+    def _safe_read(self, amt: int) -> bytes:
+        # A chunk of a negative size would be all that comes.
+        if amt < 0:
+            raise http.client.IncompleteRead(b"")
+        read: bytes = super()._safe_read(amt)  # type: ignore[misc]
+        return read
+
+
+class _Watched(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+    def __init__(self, *args: Any, watch: _Watch, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._watch = watch
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        self._watch(self, connected)
+        return connected
+
+
+class _WatchedTLS(_Watched, urllib3.connection.HTTPSConnection):
+    pass
+
+
+_WATCHED = {
+    urllib3.connection.HTTPConnection: _Watched,
+    urllib3.connection.HTTPSConnection: _WatchedTLS,
+}
+
+
+class _Adapter(adapters.HTTPAdapter):
+    """Makes connections whose sockets are watched."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self._watch = watch
+        super().__init__(pool_connections=2, pool_maxsize=1, max_retries=0)
+
+    def get_connection_with_tls_context(
+        self, *args: Any, **kwargs: Any
+    ) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        # Those of SOCKS are not watched: requests limits each piece alone.
+        if watched := _WATCHED.get(pool.ConnectionCls):
+            pool.ConnectionCls = watched
+            pool.conn_kw["watch"] = self._watch
+        return pool

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host record as the JSON document of the REST contract, and back. Pure.
 
-The contract is ``doc/source/rest.rst``; ``examples/rest/openapi.yaml`` has it
-for programs.
+The contract is ``doc/source/rest.rst``, and ``examples/rest/openapi.yaml`` for
+programs.
 """
 
 import dataclasses
@@ -20,16 +20,6 @@ from nova_dirsvc_plugin.directories import base, text
 #: Of the document; a service takes any minor.
 VERSION = "1.0"
 
-#: What a service is promised, and is enough for it.
-ESSENTIALS = (
-    "image_uuid",
-    "instance_uuid",
-    "mac_address",
-    "project_name",
-    "user_name",
-    "user_remote_address",
-)
-
 _ADDRESS = ("ip", "mac", "network")
 
 _STRINGS = tuple(
@@ -42,7 +32,7 @@ Document = dict[str, Any]
 
 
 class NotADocument(ValueError):
-    """What a service gave is none of the contract's documents."""
+    """A service gave something that is not a document of the contract."""
 
 
 def document(change: base.Change, owner: str) -> Document:
@@ -66,12 +56,12 @@ def document(change: base.Change, owner: str) -> Document:
 
 
 def metadata(change: base.Change, owner: str, body: bytes) -> dict[str, str]:
-    """Make the headers that tell of any change what it is.
+    """Make the headers that describe a change.
 
-    :returns: with the key that is equal only for the same change
+    :returns: with an Idempotency-Key that is equal only for the same change
     """
-    told = hashlib.sha256(str(change.verb).encode() + b"\0" + body)
-    generation = f"{round(change.as_of * 1e6)}-{told.hexdigest()[:16]}"
+    digest = hashlib.sha256(str(change.verb).encode() + b"\0" + body)
+    generation = f"{round(change.as_of * 1e6)}-{digest.hexdigest()[:16]}"
     instance_uuid = change.record.instance_uuid
     return {
         "Idempotency-Key": f"{owner}:{instance_uuid}:{generation}",
@@ -82,23 +72,23 @@ def metadata(change: base.Change, owner: str, body: bytes) -> dict[str, str]:
 
 
 def encoded(value: Document) -> bytes:
-    """Give the JSON text: ASCII, whatever the tenant wrote."""
+    """Give the JSON text, in ASCII for names of any letters."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def stamp(as_of: float) -> str:
-    """Write epoch seconds so that texts compare as the times do."""
+    """Write epoch seconds so that the texts sort as the times do."""
     moment = datetime.datetime.fromtimestamp(as_of, datetime.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def record(found: Document) -> events.HostRecord:
-    """Read a document back, as far as it tells.
+    """Read the host record of a document; what it does not have is empty.
 
-    :raises NotADocument: it tells of no instance, or not in our words
+    :raises NotADocument: it has no instance, or a field of another type
     """
-    told = found.get("host_record")
-    inner = told if isinstance(told, Mapping) else {}
+    inner = found.get("host_record")
+    inner = inner if isinstance(inner, Mapping) else {}
     fields: dict[str, Any] = {
         name: _text(inner.get(name) or found.get(name) or "", name)
         for name in _STRINGS
@@ -107,7 +97,7 @@ def record(found: Document) -> events.HostRecord:
         fields["instance_uuid"] = str(uuid.UUID(fields["instance_uuid"]))
     except ValueError:
         raise NotADocument(
-            f"instance_uuid {fields['instance_uuid']!r:.60} is no UUID"
+            f"instance_uuid {fields['instance_uuid']!r:.60} is not a UUID"
         ) from None
     mac = _text(found.get("mac_address") or "", "mac_address")
     if "addresses" in inner:
@@ -133,7 +123,7 @@ def _cleaned(given: events.HostRecord) -> events.HostRecord:
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
-        raise NotADocument(f"{name} is no text but {value!r:.60}")
+        raise NotADocument(f"{name} is not a text but {value!r:.60}")
     return value
 
 
@@ -141,11 +131,11 @@ def _addresses(found: object) -> tuple[events.Address, ...] | None:
     if found is None:
         return None
     if not isinstance(found, list):
-        raise NotADocument(f"addresses are no list but {found!r:.60}")
+        raise NotADocument(f"addresses is not a list but {found!r:.60}")
     made = []
     for one in found:
         if not isinstance(one, Mapping):
-            raise NotADocument(f"an address is no object but {one!r:.60}")
+            raise NotADocument(f"an address is not an object but {one!r:.60}")
         made.append(
             events.Address(
                 **{name: _text(one.get(name) or "", name) for name in _ADDRESS}

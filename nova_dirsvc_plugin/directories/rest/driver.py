@@ -1,13 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Any HTTP service that keeps a document an instance.
+"""Any HTTP service that keeps a document for each instance.
 
 The contract is ``doc/source/rest.rst``; ``examples/rest`` is such a service.
-A few connections are kept, each with one request under way.
 """
 
 import dataclasses
-import http
 import logging
 import math
 import time
@@ -26,26 +24,27 @@ from nova_dirsvc_plugin.directories.rest import (
     client,
     document,
     mapping,
-    page,
     pool,
     response,
     urls,
 )
-from nova_dirsvc_plugin.directories.rest import batch as rest_batch
 from nova_dirsvc_plugin.directories.rest import options as rest_options
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds after which no request of a batch is begun any more. With the
-#: longest that one may take, it is done within settling.GRACE.
+#: Seconds after which no request of a batch is begun. With the longest time
+#: of a request, the batch is over within settling.GRACE.
 _BATCH_TIME = 30.0
 
 _NUMBERS = ("connection_timeout", "operation_timeout", "retry_after_max")
 
-#: What a service says of an entry that has not our owner mark.
+#: A service's words about an entry with another owner mark than ours.
 _FOREIGN = "another owner mark"
 
-_ACCEPT = "application/json, application/problem+json"
+_HEADERS = {
+    "Accept": "application/json, application/problem+json",
+    "User-Agent": "nova-dirsvc-plugin",
+}
 
 
 class RestDirectory(base.Directory):
@@ -57,131 +56,115 @@ class RestDirectory(base.Directory):
         self._options = options
         self._owner = owner
         self._urls = urls.Urls(options, owner)
-        self._names = mapping.Names(options.rename, options.leave_out)
+        self._mapping = mapping.FieldMapping(options.rename, options.leave_out)
         self._auth = auth.Auth(options)
-        self._callers = pool.Callers(options)
-        self._peace_until = float("-inf")
+        self._pool = pool.Pool(options)
+        self._paused_until = -math.inf
         if options.keyfile and not options.certfile:
-            raise base.WrongOption("[rest] keyfile goes with certfile")
+            raise base.WrongOption("[rest] keyfile needs certfile")
         for name in _NUMBERS:
             if not math.isfinite(getattr(options, name)):
-                # oslo.config takes it for one.
+                # oslo.config accepts nan.
                 raise base.WrongOption(f"[rest] {name} is not a number")
         if options.insecure:
-            LOG.warning("[rest] insecure: anybody on the way can read along")
+            LOG.warning(
+                "[rest] insecure = true: traffic can be read and changed on"
+                " the network"
+            )
 
     # -- the contract ------------------------------------------------------
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
-        batch = rest_batch.Batch(changes, time.monotonic() + _BATCH_TIME)
+        batch = pool.Batch(
+            changes, self._apply_one, time.monotonic() + _BATCH_TIME
+        )
         try:
-            self._leave_alone()
-            self._renew_auth()
-            self._callers.run(
-                lambda caller: self._work(caller, batch), len(changes)
-            )
+            self._check_paused()
+            self._auth.renew(self._send)
+            self._pool.run(batch.work, len(changes))
         except (base.DirectoryUnavailable, RuntimeError) as error:
-            # RuntimeError is Python's own, for a thread that it cannot have.
-            peace = max(self._peace_until - time.monotonic(), 0.0)
-            batch.end(base.Unavailable(str(error), peace))
-        outcomes = batch.outcomes()
-        if len(batch.waits) > 1:
-            # Of one alone, that one may be the reason.
-            self._give_peace(max(batch.waits))
-        return outcomes
+            # RuntimeError is Python's own, for a thread that it cannot start.
+            batch.stop(base.Unavailable(str(error), self._pause_left()))
+        self._pause(batch.pause())
+        return batch.outcomes()
 
     def entries(self) -> Iterator[events.HostRecord]:
         if not self._urls.entries:
             raise base.EntriesNotKept(
-                "[rest] entries_url is empty: nothing can be compared"
+                "[rest] entries_url is empty: entries cannot be compared"
             )
-        self._renew_auth()
+        self._auth.renew(self._send)
         marker = ""
         while documents := self._page(marker):
-            for found in documents:
-                ours = self._names.ours(found)
-                place = ours.get("instance_uuid")
-                if not isinstance(place, str) or place <= marker:
-                    raise base.DirectoryUnavailable(
-                        f"{self._urls.entries}: a page does not go on after"
-                        f" marker {marker!r}: {place!r:.60}"
-                    )
-                marker = place
-                # All are, where the service is told of no owners.
-                if (
-                    not self._names.tells_owner
-                    or ours.get("owner") == self._owner
+            for found in map(self._mapping.from_service, documents):
+                instance_uuid = found.get("instance_uuid")
+                if not isinstance(instance_uuid, str) or (
+                    instance_uuid <= marker
                 ):
-                    yield self._record(ours)
-
-    def _record(self, ours: document.Document) -> events.HostRecord:
-        try:
-            return document.record(ours)
-        except document.NotADocument as error:
-            raise base.DirectoryUnavailable(
-                f"{self._urls.entries}: {error}"
-            ) from error
+                    raise base.DirectoryUnavailable(
+                        f"{self._urls.entries}: an entry of a page is not"
+                        f" after marker {marker!r}: {instance_uuid!r:.60}"
+                    )
+                marker = instance_uuid
+                # Without owner marks all entries of a service are ours.
+                if self._mapping.has_owner and (
+                    found.get("owner") != self._owner
+                ):
+                    continue
+                try:
+                    record = document.record(found)
+                except document.NotADocument as error:
+                    raise base.DirectoryUnavailable(
+                        f"{self._urls.entries}: {error}"
+                    ) from error
+                yield record
 
     def close(self) -> None:
-        self._callers.close()
+        self._pool.close()
 
     # -- writing -----------------------------------------------------------
 
-    def _work(self, caller: client.Caller, batch: rest_batch.Batch) -> None:
-        """Do changes of a batch as long as there are any."""
-        for index, change in batch:
-            try:
-                outcome, bodes_ill = self._done(caller, change)
-            except Exception as error:
-                # Whatever a service makes us stumble over: nothing is lost.
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                outcome, bodes_ill = (
-                    base.Unavailable(
-                        f"{type(error).__name__} at {place.filename}:"
-                        f"{place.lineno}: report this as a bug"
-                    ),
-                    False,
-                )
-            batch.settle(index, outcome, bodes_ill)
+    def _apply_one(
+        self, connection: client.Connection, change: base.Change
+    ) -> base.Outcome:
+        try:
+            return self._send_one(connection, change)
+        except client.NoAnswer as error:
+            return response.Outage(self._auth.redacted(str(error)))
+        except Exception as error:
+            # Whatever an answer makes the driver raise: no change is lost.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            return base.Unavailable(
+                f"{type(error).__name__} at {place.filename}:{place.lineno}:"
+                " report this as a bug"
+            )
 
-    def _done(
-        self, caller: client.Caller, change: base.Change
-    ) -> tuple[base.Outcome, bool]:
-        """Do one change.
-
-        :returns: what came of it, and whether others may fare likewise
-        """
+    def _send_one(
+        self, connection: client.Connection, change: base.Change
+    ) -> base.Outcome:
         try:
             instance_uuid = str(uuid.UUID(change.record.instance_uuid))
         except ValueError:
-            return base.Rejected("its uuid is no UUID"), False
+            return base.Rejected("its uuid is not a UUID")
         record = dataclasses.replace(
             change.record, instance_uuid=instance_uuid
         )
-        change = dataclasses.replace(change, record=record)
-        request = self._request(change)
-        try:
-            answer = caller.call(request)
-        except client.NoAnswer as error:
-            return base.Unavailable(self._auth.redacted(str(error))), True
+        request = self._request(dataclasses.replace(change, record=record))
+        answer = connection.send(request)
+        if answer.status == 401:
+            self._auth.forget_token()
         outcome = response.outcome(
             answer,
             change.verb.removes,
             f"{request.method} {request.url}",
-            self._wait(answer),
             self._auth.redacted,
         )
         if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
-            outcome = base.Rejected(
+            return base.Rejected(
                 f"{outcome.reason}: ours is {self._owner!r}, see"
                 " [nova_dirsvc] owner"
             )
-        if answer.status == 401:
-            self._auth.forget_token()
-        return outcome, (
-            isinstance(outcome, base.Unavailable)
-            and answer.status != http.HTTPStatus.INTERNAL_SERVER_ERROR
-        )
+        return outcome
 
     def _request(self, change: base.Change) -> requests.PreparedRequest:
         options = self._options
@@ -190,16 +173,15 @@ class RestDirectory(base.Directory):
         if not change.verb.removes:
             method = options.register_method
             url = self._urls.register(instance_uuid)
-            body = document.encoded(
-                self._names.theirs(document.document(change, self._owner))
-            )
+            made = document.document(change, self._owner)
+            body = document.encoded(self._mapping.to_service(made))
         else:
             method = options.unregister_method
             url = self._urls.unregister(instance_uuid)
             if method == "POST":
-                body = document.encoded(self._names.only_uuid(instance_uuid))
+                only_uuid = self._mapping.only_uuid(instance_uuid)
+                body = document.encoded(only_uuid)
         headers = document.metadata(change, self._owner, body)
-        headers["Accept"] = _ACCEPT
         if body:
             headers["Content-Type"] = "application/json"
         return self._prepared(method, url, headers, body)
@@ -217,13 +199,12 @@ class RestDirectory(base.Directory):
             query["marker"] = marker
         url = self._urls.entries
         url += "&" if "?" in url else "?"
-        request = self._prepared(
-            "GET", url + urllib.parse.urlencode(query), {"Accept": _ACCEPT}
-        )
-        answer = self._call_one(request, page.LIMIT)
+        url += urllib.parse.urlencode(query)
+        request = self._prepared("GET", url, {}, b"")
+        answer = self._send(request, response.PAGE_LIMIT)
         if answer.status == 401:
             self._auth.forget_token()
-        return page.documents(
+        return response.page(
             answer,
             f"GET {request.url}",
             is_first=not marker,
@@ -233,62 +214,48 @@ class RestDirectory(base.Directory):
     # -- requests ----------------------------------------------------------
 
     def _prepared(
-        self, method: str, url: str, headers: dict[str, str], body: bytes = b""
+        self, method: str, url: str, headers: dict[str, str], body: bytes
     ) -> requests.PreparedRequest:
-        request = requests.PreparedRequest()
-        request.prepare(
-            method=method,
-            url=url,
-            headers=headers | {"User-Agent": "nova-dirsvc-plugin"},
-            data=body or None,
-            auth=self._auth,
-        )
-        return request
+        return requests.Request(
+            method, url, _HEADERS | headers, data=body, auth=self._auth
+        ).prepare()
 
-    def _renew_auth(self) -> None:
-        """:raises base.DirectoryUnavailable: we do not know who we are"""
-        self._auth.renew(self._call_one)
-
-    def _call_one(
+    def _send(
         self,
         request: requests.PreparedRequest,
         limit: int = client.ANSWER_LIMIT,
     ) -> response.Answer:
         """:raises base.DirectoryUnavailable: there is no answer"""
-        self._leave_alone()
-        where = f"{request.method} {request.url}"
+        self._check_paused()
         try:
-            answers = self._callers.run(
-                lambda caller: caller.call(request, limit), 1
+            answers = self._pool.run(
+                lambda connection: connection.send(request, limit), 1
             )
         except client.NoAnswer as error:
             raise base.DirectoryUnavailable(
                 self._auth.redacted(str(error))
             ) from error
         if not answers:
-            raise base.DirectoryUnavailable(f"{where}: no connection in time")
-        self._give_peace(self._wait(answers[0]))
+            raise base.DirectoryUnavailable(
+                f"{request.method} {request.url}: no connection in time"
+            )
+        self._pause(answers[0].retry_after)
         return answers[0]
 
     # -- Retry-After -------------------------------------------------------
 
-    def _wait(self, answer: response.Answer) -> float:
-        """Give the seconds for which the service asks to be left alone."""
-        if not response.asks_for_peace(answer):
-            return 0.0
-        return response.retry_after(
-            answer, time.time(), self._options.retry_after_max
-        )
-
-    def _give_peace(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        self._peace_until = max(self._peace_until, until)
+        self._paused_until = max(self._paused_until, until)
 
-    def _leave_alone(self) -> None:
-        """:raises base.DirectoryUnavailable: it asked for that"""
-        peace = self._peace_until - time.monotonic()
-        if peace > 0:
+    def _pause_left(self) -> float:
+        return max(self._paused_until - time.monotonic(), 0.0)
+
+    def _check_paused(self) -> None:
+        """:raises base.DirectoryUnavailable: the service asked for a pause"""
+        seconds = self._pause_left()
+        if seconds:
             raise base.DirectoryUnavailable(
-                f"{self._options.url} asks to be left alone for another"
-                f" {peace:.0f} s"
+                f"{self._options.url} asked for no requests for another"
+                f" {seconds:.0f} s (Retry-After)"
             )

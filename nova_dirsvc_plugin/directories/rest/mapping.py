@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a REST service calls the fields of a document. Pure."""
+"""The names of a document's fields, ours and those of a service. Pure."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from nova_dirsvc_plugin.directories.rest import document
 _Path = tuple[str, ...]
 
 
-class Names:
-    """What a service calls the fields of a document.
+class FieldMapping:
+    """Renames and leaves out fields of a document.
 
-    :param rename: our name -> theirs; a dot goes into an object
-    :param leave_out: names of ours that it is not told
-    :raises base.WrongOption: that cannot be
+    :param rename: our name -> the service's; a dot leads into an object
+    :param leave_out: our names of fields that are not sent
+    :raises base.WrongOption: such a document is not possible
     """
 
     def __init__(
@@ -27,47 +27,47 @@ class Names:
         self._rename = {
             _path(ours): _path(theirs) for ours, theirs in rename.items()
         }
-        self._leave_out = [_path(ours) for ours in leave_out]
+        self._leave_out = [_path(name) for name in leave_out]
         self._check()
 
-    def theirs(self, given: document.Document) -> document.Document:
-        """Say a document in their words."""
+    def to_service(self, given: document.Document) -> document.Document:
+        """Give the document with the names of the service."""
         if not self._rename and not self._leave_out:
             return given
-        said = copy.deepcopy(given)
+        mapped = copy.deepcopy(given)
         for path in self._leave_out:
-            _take(said, path)
-        taken = [(path, _take(said, path)) for path in self._rename]
+            _take(mapped, path)
+        taken = [(path, _take(mapped, path)) for path in self._rename]
         for path, value in taken:
-            _put(said, self._rename[path], value)
-        return said
+            _put(mapped, self._rename[path], value)
+        return mapped
 
-    def ours(self, given: document.Document) -> document.Document:
-        """Say a document of theirs in our words."""
-        said = copy.deepcopy(given)
+    def from_service(self, given: document.Document) -> document.Document:
+        """Give a document of the service with our names."""
+        mapped = copy.deepcopy(given)
         taken = [
-            (path, _take(said, theirs))
+            (path, _take(mapped, theirs))
             for path, theirs in self._rename.items()
-            if _has(said, theirs)
+            if _has(mapped, theirs)
         ]
         for path, value in taken:
-            if _has(said, path):
-                # The service has a field of its own that is called so.
-                _take(said, path)
-            _put(said, path, value)
-        return said
+            if _has(mapped, path):
+                # The service has a field of its own with this name.
+                _take(mapped, path)
+            _put(mapped, path, value)
+        return mapped
 
     @property
-    def tells_owner(self) -> bool:
-        """Whether the service is told whose an instance is."""
+    def has_owner(self) -> bool:
+        """Whether the service gets the owner mark."""
         return ("owner",) not in self._leave_out
 
     def only_uuid(self, instance_uuid: str) -> document.Document:
         """Make the document that unregisters by POST."""
-        said: document.Document = {}
+        mapped: document.Document = {}
         path = ("instance_uuid",)
-        _put(said, self._rename.get(path, path), instance_uuid)
-        return said
+        _put(mapped, self._rename.get(path, path), instance_uuid)
+        return mapped
 
     def _check(self) -> None:
         sample = document.document(
@@ -84,24 +84,26 @@ class Names:
                 if not _has(sample, path):
                     raise base.WrongOption(
                         f"[rest] {option}: a document has no field"
-                        f" {'.'.join(path)!r}; it has {_listed(sample)}"
+                        f" {'.'.join(path)!r}; its fields are"
+                        f" {_listed(sample)}"
                     )
         if ("instance_uuid",) in self._leave_out:
             raise base.WrongOption(
-                "[rest] leave_out: instance_uuid is needed by every service"
+                "[rest] leave_out must not contain instance_uuid, which every"
+                " service needs"
             )
         try:
-            said = self.theirs(sample)
-            again = self.ours(said)
+            mapped_back = self.from_service(self.to_service(sample))
             for path in self._leave_out:
                 _take(sample, path)
             for name in sample:
-                if again.get(name) != sample[name]:
+                if mapped_back.get(name) != sample[name]:
                     raise KeyError(name)
         except KeyError as error:
             raise base.WrongOption(
-                f"[rest] rename, leave_out: {error.args[0]!r} would be there"
-                " twice, in an object that is none, or is gone already"
+                f"[rest] rename, leave_out: the field {error.args[0]!r} exists"
+                " already, is inside a field that is not an object, or is left"
+                " out or renamed twice"
             ) from None
 
 
@@ -121,9 +123,9 @@ def _has(within: Any, path: _Path) -> bool:
 
 
 def _take(within: document.Document, path: _Path) -> Any:
-    """Take a field out.
+    """Remove a field, and give its value.
 
-    :raises KeyError: it is not there; with its name
+    :raises KeyError: there is no such field; with its name
     """
     if not _has(within, path):
         raise KeyError(".".join(path))
@@ -133,9 +135,9 @@ def _take(within: document.Document, path: _Path) -> Any:
 
 
 def _put(within: document.Document, path: _Path, value: Any) -> None:
-    """Put a field in, with the objects around it.
+    """Add a field, and the objects around it.
 
-    :raises KeyError: there is one, or something that is no object around it
+    :raises KeyError: it exists, or is inside something that is not an object
     """
     for name in path[:-1]:
         within = within.setdefault(name, {})

@@ -1,88 +1,138 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several connections to a REST service, side by side, within their time."""
+"""Several connections to a REST service, used side by side."""
 
+import collections
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
 
-from nova_dirsvc_plugin.directories.rest import client
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.rest import client, response
 
-#: Seconds between two looks at a request whose time is up.
-_SLACK = 0.05
+#: Seconds between two checks of a request whose time is over.
+_INTERVAL = 0.05
 
-#: Seconds after which one that cannot even be ended is left to itself: a
-#: name that is not resolved, a host with many addresses that do not answer.
+#: Seconds after which a request is given up that cannot be ended: a name that
+#: is not resolved, a host with many addresses that do not answer.
 _PATIENCE = 5.0
 
 Result = TypeVar("Result")
 
 
-class Callers:
-    """So many callers, each with a connection of its own.
+class Pool:
+    """So many connections, each with a thread while it is used.
 
     :param options: the group ``[rest]``
     """
 
     def __init__(self, options: Any) -> None:
         self._options = options
-        self._callers = [
-            client.Caller(options) for _ in range(options.connections)
-        ]
-        self._pool: futures.ThreadPoolExecutor | None = None
+        self._connections = self._new_connections()
+        self._threads: futures.ThreadPoolExecutor | None = None
+
+    def _new_connections(self) -> list[client.Connection]:
+        count = self._options.connections
+        return [client.Connection(self._options) for _ in range(count)]
 
     def run(
-        self, work: Callable[[client.Caller], Result], wanted: int
+        self, work: Callable[[client.Connection], Result], wanted: int
     ) -> list[Result]:
-        """Let some of them work at the same time, until all have ended.
+        """Run a function on some of the connections at the same time.
 
-        :param work: whatever it does takes no time but that of calls
-        :param wanted: how many, if there are as many
-        :returns: what came of it; of one that did not end, nothing
+        :param work: takes time for nothing but requests
+        :param wanted: how many connections, if there are as many
+        :returns: the results; none of a function that did not end
         """
-        if self._pool is None:
-            self._pool = futures.ThreadPoolExecutor(
-                len(self._callers), "nova-dirsvc-rest"
+        if self._threads is None:
+            self._threads = futures.ThreadPoolExecutor(
+                len(self._connections), "nova-dirsvc-rest"
             )
-        busy = self._callers[:wanted]
-        tasks = [self._pool.submit(work, caller) for caller in busy]
+        busy = self._connections[:wanted]
+        tasks = [self._threads.submit(work, one) for one in busy]
         waiting: set[futures.Future[Result]] = set(tasks)
         while waiting:
-            ends_at = min(caller.ends_at for caller in busy)
-            left = max(ends_at - time.monotonic(), 0.0)
-            _, waiting = futures.wait(waiting, min(left + _SLACK, 1.0))
-            if not self._end_overdue(busy):
+            left = min(connection.deadline.enforce() for connection in busy)
+            if left < -_PATIENCE:
+                self._abandon()
                 break
-        if waiting:
-            self._leave_to_themselves()
+            seconds = min(max(left, 0.0) + _INTERVAL, 1.0)
+            _, waiting = futures.wait(waiting, seconds)
         return [task.result() for task in tasks if task not in waiting]
 
-    def _end_overdue(self, busy: list[client.Caller]) -> bool:
-        """End the requests whose time is up.
-
-        :returns: whether they do end
-        """
-        now = time.monotonic()
-        for caller in busy:
-            ends_at = caller.ends_at
-            if ends_at + _PATIENCE < now:
-                return False
-            if ends_at < now:
-                caller.cut(ends_at)
-        return True
-
-    def _leave_to_themselves(self) -> None:
-        """Take new ones; the old ones were cut, and will send nothing."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-        self._callers = [client.Caller(self._options) for _ in self._callers]
+    def _abandon(self) -> None:
+        """Make new connections: the old ones have expired; none sends."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
+        self._connections = self._new_connections()
 
     def close(self) -> None:
-        """Let go of all connections and threads."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown()
-        for caller in self._callers:
-            caller.close()
+        """Close all connections, and end the threads."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+
+class Batch:
+    """Changes that the connections of a pool take one by one.
+
+    :param apply_one: applies a change
+    :param begin_before: no change is begun later, :func:`time.monotonic`
+    """
+
+    def __init__(
+        self,
+        changes: Sequence[base.Change],
+        apply_one: Callable[[client.Connection, base.Change], base.Outcome],
+        begin_before: float,
+    ) -> None:
+        self._waiting = collections.deque(enumerate(changes))
+        self._outcomes: list[base.Outcome | None] = [None] * len(changes)
+        self._apply_one = apply_one
+        self._begin_before = begin_before
+        self._outages = itertools.count(1)
+        self._stopped = False
+        self._reason = base.Unavailable(
+            "not sent: time limit of the batch reached"
+        )
+
+    def work(self, connection: client.Connection) -> None:
+        """Apply the changes that no other thread has taken.
+
+        A second outage stops them all: of one, that change may be the cause.
+        """
+        while not self._stopped and time.monotonic() < self._begin_before:
+            try:
+                index, change = self._waiting.popleft()
+            except IndexError:
+                return
+            outcome = self._apply_one(connection, change)
+            self._outcomes[index] = outcome
+            if isinstance(outcome, response.Outage) and (
+                next(self._outages) > 1
+            ):
+                self.stop(outcome)
+
+    def stop(self, reason: base.Unavailable) -> None:
+        """Begin no other change; this is the outcome of those that wait."""
+        self._reason = reason
+        self._stopped = True
+
+    def pause(self) -> float:
+        """Give the seconds of Retry-After, if two changes or more got it."""
+        seconds = [
+            outcome.retry_after
+            for outcome in self._outcomes
+            if isinstance(outcome, base.Unavailable) and outcome.retry_after
+        ]
+        return max(seconds) if len(seconds) > 1 else 0.0
+
+    def outcomes(self) -> list[base.Outcome]:
+        """Give the outcomes, and begin no other change."""
+        self._stopped = True
+        return [outcome or self._reason for outcome in self._outcomes]

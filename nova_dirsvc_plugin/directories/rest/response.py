@@ -1,57 +1,70 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the answer of a REST service means. Pure."""
+"""What a response of a REST service means. Pure."""
 
 import dataclasses
 import datetime
 import email.utils
 import http
+import json
 import re
 from collections.abc import Callable, Mapping
 
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.rest import document
+
+#: Bytes of a page of entries.
+PAGE_LIMIT = 32 * 1024 * 1024
 
 #: Characters of an answer that are kept as a reason.
-SHOWN = 200
+_REASON_LENGTH = 200
 
 _DONE = range(200, 300)
 MOVED = range(300, 400)
 _REFUSED = range(400, 500)
 
-#: Of the 4xx, those that say nothing against this change: they would be said
-#: of any. A 401 or a 407 is about our credentials.
+#: The 4xx that do not refuse this change, as any other change would get them,
+#: too. A 401 or a 407 is about our credentials.
 _NOT_NOW = frozenset((401, 407, 408, 425, 429))
 
-#: That it is not there is what an unregister asks for.
+#: An unregister is done if there is no such entry.
 _GONE = frozenset((404, 410))
 
-_UNFIT = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
+#: The statuses of a service that has no list of entries.
+_NO_LIST = frozenset((404, 405, 410, 501))
 
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
 
 #: Takes secrets out of a text.
 Redact = Callable[[str], str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outage(base.Unavailable):
+    """Unavailable for a reason that affects other changes as well."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a service said.
+    """The answer of a service.
 
     :ivar body: no more of it than was asked for
     :ivar whole: whether that is all of it
-    :ivar headers: those that mean something to us
+    :ivar retry_after: seconds for which the service asked for no requests
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     whole: bool = True
+    retry_after: float = 0.0
 
-    def told(self, redact: Redact) -> str:
-        """Say it on one line: the status, and how the body begins.
+    def describe(self, redact: Redact) -> str:
+        """Give the status and the beginning of the body, on one line.
 
         Of a redirect, its new address.
 
-        :param redact: takes our secrets out, which a service may echo
+        :param redact: takes our secrets out, as a service may repeat them
         """
         if self.status in MOVED:
             return f"{self.status}: {on_one_line(redact(self.moved))}"
@@ -59,88 +72,116 @@ class Answer:
             phrase = " " + http.HTTPStatus(self.status).phrase
         except ValueError:
             phrase = ""
-        said = on_one_line(redact(self.body.decode(errors="replace")))
-        return f"{self.status}{phrase}" + (f": {said}" if said else "")
+        text = on_one_line(redact(self.body.decode(errors="replace")))
+        return f"{self.status}{phrase}" + (f": {text}" if text else "")
 
     @property
     def moved(self) -> str:
-        """Say where a redirect leads to; our secrets do not go there."""
+        """The new address of a redirect; our secrets do not go there."""
         return f"moved to {self.headers.get('Location', '')}, not followed"
 
 
 def on_one_line(text: str) -> str:
     """Give the beginning of a text, fit for a line of a log."""
-    return " ".join(_UNFIT.sub(" ", text).split())[:SHOWN]
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())[:_REASON_LENGTH]
 
 
 def outcome(
-    answer: Answer, removes: bool, where: str, wait: float, redact: Redact
+    answer: Answer, removes: bool, where: str, redact: Redact
 ) -> base.Outcome:
-    """Say what became of a change.
+    """Give the outcome of a change.
 
-    :param removes: whether the change asks for no entry
-    :param where: method and address, for the reason
-    :param wait: seconds that the service asks to be left alone
-    :param redact: takes our secrets out of a text
+    :param removes: whether the change removes the entry
+    :param where: method and URL, for the reason
+    :param redact: takes our secrets out
     """
     status = answer.status
-    if status in _DONE:
-        if _is_a_page(answer):
-            return base.Unavailable(
-                f"{where}: {status} with a web page: is that the service, or"
-                " something before it?"
-            )
+    if status in _DONE and _is_web_page(answer):
+        return Outage(
+            f"{where}: {status} with a web page: is that the service, or a"
+            " proxy?"
+        )
+    if status in _DONE or (removes and status in _GONE):
         return base.Done()
-    if removes and status in _GONE:
-        return base.Done()
-    reason = f"{where}: {answer.told(redact)}"
+    reason = f"{where}: {answer.describe(redact)}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return base.Unavailable(reason)
     if status in MOVED:
         reason += ": see [rest] url"
     if status in (401, 407):
-        reason += ": see [rest] auth, or the proxy's"
-    return base.Unavailable(reason, wait)
+        reason += ": see [rest] auth, or the credentials of the proxy"
+    return Outage(reason, answer.retry_after)
 
 
-def asks_for_peace(answer: Answer) -> bool:
-    """Whether ``Retry-After`` is about all that we send, or may be."""
-    return answer.status in (429, 503)
+def page(
+    answer: Answer, where: str, *, is_first: bool, redact: Redact
+) -> list[document.Document]:
+    """Read the documents of a page of entries, with the service's names.
+
+    :param where: method and URL, for the reason
+    :param is_first: the first page alone tells whether there is a list
+    :param redact: takes our secrets out
+    :raises base.EntriesNotKept: the service has no list
+    :raises base.DirectoryUnavailable: this is not a whole page
+    """
+    if answer.status in _NO_LIST and is_first:
+        raise base.EntriesNotKept(f"{where}: {answer.status}: no such list")
+    if answer.status != 200:
+        raise base.DirectoryUnavailable(f"{where}: {answer.describe(redact)}")
+    if not answer.whole:
+        raise base.DirectoryUnavailable(
+            f"{where}: more than {PAGE_LIMIT} bytes: see [rest] page_size"
+        )
+    try:
+        found = json.loads(answer.body)["instances"]
+        if not isinstance(found, list) or not all(
+            isinstance(one, dict) for one in found
+        ):
+            raise TypeError("it must be an array of objects")
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise base.DirectoryUnavailable(
+            f"{where}: not a list of instances: {error!r:.200}"
+        ) from error
+    return found
 
 
-def retry_after(answer: Answer, now: float, longest: float) -> float:
-    """Read how long the service asks to be left alone (RFC 9110, 10.2.3).
+def retry_after(
+    status: int, headers: Mapping[str, str], now: float, longest: float
+) -> float:
+    """Read for how long the service asks for no requests (RFC 9110, 10.2.3).
 
-    A moment is taken by the service's own clock, if it tells it.
+    A date is compared with the service's own clock, if the answer has it.
 
     :param now: epoch seconds
     :param longest: seconds that are granted at most
-    :returns: seconds; 0 when it asks for nothing that makes sense
+    :returns: seconds; 0 for no such request, or one that makes no sense
     """
-    asked = answer.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", asked):
-        return min(float(asked), longest)
-    until = _moment(asked)
+    if status not in (429, 503):
+        return 0.0
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return min(float(text), longest)
+    until = _epoch_seconds(text)
     if until is None:
         return 0.0
-    theirs = _moment(answer.headers.get("Date", ""))
-    return min(max(until - (now if theirs is None else theirs), 0.0), longest)
+    its_now = _epoch_seconds(headers.get("Date", ""))
+    seconds = until - (now if its_now is None else its_now)
+    return min(max(seconds, 0.0), longest)
 
 
-def _moment(text: str) -> float | None:
+def _epoch_seconds(date: str) -> float | None:
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    try:
+        moment = email.utils.parsedate_to_datetime(date)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
         return moment.timestamp()
     except (OverflowError, ValueError):
         return None
 
 
-def _is_a_page(answer: Answer) -> bool:
+def _is_web_page(answer: Answer) -> bool:
     """Tell a page for people, such as a proxy's, from a service's answer."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
     return kind.strip().lower() in (

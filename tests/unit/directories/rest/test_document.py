@@ -24,6 +24,14 @@ RECORD = events.HostRecord(
     created_at="2026-11-22T10:27:53Z",
     addresses=(events.Address("10.0.0.54", MAC, "private"),),
 )
+PROMISED = (
+    "image_uuid",
+    "instance_uuid",
+    "mac_address",
+    "project_name",
+    "user_name",
+    "user_remote_address",
+)
 NOON = 1795348800.25
 
 
@@ -42,7 +50,7 @@ class DocumentTest(base.TestCase):
         found = document()
         self.assertEqual(
             RECORD.essentials(),
-            {name: found[name] for name in rest_document.ESSENTIALS},
+            {name: found[name] for name in PROMISED},
         )
         self.assertEqual("1.0", found["version"])
         self.assertEqual("register", found["verb"])
@@ -146,7 +154,7 @@ class MetadataTest(base.TestCase):
 
 class NamesTest(base.TestCase):
     def names(self, rename=None, leave_out=()):
-        return mapping.Names(rename or {}, leave_out)
+        return mapping.FieldMapping(rename or {}, leave_out)
 
     def test_fields_are_called_what_the_service_calls_them(self):
         names = self.names(
@@ -156,26 +164,28 @@ class NamesTest(base.TestCase):
                 "project_name": "tenant.name",
             }
         )
-        said = names.theirs(document())
+        said = names.to_service(document())
         self.assertEqual(MAC, said["mac"])
         self.assertEqual("m1.tiny", said["flavor"])
         self.assertEqual({"name": "demo"}, said["tenant"])
         for name in ("mac_address", "project_name"):
             self.assertNotIn(name, said)
         self.assertNotIn("flavor_name", said["host_record"])
-        self.assertEqual(RECORD, rest_document.record(names.ours(said)))
+        self.assertEqual(
+            RECORD, rest_document.record(names.from_service(said))
+        )
 
     def test_fields_may_change_places(self):
         names = self.names(
             {"user_name": "project_name", "project_name": "user_name"}
         )
-        said = names.theirs(document())
+        said = names.to_service(document())
         self.assertEqual("alice", said["project_name"])
         self.assertEqual("demo", said["user_name"])
-        self.assertEqual(document(), names.ours(said))
+        self.assertEqual(document(), names.from_service(said))
 
     def test_fields_are_left_out(self):
-        said = self.names(leave_out=["host_record", "user_name"]).theirs(
+        said = self.names(leave_out=["host_record", "user_name"]).to_service(
             document()
         )
         self.assertNotIn("host_record", said)
@@ -183,7 +193,7 @@ class NamesTest(base.TestCase):
 
     def test_the_given_document_stays_as_it_was(self):
         given = document()
-        self.names({"host_record.flavor_name": "x"}).theirs(given)
+        self.names({"host_record.flavor_name": "x"}).to_service(given)
         self.assertEqual(document(), given)
 
     def test_the_uuid_alone_is_called_so_too(self):
@@ -195,8 +205,8 @@ class NamesTest(base.TestCase):
 
     def test_a_field_of_the_services_own_is_none_of_ours(self):
         names = self.names({"project_name": "tenant"})
-        said = names.theirs(document()) | {"project_name": "its own"}
-        self.assertEqual(document(), names.ours(said))
+        said = names.to_service(document()) | {"project_name": "its own"}
+        self.assertEqual(document(), names.from_service(said))
 
     def test_what_cannot_be_is_said_before_anything_is_sent(self):
         for rename, leave_out, word in (
