@@ -132,8 +132,8 @@ class Processes:
 
     def stop(self, *names):
         """Ask these processes to end, then make them."""
-        pids = [pid for name in names if (pid := self._pid(name))]
-        _end(lambda: [p for p in pids if _started(p) and not _is_zombie(p)])
+        # Asked anew each time: a number may be a stranger's the next moment.
+        _end(lambda: [pid for name in names if (pid := self._pid(name))])
         for name in names:
             self._file(name).unlink(missing_ok=True)
 
