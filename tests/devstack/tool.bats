@@ -170,6 +170,19 @@ EOF
     done
 }
 
+@test "a container has ended when its number is another process's" {
+    sleep 60 3>&- &
+    echo "$! $(in_tool _started "$!")" >"$DEVSTACK_WORK/leader"
+    in_tool is_booted
+    run in_tool _is_gone
+    ((status))
+    echo "$! 1" >"$DEVSTACK_WORK/leader"
+    run in_tool is_booted
+    ((status))
+    in_tool _is_gone
+    kill "$!"
+}
+
 @test "halt takes what devstack leaves in the network, and nothing else" {
     needs_a_network_of_its_own
     alone test -w /dev/net/tun || skip "there is no /dev/net/tun"

@@ -155,9 +155,9 @@ function halt_container {
         read -r leader _ <"$LEADER_FILE"
         enter systemctl stop --no-block 'devstack@*'
         kill -s RTMIN+4 "$leader" # poweroff.target: systemd(1)
-        if ! _wait_for 60 "the end of the container" _is_gone "$leader"; then
+        if ! _wait_for 60 "the end of the container" _is_gone; then
             kill -s KILL "$leader"
-            _wait_for 10 "the end of the container" _is_gone "$leader"
+            _wait_for 10 "the end of the container" _is_gone
         fi
     fi
     rm -f "$LEADER_FILE"
@@ -182,7 +182,7 @@ function _delete_links {
 }
 
 function _is_gone {
-    [[ ! -d /proc/$1 ]]
+    ! is_booted
 }
 
 # The control group of this folder's container: below the one of version 2,
