@@ -43,6 +43,7 @@ LONGEST_SOCKET_PATH = 107
 class Directory389(fixtures.Fixture):
     """One running ns-slapd.
 
+    :param started: False leaves it to the test to start what is deployed
     :ivar url: ldap:// on 127.0.0.1; passwords need StartTLS first
     :ivar secure_url: the same by ldaps://
     :ivar ldapi_url: the local socket; who runs the test is its manager
@@ -57,6 +58,10 @@ class Directory389(fixtures.Fixture):
     reader_dn = f"cn=hosts-reader,ou=services,{SUFFIX}"
     manager_dn = "cn=Directory Manager"
 
+    def __init__(self, started: bool = True) -> None:
+        super().__init__()
+        self._started = started
+
     def _setUp(self) -> None:
         self._base = Path(tempfile.mkdtemp(prefix="ds389-"))
         self.name = self._base.name
@@ -70,7 +75,8 @@ class Directory389(fixtures.Fixture):
         self._set_ports(ports.free_port(), ports.free_port())
         self._output.touch()
         self.addDetail("389 DS", content_from_file(str(self._output)))
-        self.start()
+        if self._started:
+            self.start()
 
     def start(self) -> None:
         """Start the server, if need be; wait until it answers a search."""

@@ -56,8 +56,7 @@ class ProgramTestCase(testtools.TestCase):
 
         The second value are the options that say where it is.
         """
-        directory = self.useFixture(Directory389())
-        directory.stop()
+        directory = self.useFixture(Directory389(started=False))
         where = [
             "--prefix", str(directory.folder), "--instance", directory.name,
         ]  # fmt: skip

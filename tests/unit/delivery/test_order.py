@@ -235,7 +235,8 @@ class OrderTest(testtools.TestCase):
         for length, pause in itertools.product(range(1, 6), (0.5, LATE)):
             cases, deliveries = [], []
             for order in itertools.permutations(range(length)):
-                for split in range(2**length):
+                # The outboxes are alike: the first event goes to the second.
+                for split in range(1, 2**length, 2):
                     told = renamed(life(length), chance)
                     cases.append(told)
                     deliveries += [
