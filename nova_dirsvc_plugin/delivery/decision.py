@@ -131,7 +131,7 @@ def _same(one: state.Standing, other: state.Standing | None) -> bool:
 
 
 def _alike(one: state.Standing, other: state.Standing) -> bool:
-    """Tell whether a log would say the same of both."""
+    """Tell whether a log, which has the essentials, would say the same."""
     if one.verb.removes or other.verb.removes:
         return one.verb.removes and other.verb.removes
-    return one.record == other.record
+    return one.record.essentials() == other.record.essentials()

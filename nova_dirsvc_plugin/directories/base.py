@@ -79,8 +79,8 @@ class Directory(abc.ABC):
     :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
         group that has the driver's name
     :cvar RECORDS_EVENTS: it is no directory of how things stand but a record
-        of what happened: it is told of each event in turn, and heeds no
-        time
+        of what happened: it is told in turn of each event that changes one
+        of the essentials, and heeds no time
     :param options: that group
     :param owner: the owner mark
     :raises WrongOption: an option makes no sense

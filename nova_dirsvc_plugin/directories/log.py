@@ -43,7 +43,8 @@ _OLD_LINE = re.compile(
 class LogDirectory(base.Directory):
     """Appends to the file and syncs it once a batch.
 
-    What has changed about an instance is one more *Registering* line.
+    Where one of the six values has changed, that is one more *Registering*
+    line.
 
     The file may be rotated away at any time. After a crash the last lines
     may come twice.
