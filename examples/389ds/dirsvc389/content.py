@@ -34,7 +34,7 @@ CLOSED = {
     "nsslapd-allow-anonymous-access": "rootdse",
     "nsslapd-require-secure-binds": "on",
 }
-# Reconciling reads all entries at once, whatever the server's default is.
+# Our driver reads all entries at once, whatever the server's default is.
 UNLIMITED = {"nsSizeLimit": "-1", "nsLookThroughLimit": "-1"}
 
 

@@ -28,8 +28,9 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
     mark, which are removed at the end. What is there already is not touched.
 
     What is needed always must hold. What is needed to compare it with Nova,
-    with several daemons, or with several clouds, should. The exit status is
-    1 if something that must hold does not.
+    with several daemons, or with several clouds, should; to compare it with
+    Nova is not possible yet. The exit status is 1 if something that must
+    hold does not.
     """
 
     _findings: Sequence[conformance.Finding] = ()

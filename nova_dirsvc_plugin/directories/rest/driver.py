@@ -91,7 +91,7 @@ class RestDirectory(base.Directory):
     def entries(self) -> Iterator[events.HostRecord]:
         if not self._urls.entries:
             raise base.EntriesNotKept(
-                "[rest] entries_url is empty: entries cannot be compared"
+                "[rest] entries_url is empty: entries cannot be read"
             )
         self._auth.renew(self._send)
         marker = ""

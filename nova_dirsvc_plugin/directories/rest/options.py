@@ -48,7 +48,8 @@ with POST it must be given.
         default="{url}",
         help="""
 Where all entries can be read, page by page, a template as above without
-``{instance_uuid}``. Empty: they cannot; then nothing can be compared.
+``{instance_uuid}``. Empty: they cannot be read. check-directory alone reads
+them so far.
 """,
     ),
     cfg.IntOpt(
