@@ -6,6 +6,16 @@
 
 source "$NOVA_DIRSVC_DIR/devstack/lib/nova_dirsvc"
 
+# What is there is stopped and removed whatever is enabled by then.
+case "$1 ${2:-}" in
+    "stack pre-install" | "unstack ")
+        nova_dirsvc_stop
+        ;;
+    "clean ")
+        nova_dirsvc_cleanup
+        ;;
+esac
+
 if is_service_enabled nova-dirsvc; then
     case "$1 ${2:-}" in
         "stack pre-install")
@@ -27,12 +37,6 @@ if is_service_enabled nova-dirsvc; then
         "stack test-config")
             nova_dirsvc_configure_tempest
             nova_dirsvc_tell
-            ;;
-        "unstack ")
-            nova_dirsvc_stop
-            ;;
-        "clean ")
-            nova_dirsvc_cleanup
             ;;
     esac
 fi

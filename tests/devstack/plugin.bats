@@ -23,6 +23,10 @@ setup() {
 driver = messagingv2
 transport_url = rabbit://stackrabbit:r4bbitWord@192.0.2.1:5672/
 EOF
+    # as lib/nova leaves it, which knows of override-defaults
+    printf '[notifications]\nnotification_format = both\n' \
+        >>"$FOLDER/nova.conf"
+    touch "$FOLDER/devstack/local.conf"
     echo "[database]" >"$FOLDER/nova_cell1.conf"
     cat >"$FOLDER/api-paste.ini" <<EOF
 [composite:openstack_compute_api_v21]
@@ -46,8 +50,19 @@ use_tempest_venv() {
     mkdir -p "$FOLDER/stack/tempest/.tox/tempest/bin"
     cat >"$FOLDER/stack/tempest/.tox/tempest/bin/pip" <<'EOF'
 #!/bin/bash
-echo "pip $1 $2 ${*:4}" >>"$FOLDER/calls"
+# python-ldap needs pyasn1, and may be there already
+case $1 in
+    install)
+        echo "pip $1 $2 ${*:4}" >>"$FOLDER/calls"
+        printf '%s\n' pyasn1==0.6 python-ldap==3.4 >>"$FOLDER/packages"
+        sort -u -o "$FOLDER/packages" "$FOLDER/packages"
+        ;;
+    list)
+        cat "$FOLDER/packages"
+        ;;
+esac
 EOF
+    echo "tempest==40.0" >"$FOLDER/packages"
     chmod +x "$FOLDER/stack/tempest/.tox/tempest/bin/pip"
 }
 
@@ -69,6 +84,12 @@ case $1 in
     enable)
         touch "$mark"
         ;;
+    start)
+        touch "$FOLDER/systemd/$2.running"
+        ;;
+    stop)
+        rm -f "$FOLDER/systemd/$2.running"
+        ;;
     disable)
         rm "$mark"
         ;;
@@ -78,20 +99,23 @@ EOF
     chmod +x "$FOLDER/bin/systemctl"
 }
 
-# Leaves what the real one leaves in its state folder, and the content of the
-# password files that it was given.
+# Leaves what the real one leaves in its state folder, an enabled unit, and the
+# content of the password files that it was given.
 make_389ds() {
     cat >"$FOLDER/plugin/examples/389ds/dirsvc-389ds" <<'EOF'
 #!/bin/bash
-state=$FOLDER/etc/nova-dirsvc
-case $1 in
+command=$1
+while (($#)); do
+    case $1 in
+        --*-password-file) cp "$2" "$FOLDER/given.${2##*/}" ;;
+        --state-dir) state=$2 ;;
+        --instance) unit=$FOLDER/systemd/dirsrv@$2.service ;;
+    esac
+    shift
+done
+case $command in
     deploy)
-        while (($#)); do
-            if [[ $1 == --*-password-file ]]; then
-                cp "$2" "$FOLDER/given.${2##*/}"
-            fi
-            shift
-        done
+        touch "$unit.enabled" "$unit.running"
         cat >"$state/directory.conf" <<EOC
 [nova_dirsvc]
 owner = devstack
@@ -103,10 +127,15 @@ hosts_tree_dn = ou=hosts,dc=cloud,dc=example
 use_tls = true
 tls_cacertfile = $state/ca.crt
 EOC
-        touch "$state/ca.crt" "$state/"{manager,service}.password
+        touch "$state/ca.crt" "$state/"{manager,service,reader}.password
+        ;;
+    stop)
+        rm -f "$unit.running"
         ;;
     remove)
-        rm -f "$state"/{directory.conf,ca.crt,{manager,service}.password}
+        rm -f "$unit".{enabled,running}
+        rm -f "$state"/{directory.conf,ca.crt} \
+            "$state"/{manager,service,reader}.password
         ;;
 esac
 EOF
@@ -148,6 +177,11 @@ never_called() {
 # All files, but those that this test itself keeps
 ends_as() {
     diff -r -x calls -x 'names.*' -x 'separate-stderr*' "$FOLDER" "$1"
+}
+
+# units STATE: how many are enabled or running
+units() {
+    find "$FOLDER/systemd" -name "*.$1" | wc -l
 }
 
 drivers() {
@@ -231,7 +265,8 @@ let_the_daemon_log() {
 @test "post-config lets a cell's conductor tell what it saves for computes" {
     plays stack:post-config stack:post-config
     nova_says nova_cell1.conf oslo_messaging_notifications driver nova_dirsvc
-    nova_says nova_cell1.conf notifications notification_format both
+    # and to us alone, so not in both formats
+    nova_says nova_cell1.conf notifications notification_format versioned
     nova_says nova_cell1.conf notifications notify_on_state_change vm_state
     nova_says nova_cell1.conf nova_dirsvc outbox \
         "$FOLDER/stack/data/nova-dirsvc/outbox.db"
@@ -247,7 +282,7 @@ let_the_daemon_log() {
 }
 
 @test "post-config keeps a driver that somebody else has added" {
-    echo "driver = log" >>"$FOLDER/nova.conf"
+    sed -i '/^driver = /a driver = log' "$FOLDER/nova.conf"
     plays stack:post-config
     [[ $(drivers) == "messagingv2 log nova_dirsvc " ]]
 }
@@ -294,8 +329,8 @@ EOF
 @test "test-config prints an ldapsearch line that names no password" {
     plays "${STACK[@]}"
     called "echo_summary LDAPTLS_CACERT=$CONF/ca.crt ldapsearch -LLL -x\
- -D 'cn=nova-dirsvc,ou=services,dc=cloud,dc=example'\
- -y $CONF/service.password -ZZ -H ldap://192.0.2.1:1389\
+ -D 'cn=hosts-reader,ou=services,dc=cloud,dc=example'\
+ -y $CONF/reader.password -ZZ -H ldap://192.0.2.1:1389\
  -b 'ou=hosts,dc=cloud,dc=example' '(objectClass=novaInstance)'"
 }
 
@@ -312,12 +347,12 @@ EOF
     tempest_says directory ldap
     tempest_says ldap_url ldap://192.0.2.1:1389
     tempest_says ldap_hosts_tree_dn ou=hosts,dc=cloud,dc=example
-    tempest_says ldap_user cn=nova-dirsvc,ou=services,dc=cloud,dc=example
+    tempest_says ldap_user cn=hosts-reader,ou=services,dc=cloud,dc=example
     tempest_says ldap_use_tls true
     tempest_says ldap_tls_cacertfile "$CONF/ca.crt"
     tempest_says ldap_manager_user "cn=Directory Manager"
     lent=$FOLDER/stack/data/tempest/nova-dirsvc
-    tempest_says ldap_password_file "$lent/service.password"
+    tempest_says ldap_password_file "$lent/reader.password"
     tempest_says ldap_manager_password_file "$lent/manager.password"
     [[ $(stat -c %a "$lent" "$lent"/*) == $'700\n600\n600' ]]
     for verb in stop start; do
@@ -372,6 +407,14 @@ EOF
     [[ -e $FOLDER/stack/data/nova-dirsvc/outbox.db && -d $CONF ]]
 }
 
+@test "after unstack nothing of ours runs or starts with the machine" {
+    use_rest 389ds,rest
+    plays "${STACK[@]}"
+    [[ $(units enabled) == 3 && $(units running) == 3 ]]
+    plays unstack
+    [[ $(units enabled) == 0 && $(units running) == 0 ]]
+}
+
 @test "clean removes everything and uninstalls the package" {
     plays "${STACK[@]}" unstack
     touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"
@@ -414,14 +457,90 @@ EOF
 
 # -- disabled ----------------------------------------------------------------
 
-@test "no phase does anything when nova-dirsvc is disabled" {
+@test "nothing is set up or changed when nova-dirsvc is disabled" {
     export DISABLED_SERVICES=nova-dirsvc
+    use_tempest
+    use_rest 389ds,rest,log
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/off"
+    plays "${STACK[@]}" unstack show:ENABLED_SERVICES
+    ends_as "$BATS_FILE_TMPDIR/off"
+    [[ ! -s $FOLDER/calls && $output != *nova-dirsvc* ]]
+    plays clean
+    ends_as "$BATS_FILE_TMPDIR/off"
+}
+
+@test "disabled, the format of notifications is devstack's own" {
+    export DISABLED_SERVICES=q-svc,nova-dirsvc
+    plays show:ENABLED_SERVICES 'show:NOVA_*'
+    [[ $output != *NOVA_NOTIFICATION_FORMAT* ]]
+}
+
+# stacks_with_all: all that can be switched on
+stacks_with_all() {
+    use_listener tempest
+    use_tempest_venv
+    use_rest 389ds,rest,log
+    export IN_THE_GATE=1 NOVA_DIRSVC_REMOTE_ADDRESS=True
+    plays "${STACK[@]}"
+}
+
+@test "disabled later, stack.sh stops all that an earlier one has started" {
+    stacks_with_all
     cp "$FOLDER/nova.conf" "$FOLDER/nova.conf.before"
-    for phase in "${STACK[@]}" unstack clean; do
-        plays "$phase"
-        [[ ! -s $FOLDER/calls && ! -e $CONF ]]
-    done
+    export DISABLED_SERVICES=nova-dirsvc
+    plays "${STACK[@]}"
+    [[ $(units enabled) == 0 && $(units running) == 0 ]]
     cmp "$FOLDER/nova.conf" "$FOLDER/nova.conf.before"
+}
+
+# is_as_before FOLDER: but for what stack.sh makes anew, and removes itself
+is_as_before() {
+    diff -r -x calls -x 'names.*' -x 'separate-stderr*' -x '*.conf' \
+        -x status -x 'devstack@*.service' "$FOLDER" "$1"
+    [[ ! -e $FOLDER/tempest.conf ]] ||
+        ! grep nova_dirsvc "$FOLDER/tempest.conf"
+}
+
+@test "clean removes all of ours, whatever is enabled or named by then" {
+    use_tempest_venv
+    mkdir "$FOLDER/accounts" "$FOLDER/stack/data/tempest"
+    cp -a "$FOLDER" "$BATS_FILE_TMPDIR/before"
+    stacks_with_all
+    # as local.conf may be by the time of clean.sh
+    plays unstack clean
+    is_as_before "$BATS_FILE_TMPDIR/before"
+    export NOVA_DIRSVC_LOG_PATH=$FOLDER/elsewhere/log
+    export NOVA_DIRSVC_OUTBOX=$FOLDER/elsewhere/outbox.db
+    export NOVA_DIRSVC_389DS_INSTANCE=second
+    stacks_with_all
+    unset NOVA_DIRSVC_{LOG_PATH,OUTBOX,389DS_INSTANCE,DIRECTORIES}
+    export NOVA_DIRSVC_CONF_DIR=$FOLDER/etc/other
+    plays "${STACK[@]}"
+    unset NOVA_DIRSVC_{CONF_DIR,SOURCE,REMOTE_ADDRESS} IN_THE_GATE
+    export ENABLED_SERVICES=n-api DISABLED_SERVICES=nova-dirsvc
+    plays unstack
+    [[ $(units enabled) == 0 && $(units running) == 0 ]]
+    plays clean
+    is_as_before "$BATS_FILE_TMPDIR/before"
+}
+
+@test "packages of tempest's Python that were there before stay" {
+    use_tempest
+    echo "python-ldap==3.4" >>"$FOLDER/packages"
+    plays "${STACK[@]}" unstack clean
+    called "pip_uninstall pyasn1 from"
+    never_called "pip_uninstall python-ldap from"
+}
+
+@test "an account that the machine had before stays" {
+    mkdir "$FOLDER/accounts"
+    echo "nova-dirsvc:x:900:900:An operator's:::" \
+        >"$FOLDER/accounts/passwd.nova-dirsvc"
+    touch "$FOLDER/accounts/group.nova-dirsvc"
+    plays "${STACK[@]}" unstack clean
+    never_called useradd
+    never_called userdel
+    never_called groupdel
 }
 
 @test "a disabled 389 DS is a mistake unless another directory is named" {
@@ -470,9 +589,14 @@ EOF
     grep -qx "hosts_tree_dn = ou=hosts,dc=example,dc=org" \
         "$CONF/directory.conf"
     grep -qx "user = cn=nova,dc=example,dc=org" "$CONF/directory.conf"
-    grep -qx "password_file = $FOLDER/password" "$CONF/directory.conf"
-    grep -qx "tls_cacertfile = $FOLDER/ca.pem" "$CONF/directory.conf"
+    grep -qx "password_file = $CONF/ldap.password_file" "$CONF/directory.conf"
+    grep -qx "tls_cacertfile = $CONF/ldap.tls_cacertfile" \
+        "$CONF/directory.conf"
     grep -qx "use_tls = True" "$CONF/directory.conf"
+    # copies, for the daemon
+    cmp "$FOLDER/password" "$CONF/ldap.password_file"
+    cmp "$FOLDER/ca.pem" "$CONF/ldap.tls_cacertfile"
+    [[ $(stat -c %a "$CONF"/ldap.*) == $'640\n644' ]]
     grep -qx "directories = ldap" "$CONF/nova-dirsvc.conf"
     never_called dirsvc-389ds
     never_called 389-ds-base
@@ -481,7 +605,8 @@ EOF
 @test "the ldapsearch line of a given directory is printed" {
     use_given_directory
     plays "${STACK[@]}"
-    called "echo_summary LDAPTLS_CACERT=$FOLDER/ca.pem ldapsearch -LLL -x\
+    called "echo_summary LDAPTLS_CACERT=$CONF/ldap.tls_cacertfile\
+ ldapsearch -LLL -x\
  -D 'cn=nova,dc=example,dc=org' -y $FOLDER/password -ZZ\
  -H ldap://ldap.example.org -b 'ou=hosts,dc=example,dc=org'\
  '(objectClass=novaInstance)'"
@@ -646,7 +771,7 @@ url = http://127.0.0.1:8043/v1/instances
 EOF
     python=$FOLDER/stack/data/venv/bin/python3
     grep -qx "ExecStart = $python $FOLDER/plugin/examples/rest/dirsvc-rest\
- serve --state-dir $REST --listen 127.0.0.1 --port 8043 --group $(id -gn)" \
+ serve --state-dir $REST --listen 127.0.0.1 --port 8043" \
         "$FOLDER/systemd/$REST_UNIT"
     called "wait_for_service 60 http://127.0.0.1:8043/healthz"
     grep 'systemctl start' "$FOLDER/calls" >"$FOLDER/commands"
@@ -678,7 +803,7 @@ EOF
     export NOVA_DIRSVC_REST_LISTEN=::1 NOVA_DIRSVC_REST_PORT=8055
     plays "${STACK[@]}"
     daemon_says rest | grep -qxF "url = http://[::1]:8055/v1/instances"
-    grep -q " --listen ::1 --port 8055 " "$FOLDER/systemd/$REST_UNIT"
+    grep -q " --listen ::1 --port 8055$" "$FOLDER/systemd/$REST_UNIT"
     called "wait_for_service 60 http://[::1]:8055/healthz"
 }
 
@@ -722,7 +847,7 @@ EOF
     [[ ! -e $REST/instances.db ]]
     touch "$REST/instances.db"
     plays stack:post-config
-    [[ ! -e $REST ]]
+    [[ -z $(ls -A "$REST") && $(stat -c %a "$REST") == *700 ]]
     grep -E "stop $REST_UNIT|rm -rf $REST$" "$FOLDER/calls" | tail -n 2 \
         >"$FOLDER/commands"
     diff "$FOLDER/commands" - <<EOF
@@ -812,16 +937,16 @@ EOF
     plays stack:post-config
     diff <(daemon_says rest) - <<EOF
 auth = bearer
-cafile = $FOLDER/ca.pem
-token_file = $FOLDER/secret
+cafile = $CONF/rest.cafile
+token_file = $CONF/rest.token_file
 url = https://cmdb.example.org/v1/instances
 EOF
     use_given_service basic
     plays stack:post-config
     diff <(daemon_says rest) - <<EOF
 auth = basic
-cafile = $FOLDER/ca.pem
-password_file = $FOLDER/secret
+cafile = $CONF/rest.cafile
+password_file = $CONF/rest.password_file
 url = https://cmdb.example.org/v1/instances
 user = nova
 EOF
@@ -840,7 +965,7 @@ EOF
     called "echo_summary curl --config $CONF/rest.curl\
  'https://cmdb.example.org/v1/instances'"
     tail -n 2 "$CONF/rest.curl" | diff - <(
-        echo "cacert = \"$FOLDER/ca.pem\""
+        echo "cacert = \"$CONF/rest.cafile\""
         echo 'header = "Authorization: Bearer giv\"en\\S3cret"'
     )
     use_given_service basic
@@ -858,14 +983,15 @@ EOF
     plays "${STACK[@]}"
     tempest_says rest_url https://cmdb.example.org/v1/instances
     tempest_says rest_user nova
-    tempest_says rest_cacertfile "$FOLDER/ca.pem"
+    tempest_says rest_cacertfile "$CONF/rest.cafile"
     lent=$FOLDER/stack/data/tempest/nova-dirsvc
-    tempest_says rest_password_file "$lent/secret"
+    tempest_says rest_password_file "$lent/rest.password_file"
+    cmp "$FOLDER/secret" "$lent/rest.password_file"
     run grep -E '^(directory_|rest_(manager|token))' "$FOLDER/tempest.conf"
     ((status == 1))
     use_given_service
     plays "${STACK[@]}"
-    tempest_says rest_token_file "$lent/secret"
+    tempest_says rest_token_file "$lent/rest.token_file"
 }
 
 @test "a given service with an option that is missing or wrong dies" {
@@ -912,7 +1038,7 @@ EOF
     [[ $(drivers) == "messagingv2 " ]]
     for conf in nova nova_cell1; do
         nova_says $conf.conf notifications versioned_notifications_topics \
-            versioned_notifications,nova_dirsvc
+            nova_dirsvc
         nova_says $conf.conf oslo_messaging_notifications transport_url \
             rabbit://stackrabbit:r4bbitWord@192.0.2.1:5672/
         nova_says $conf.conf oslo_messaging_notifications driver messagingv2
@@ -924,20 +1050,50 @@ EOF
 @test "with the hook nobody publishes to our topic or listens" {
     plays "${STACK[@]}"
     [[ ! -e $CONF/bus.conf ]]
-    run grep -rE 'versioned_notifications_topics|^listen' "$FOLDER/nova.conf" \
-        "$FOLDER/nova_cell1.conf" "$CONF"
+    for conf in nova nova_cell1; do
+        grep -qx 'versioned_notifications_topics = *' "$FOLDER/$conf.conf"
+    done
+    run grep -r '^listen' "$CONF"
     ((status == 1))
+}
+
+# versioned_topics SOURCE: that nova.conf names then
+versioned_topics() {
+    NOVA_DIRSVC_SOURCE=$1 plays stack:post-config
+    sed -n 's/^versioned_notifications_topics = *//p' "$FOLDER/nova.conf"
+    sed -i '/^versioned_notifications_topics/d' "$FOLDER/nova.conf"
+}
+
+@test "Nova's own topic is fed where local.conf asks for the format" {
+    use_listener
+    [[ $(versioned_topics hook) == "" ]]
+    [[ $(versioned_topics listener) == nova_dirsvc ]]
+    export NOVA_NOTIFICATION_FORMAT=both
+    [[ $(versioned_topics hook) == versioned_notifications ]]
+    [[ $(versioned_topics listener) == versioned_notifications,nova_dirsvc ]]
+    unset NOVA_NOTIFICATION_FORMAT
+    cat >"$FOLDER/devstack/local.conf" <<'EOF'
+[[local|localrc]]
+ADMIN_PASSWORD=secret
+[[post-config|$NOVA_CONF]]
+[DEFAULT]
+debug = True
+[notifications]
+notification_format = versioned
+EOF
+    [[ $(versioned_topics hook) == versioned_notifications ]]
+    [[ $(versioned_topics listener) == versioned_notifications,nova_dirsvc ]]
 }
 
 @test "topics that others read stay" {
     use_listener
-    cat >>"$FOLDER/nova.conf" <<EOF
-[notifications]
-versioned_notifications_topics = theirs
-EOF
+    echo "versioned_notifications_topics = theirs" >>"$FOLDER/nova.conf"
     plays stack:post-config stack:post-config
     nova_says nova.conf notifications versioned_notifications_topics \
         theirs,nova_dirsvc
+    sed -i 's/theirs,nova_dirsvc/theirs/' "$FOLDER/nova.conf"
+    NOVA_DIRSVC_SOURCE=hook plays stack:post-config
+    nova_says nova.conf notifications versioned_notifications_topics theirs
 }
 
 @test "extra gives the daemon Nova's bus, as local.conf wants it by then" {
@@ -1116,7 +1272,7 @@ EOF
 @test "every option that is set beforehand is respected" {
     # names of the assignments X=${X:-...}
     options=$(sed -nE 's/^([A-Z0-9_]+)=\$\{\1:-.*/\1/p' \
-        "$CHECKOUT/devstack/settings" "$CHECKOUT/devstack/override-defaults")
+        "$CHECKOUT/devstack/settings")
     ((${#options}))
     for option in $options; do
         case $option in
@@ -1131,10 +1287,9 @@ EOF
 }
 
 @test "every option of the settings can be set beforehand" {
-    run grep -nE '^[A-Za-z_]+=' "$CHECKOUT/devstack/settings" \
-        "$CHECKOUT/devstack/override-defaults"
+    run grep -nE '^[A-Za-z_]+=' "$CHECKOUT/devstack/settings"
     for line in "${lines[@]}"; do
-        [[ $line =~ :([A-Z0-9_]+)=\$\{([A-Z0-9_]+):- ]]
+        [[ $line =~ ^[0-9]+:([A-Z0-9_]+)=\$\{([A-Z0-9_]+):- ]]
         [[ ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]
     done
 }
@@ -1154,7 +1309,8 @@ EOF
     plays stack:post-config
     called "dirsvc-389ds deploy --systemd --instance second\
  --state-dir $CONF --suffix dc=a,dc=b --owner mine --listen 192.0.2.1\
- --port 3890 --secure-port 3891 --group $(id -gn)"
+ --port 3890 --secure-port 3891 --group nova-dirsvc\
+ --reader-group $(id -gn)"
 }
 
 # -- manners -----------------------------------------------------------------
@@ -1162,6 +1318,8 @@ EOF
 @test "versioned notifications are switched on, the others stay" {
     plays show:NOVA_NOTIFICATION_FORMAT
     [[ $output == *'NOVA_NOTIFICATION_FORMAT="both"'* ]]
+    NOVA_NOTIFICATION_FORMAT=unversioned plays show:NOVA_NOTIFICATION_FORMAT
+    [[ $output == *'NOVA_NOTIFICATION_FORMAT="unversioned"'* ]]
 }
 
 @test "no function and no variable is outside our prefix" {
@@ -1213,7 +1371,7 @@ EOF
     seen+=$output$stderr
     [[ $seen != *T0ken* && $seen != *S3cret* ]]
     run find "$FOLDER" -type f -not -path "$FOLDER/tokens/*" \
-        -not -path "$REST/*" -not -name secret -perm /077 \
+        -not -path "$REST/*" -not -name secret -perm /037 \
         -exec grep -lE 'T0ken|S3cret' {} +
     [[ -z $output ]]
 }

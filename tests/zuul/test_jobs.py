@@ -189,10 +189,9 @@ class SubnodeTest(testtools.TestCase):
             self.assertEqual(
                 {
                     "notify_on_state_change": "vm_state",
-                    "versioned_notifications_topics": (
-                        "versioned_notifications,"
-                        + settings["NOVA_DIRSVC_TOPIC"]
-                    ),
+                    "versioned_notifications_topics": settings[
+                        "NOVA_DIRSVC_TOPIC"
+                    ],
                 },
                 conf["$NOVA_CONF"]["notifications"],
             )
