@@ -5,15 +5,17 @@
 import os
 import pathlib
 import subprocess
+import sys
+import tempfile
 import time
 import types
 from unittest import mock
 
-import fixtures
 import testtools
+from testtools.content import text_content
 
 from pocket import processes
-from pocket.home import Home
+from pocket.home import CHECKOUT, Home
 from tests import waiting
 
 LAST_PID = pathlib.Path("/proc/sys/kernel/ns_last_pid")
@@ -22,42 +24,54 @@ STUBBORN = ("sh", "-c", "trap '' TERM; while sleep 0.1; do :; done")
 
 
 class StopTest(testtools.TestCase):
-    def setUp(self):
-        super().setUp()
-        if not os.access(LAST_PID, os.W_OK):
-            self.skipTest("only root can say which number comes next")
-        home = Home(self.useFixture(fixtures.TempDir()).path)
-        home.make()
-        self.processes = processes.Processes(home)
-        self.processes.start("one", ["sleep", "600"])
-        self.pid = self.processes._pid("one")
-        self.addCleanup(self.processes.stop, "one")
-
     def test_a_stranger_that_has_the_number_by_now_is_spared(self):
-        stranger = None
+        if os.geteuid():
+            self.skipTest("only root can say which number comes next")
+        # Among the processes of the machine others could take the number.
+        alone = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        done = subprocess.run(
+            [*alone, sys.executable, "-m", __name__],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=waiting.LIMIT,
+        )
+        self.addDetail("said", text_content(done.stdout + done.stderr))
+        self.assertEqual((0, "spared\n"), (done.returncode, done.stdout))
+
+
+def main():
+    """Stop a process whose number is a stranger's as soon as it is free."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(folder)
+        home.make()
+        ours = processes.Processes(home)
+        ours.start("one", ["sleep", "600"])
+        number = ours._pid("one")
+        strangers = []
 
         def sleep(seconds):
-            """Let a stranger have the number as soon as it is free."""
-            nonlocal stranger
-            if stranger is None:
-                stranger = self.stranger()
+            if not strangers:
+                strangers.append(stranger(number))
             time.sleep(seconds)
 
         clock = types.SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
         with mock.patch.object(processes, "time", clock):
-            self.processes.stop("one")
-        self.assertIsNone(stranger.poll())
+            ours.stop("one")
+        [one] = strangers
+        print("spared" if one.poll() is None else "ended")
 
-    def stranger(self):
-        """Start a process with the number of the one that ends."""
-        taken = pathlib.Path(f"/proc/{self.pid}")
-        waiting.until(lambda: not taken.exists(), "the process to be reaped")
-        while True:
-            LAST_PID.write_text(str(self.pid - 1))
-            process = subprocess.Popen(STUBBORN)
-            if process.pid == self.pid:
-                self.addCleanup(process.wait)
-                self.addCleanup(process.kill)
-                return process
-            process.kill()
-            process.wait()
+
+def stranger(number):
+    """Start a process with the number of one that ends."""
+    taken = pathlib.Path(f"/proc/{number}")
+    waiting.until(lambda: not taken.exists(), "the process to be reaped")
+    LAST_PID.write_text(str(number - 1))
+    process = subprocess.Popen(STUBBORN)
+    if process.pid != number:
+        raise RuntimeError(f"got the number {process.pid}, not {number}")
+    return process
+
+
+if __name__ == "__main__":
+    main()
