@@ -26,7 +26,7 @@ demo-down: $(TOOLS)/ready ## end all of it
 test: packages ## every test that runs on one machine
 	@$(BIN)/python tests/run.py
 
-test-faults: packages ## kill, freeze and fill what it stands on: ten minutes at most
+test-faults: packages ## kill, freeze and fill what it stands on: ten minutes
 	@$(BIN)/python tests/run.py faults
 
 style: packages ## ruff, hacking, mypy, bashate, shellcheck, doc8

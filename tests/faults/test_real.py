@@ -7,6 +7,7 @@ import time
 import unittest
 from collections.abc import Collection
 
+from tests import waiting
 from tests.faults import cloud, comparison, evidence, fold, schedule
 
 #: Clients at the same time; more make it no faster on a small machine.
@@ -21,9 +22,6 @@ STAYS = 6
 
 #: Lives that there must be at least, however busy the machine is.
 ENOUGH = 8
-
-#: Seconds in which something more must be delivered.
-DELIVERY_LIMIT = 60.0
 
 #: Seconds that a notification can have been under way when its service was
 #: killed. As long as the bus is down, it is as long as that.
@@ -107,7 +105,7 @@ class TestRealLives(unittest.TestCase):
                 ),
             )
 
-        seen = comparison.settled(look, self.say, DELIVERY_LIMIT)
+        seen = comparison.settled(look, self.say, waiting.LIMIT)
         if not seen:
             self.fail(
                 f"FAULTS_SEED={schedule.seed()}\n"

@@ -30,9 +30,6 @@ from tests.functional import directory389, rabbitmq
 #: Seconds in which the lives are told, and the faults begin.
 SECONDS = 45.0
 
-#: Seconds in which something more must be delivered.
-DELIVERY_LIMIT = 60.0
-
 OWNER = directory389.Directory389.owner
 TOPIC = "nova_dirsvc"
 
@@ -173,7 +170,7 @@ class ReplayedTestCase(unittest.TestCase):
                 lambda one: one.message_id in emitter.refused,
             )
 
-        seen = comparison.settled(look, self.say, DELIVERY_LIMIT)
+        seen = comparison.settled(look, self.say, waiting.LIMIT)
         if not seen:
             self.fail(
                 f"FAULTS_SEED={schedule.seed()}\n"
