@@ -149,6 +149,7 @@ function service_ports {
 8775 the metadata service of Nova
 11211 memcached
 25672 RabbitMQ
+60999 Glance
 $LDAP_PORT the directory server
 $LDAPS_PORT the directory server
 EOF
