@@ -186,17 +186,23 @@ EOF
 @test "halt takes what devstack leaves in the network, and nothing else" {
     needs_a_network_of_its_own
     alone test -w /dev/net/tun || skip "there is no /dev/net/tun"
-    # shellcheck disable=SC2016  # the inner shell knows it
+    # shellcheck disable=SC2016  # the inner shell knows them
     run alone bash -c '
         for link in br-int br-ex ovs-netdev tap0a1b2c3d-4e tap0 tapestry \
             br-internal; do
             ip tuntap add "$link" mode tap
         done
         "$TOOL/run" halt >/dev/null
+        ip -oneline link | wc -l
+        echo "1 never" >"$DEVSTACK_WORK/leader"
+        "$TOOL/run" halt >/dev/null
         ip -oneline link | cut -d: -f2
     '
     echo "$output"
-    [[ $(sort <<<"$output") == $' br-internal\n lo\n tap0\n tapestry' ]]
+    # all is there while there was no container of this folder
+    [[ ${lines[0]} == 8 ]]
+    [[ $(sed 1d <<<"$output" | sort) == \
+        $' br-internal\n lo\n tap0\n tapestry' ]]
 }
 
 @test "the line of the README is what is stacked, but for the address" {

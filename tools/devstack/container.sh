@@ -148,9 +148,13 @@ function as_stack {
         --setenv=USER=stack --setenv=LANG=C.UTF-8 --setenv=TERM=dumb "$@"
 }
 
-# Stop the container and take its links from the host's network.
+# Stop the container and take its links from the host's network. Where none
+# has been booted, what is there is of another folder's.
 function halt_container {
     local leader
+    if [[ ! -e $LEADER_FILE ]]; then
+        return
+    fi
     if is_booted; then
         read -r leader _ <"$LEADER_FILE"
         enter systemctl stop --no-block 'devstack@*'
@@ -160,11 +164,11 @@ function halt_container {
             _wait_for 10 "the end of the container" _is_gone
         fi
     fi
-    rm -f "$LEADER_FILE"
     _delete_links
     if [[ -d $(_cgroup) ]]; then
         find "$(_cgroup)" -depth -type d -exec rmdir {} \;
     fi
+    rm "$LEADER_FILE"
 }
 
 # Open vSwitch's bridges, and what Nova and Neutron have for a port of theirs:
