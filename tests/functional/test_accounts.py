@@ -128,7 +128,11 @@ def _follow_readme(folder, body):
         raise AssertionError(NO_NAMESPACE)
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "tmpfs", "tmpfs", folder)
-    run("cp", "-a", "/etc", folder)
+    # Who else administrates this machine may take away a file meanwhile, and
+    # lock what is a copy here.
+    subprocess.run(("cp", "-a", "/etc", folder), capture_output=True)
+    for file in pathlib.Path(folder, "etc").glob("*.lock"):
+        file.unlink()
     run("mount", "--bind", f"{folder}/etc", "/etc")
     for path in ("/var/lib", "/var/log"):
         run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
