@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from benchmarks import figures, path
 from nova_dirsvc_plugin import events, outbox
-from tests import waiting
+from tests import outboxes, waiting
 from tests.functional import directory389
 
 ROUNDS = 3
@@ -249,7 +249,7 @@ def _measure(
             print(f"drain: {count - left} after {at:.0f} s")
     print(
         f"daemon: {figures.tree_memory(daemon.pid)} at the end;"
-        f" outbox {_size(file)}; buried {len(box.buried('ldap'))}"
+        f" outbox {_size(file)}; buried {len(outboxes.buried(box, 'ldap'))}"
     )
 
 

@@ -73,10 +73,10 @@ While a directory cannot be reached, nothing counts.
         min=1.0,
         mutable=True,
         help="""
-Seconds after which an event is late: Nova is asked how things stand before
-it is delivered, if ``[nova]`` says how to ask. Younger events may overtake
-each other on their way, so a removal is done once more when this time is
-over. More than the clocks of Nova's hosts differ by.
+Seconds after which an event is late: before a late event is delivered, Nova
+is asked for the instance's current state, if ``[nova]`` has an account.
+Younger events may overtake each other, so a removal is confirmed by a second
+one after this time. Must exceed the clock skew between Nova's hosts.
 """,
     ),
     cfg.FloatOpt(

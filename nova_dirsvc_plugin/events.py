@@ -1,9 +1,10 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The values that travel through the house: host records and events.
+"""Host records, events and states: the values passed between the stages.
 
-A source makes an :class:`Event`, the outbox stores it, a directory driver
-applies what it says about its :class:`HostRecord`. Nothing here does I/O.
+A source makes an :class:`Event`, the outbox stores it, delivery merges the
+events of an instance into its :class:`HostState`, and a directory driver
+applies that. Nothing here does I/O.
 """
 
 import dataclasses
@@ -167,3 +168,42 @@ class Event:
     @property
     def instance_uuid(self) -> str:
         return self.record.instance_uuid
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parked:
+    """A notification that could not be understood, kept for a later release.
+
+    :ivar notification: what is needed to read it again; no token, no whole
+        context
+    :ivar instance_uuid: the instance; empty when even that is not known
+    :ivar reason: why it could not be understood
+    """
+
+    notification: typing.Mapping[str, typing.Any]
+    instance_uuid: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostState:
+    """The state that a directory should have of one instance.
+
+    :ivar verb: what to do; all but the two that remove ask for the same: an
+        entry that is as the record
+    :ivar record: the instance, as far as it is known
+    :ivar as_of: epoch seconds, the time of the event that the state rests on
+    """
+
+    verb: Verb
+    record: HostRecord
+    as_of: float = 0.0
+
+    @property
+    def final(self) -> bool:
+        """Whether no event can change it."""
+        return self.verb is Verb.UNREGISTER
+
+
+class StateUnknown(Exception):
+    """Nova's state of an instance is unknown; the message says why."""

@@ -1,137 +1,138 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an instance's turn asks of a directory: at most one write. Pure."""
+"""Decides what the events of an instance ask of a directory. Pure."""
 
 import dataclasses
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import state
 
-_KNOWN = "nothing new"
-_TOO_LATE = "unregistered before"
+_UNCHANGED = "no change"
+_UNREGISTERED = "instance already unregistered"
+_RESTORED = "instance restored since"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Write:
-    """What a directory is to be told.
+    """One write to a directory.
 
-    :ivar entry: the entry that it is done for
-    :ivar wanted: how things stand
-    :ivar covered: entries that it speaks for as well
-    :ivar because: Nova's answer, where it was asked
-    :ivar by_nova_alone: what is stored asks for something else
-    :ivar repeat: it was told so once
+    :ivar entry: the outbox entry that it is done for
+    :ivar desired: the state that the directory should have
+    :ivar covered: entries that need no write of their own
+    :ivar nova_answer: Nova's answer, where it was asked
+    :ivar contradicts_outbox: the stored events ask for something else
+    :ivar confirm: a removal that was done before is done a second time
     """
 
     entry: outbox.Entry
-    wanted: state.Standing
+    desired: events.HostState
     covered: tuple[outbox.Entry, ...] = ()
-    because: str = ""
-    by_nova_alone: bool = False
-    repeat: bool = False
+    nova_answer: str = ""
+    contradicts_outbox: bool = False
+    confirm: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do in a turn.
+    """What to do about the entries of one instance.
 
     :ivar write: None when there is nothing to write
-    :ivar skipped: the entries that need no write of their own, and why
+    :ivar skipped: the entries that need no write, and why
     """
 
     write: Write | None = None
     skipped: tuple[tuple[outbox.Entry, str], ...] = ()
 
 
-def by_total(turn: outbox.Turn) -> Decision:
-    """Decide for a directory that holds how things stand.
+def decide_state(turn: outbox.Turn) -> Decision:
+    """Decide for a directory that holds the state of each instance.
 
-    It is told what all that is stored of the instance adds up to, once for
-    however many events; so it ends the same in whatever order they came.
+    All stored events of the instance are merged into one write, so the
+    result is the same in whatever order they came.
     """
-    entries = [entry for entry in turn.entries if not entry.unreadable]
+    entries = turn.readable
     if not entries:
         return Decision()
     others = [*turn.before, *turn.after]
-    told = [*others, *(entry.event for entry in entries)]
-    wanted = state.total(told)
-    assert wanted is not None  # noqa: S101 - there are entries
-    if turn.repeat and not wanted.verb.removes:
-        return _skip(entries, "restored since")
-    if not turn.repeat and _same(wanted, state.total(others)):
-        return _skip(entries, _TOO_LATE if wanted.final else _KNOWN)
-    decisive = state.newest(told)
+    news = [*others, *(entry.event for entry in entries)]
+    desired = state.merge(news)
+    if turn.confirm:
+        if not desired.verb.removes:
+            return _skip(entries, _RESTORED)
+    elif others and _same(desired, state.merge(others)):
+        return _skip(entries, _UNREGISTERED if desired.final else _UNCHANGED)
+    decisive = state.latest(news)
     lead = next(
         (entry for entry in entries if entry.event is decisive), entries[-1]
     )
     covered = tuple(entry for entry in entries if entry is not lead)
-    return Decision(Write(lead, wanted, covered, repeat=turn.repeat))
+    return Decision(Write(lead, desired, covered, confirm=turn.confirm))
 
 
-def by_event(turn: outbox.Turn) -> Decision:
-    """Decide for a directory that records what happens, event by event."""
-    entries = [entry for entry in turn.entries if not entry.unreadable]
+def decide_log(turn: outbox.Turn) -> Decision:
+    """Decide for a directory that appends each event."""
+    entries = turn.readable
     if not entries:
         return Decision()
     (entry,) = entries
-    earlier = state.total(turn.before)
-    wanted = state.total([*turn.before, entry.event])
-    assert wanted is not None  # noqa: S101 - there is an entry
-    if earlier is not None:
+    desired = state.merge([*turn.before, entry.event])
+    if turn.before:
+        earlier = state.merge(turn.before)
         if earlier.final:
-            return _skip(entries, _TOO_LATE)
-        if _same(wanted, earlier) or (
+            return _skip(entries, _UNREGISTERED)
+        if _same(desired, earlier) or (
             entry.event.verb is not events.Verb.RESTORE
-            and _alike(wanted, earlier)
+            and _alike(desired, earlier)
         ):
-            return _skip(entries, _KNOWN)
-    return Decision(Write(entry, wanted))
+            return _skip(entries, _UNCHANGED)
+    return Decision(Write(entry, desired))
 
 
-def is_late(wanted: state.Standing, now: float, late_after: float) -> bool:
-    """Tell whether Nova is to be asked before this is written.
+def is_late(write: Write, now: float, late_after: float) -> bool:
+    """Return whether Nova is to be asked before this is written.
 
-    News that is old may have been overtaken by news that went another way.
-    And Nova says that a delete ended even when it failed, except where the
-    instance is seen to be deleted, which is final.
+    An old event may have been overtaken by one that took another way. And
+    Nova reports the end of a delete even when the delete failed, except
+    where the instance is seen to be deleted, which is final. A removal to
+    confirm was checked before.
 
     :param late_after: seconds
     """
-    if wanted.final:
+    desired = write.desired
+    if write.confirm or desired.final:
         return False
     return (
-        wanted.verb is events.Verb.SOFT_UNREGISTER
-        or now - wanted.as_of > late_after
+        desired.verb is events.Verb.SOFT_UNREGISTER
+        or now - desired.as_of > late_after
     )
 
 
-def corrected(write: Write, answer: state.Standing) -> Write:
-    """Put Nova's answer in the place of late news; names it does not tell."""
-    record = answer.record.completed(write.wanted.record)
+def corrected(write: Write, answer: events.HostState) -> Write:
+    """Replace a late state by Nova's answer, which has no names of users."""
+    record = answer.record.completed(write.desired.record)
     return dataclasses.replace(
         write,
-        wanted=dataclasses.replace(answer, record=record),
-        because=f"late, and Nova says {answer.verb}",
-        by_nova_alone=answer.verb.removes != write.wanted.verb.removes,
+        desired=dataclasses.replace(answer, record=record),
+        nova_answer=f"late event, corrected from Nova: {answer.verb}",
+        contradicts_outbox=answer.verb.removes != write.desired.verb.removes,
     )
 
 
-def _skip(entries: list[outbox.Entry], why: str) -> Decision:
-    return Decision(skipped=tuple((entry, why) for entry in entries))
+def _skip(entries: list[outbox.Entry], reason: str) -> Decision:
+    return Decision(skipped=tuple((entry, reason) for entry in entries))
 
 
-def _same(one: state.Standing, other: state.Standing | None) -> bool:
-    """Tell whether one says what the other said, of the same time."""
+def _same(one: events.HostState, other: events.HostState) -> bool:
+    """Return whether two states are equal, and of the same time."""
     return (
-        other is not None
-        and one.as_of == other.as_of
+        one.as_of == other.as_of
         and one.verb is other.verb
         and (one.verb.removes or one.record == other.record)
     )
 
 
-def _alike(one: state.Standing, other: state.Standing) -> bool:
-    """Tell whether a log, which has the essentials, would say the same."""
+def _alike(one: events.HostState, other: events.HostState) -> bool:
+    """Return whether a log, which has six keys, would have the same line."""
     if one.verb.removes or other.verb.removes:
         return one.verb.removes and other.verb.removes
     return one.record.essentials() == other.record.essentials()

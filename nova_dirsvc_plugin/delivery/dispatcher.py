@@ -1,15 +1,14 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Takes one directory from the outbox to where the outbox says.
+"""Delivers the entries of the outbox to one directory.
 
-Claim a batch, decide what it asks for, ask Nova where that is late news, let
-the driver apply it, settle each entry by its outcome: that is
+Claim a batch, decide what to write, check late states with Nova, let the
+driver apply them, settle each entry by its outcome: that is
 :meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
 *Unavailable* is waited out and never counts; *rejected* is tried a few
-times and then buried. An entry that is put off makes room for the others.
+times and then buried. An entry that is deferred makes room for the others.
 """
 
-import itertools
 import logging
 import random
 import threading
@@ -29,7 +28,8 @@ POLL_INTERVAL = 0.02
 #: Seconds after which deferred entries are looked for without being told.
 RECHECK_INTERVAL = 0.5
 
-_NOT_ANSWERED = "late, and Nova has not said how things stand"
+#: Causes of a deferral that need no operator.
+_EXPECTED = (outbox.Cause.AWAITS_NOVA, outbox.Cause.COVERED)
 
 #: Entries that a directory is tried with while it is out: an old and a new.
 PROBE = 2
@@ -42,8 +42,8 @@ class Dispatcher:
     """Delivers to one directory, in one thread.
 
     :param name: the directory's name, under which progress is kept
-    :param asker: knows from Nova how things stand; None where it cannot be
-        asked, and late news is taken as it is
+    :param checker: asks Nova for the state of an instance; without it late
+        events are delivered as they are
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Dispatcher:
         settings: retry.Settings,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
-        asker: nova_check.Asker | None = None,
+        checker: nova_check.NovaChecker | None = None,
     ) -> None:
         self._name = name
         self._directory = directory
@@ -62,10 +62,10 @@ class Dispatcher:
         self._batch_size = settings.batch_size
         self._clock = clock
         self._uniform = uniform
-        self._in_turn = directory.RECORDS_EVENTS
-        self._asker = None if self._in_turn else asker
-        self._settler = retry.Settler(
-            settings, clock, uniform, repeats=not self._in_turn
+        self._append_only = directory.APPEND_ONLY
+        self._checker = None if self._append_only else checker
+        self._policy = retry.RetryPolicy(
+            settings, clock, uniform, confirms=not self._append_only
         )
         self._failures = 0
         self._reported_at = float("-inf")
@@ -78,7 +78,7 @@ class Dispatcher:
                 changes = self._outbox.changes()
                 busy = self.step()
             except outbox.OutboxError as error:
-                self._out_of_reach(str(error))
+                self._mark_unavailable(str(error))
                 busy = False
             if self._failures > failures or (self._failures and not busy):
                 stop.wait(backoff.full_jitter(self._failures, self._uniform))
@@ -94,65 +94,74 @@ class Dispatcher:
             be delivered again
         """
         limit = PROBE if self._failures else self._batch_size
-        claim = self._outbox.claim(self._name, limit, self._in_turn)
+        claim = self._outbox.claim(self._name, limit, self._append_only)
         if not claim:
             return False
-        writes, settlements = self._decided(claim)
-        if self._asker:
-            writes, put_off = self._checked(writes, self._asker)
-            settlements += itertools.chain.from_iterable(put_off)
+        writes, settlements = self._decide(claim)
+        if self._checker:
+            writes = self._check(writes, self._checker, settlements)
         if writes:
-            outcomes = self._apply([_change(write) for write in writes])
-            self._judge([write.entry for write in writes], outcomes)
+            outcomes = self._apply([write.desired for write in writes])
+            self._update_availability(writes, outcomes)
             for write, outcome in zip(writes, outcomes, strict=True):
-                settlements += self._settler.settle(write, outcome)
+                settlements += self._policy.resolve(write, outcome)
         self._outbox.settle(self._name, claim, settlements)
         for settlement in settlements:
-            self._log(settlement)
+            self._log_settlement(settlement)
         return True
 
     # -- what to write -----------------------------------------------------
 
-    def _decided(
+    def _decide(
         self, claim: outbox.Claim
     ) -> tuple[list[decision.Write], list[outbox.Settlement]]:
-        """Give the writes that a claim asks for, and what needs none."""
-        decide = decision.by_event if self._in_turn else decision.by_total
+        """Return the writes that a claim asks for, and what needs none."""
+        decide = (
+            decision.decide_log if self._append_only else decision.decide_state
+        )
         writes, settlements = [], []
         for turn in claim.turns:
             decided = decide(turn)
             if decided.write:
                 writes.append(decided.write)
             settlements += [
-                outbox.Settlement(entry, outbox.State.SKIPPED, why)
-                for entry, why in decided.skipped
+                outbox.Settlement(entry, outbox.State.SKIPPED, reason)
+                for entry, reason in decided.skipped
             ] + [
-                outbox.Settlement(entry, outbox.State.BURIED, entry.unreadable)
-                for entry in turn.entries
-                if entry.unreadable
+                outbox.Settlement(
+                    entry,
+                    outbox.State.BURIED,
+                    entry.unreadable,
+                    outbox.Cause.UNREADABLE,
+                )
+                for entry in turn.unreadable
             ]
         return writes, settlements
 
-    def _checked(
-        self, writes: Sequence[decision.Write], asker: nova_check.Asker
-    ) -> tuple[list[decision.Write], list[list[outbox.Settlement]]]:
-        """Put Nova's answers in the place of late news.
+    def _check(
+        self,
+        writes: Sequence[decision.Write],
+        checker: nova_check.NovaChecker,
+        settlements: list[outbox.Settlement],
+    ) -> list[decision.Write]:
+        """Replace late states by Nova's answers.
 
-        :returns: what to write, and what to put off until Nova has answered
+        :param settlements: gets what is deferred until Nova has answered
+        :returns: what to write
         """
-        sure, put_off = [], []
+        checked = []
         for write in writes:
-            if write.repeat or not self._settler.is_late(write):
-                sure.append(write)
+            if not self._policy.is_late(write):
+                checked.append(write)
                 continue
-            answer = asker.answer(
-                write.wanted.record.instance_uuid, write.wanted.as_of
+            answer = checker.answer_for(
+                write.desired.record.instance_uuid, write.desired.as_of
             )
             if answer is None:
-                put_off.append(self._settler.put_off(write, _NOT_ANSWERED))
+                settlements += self._policy.await_nova(write)
             else:
-                sure.append(decision.corrected(write, answer))
-        return sure, put_off
+                checked.append(decision.corrected(write, answer))
+        return checked
 
     # -- the directory -----------------------------------------------------
 
@@ -174,14 +183,14 @@ class Dispatcher:
             LOG.exception("Directory %s: raised", self._name)
             return [base.Rejected(f"{type(error).__name__}: {error}")]
 
-    def _judge(
+    def _update_availability(
         self,
-        entries: Sequence[outbox.Entry],
+        writes: Sequence[decision.Write],
         outcomes: Sequence[base.Outcome],
     ) -> None:
-        """Conclude from a batch whether the directory is out of reach.
+        """Conclude from a batch whether the directory is available.
 
-        It is not if it did anything; and one entry alone that was put off
+        It is if it did anything; and one entry alone that was deferred
         before and is so again says nothing about it.
         """
         reasons = [
@@ -190,37 +199,37 @@ class Dispatcher:
             if isinstance(outcome, base.Unavailable)
         ]
         if len(reasons) < len(outcomes):
-            self._come_back()
+            self._mark_available()
         elif reasons and (
             self._failures
             or len(outcomes) > 1
-            or any(not entry.deferrals for entry in entries)
+            or any(not write.entry.deferrals for write in writes)
         ):
-            first = entries[0].event
-            self._out_of_reach(
-                f"{reasons[0]} (one of those that wait: {first.verb}"
+            first = writes[0].entry.event
+            self._mark_unavailable(
+                f"{reasons[0]} (first waiting entry: {first.verb}"
                 f" instance {first.instance_uuid})"
             )
 
-    def _out_of_reach(self, reason: str) -> None:
+    def _mark_unavailable(self, reason: str) -> None:
         self._failures += 1
         if self._clock() - self._reported_at >= REPORT_INTERVAL:
             self._reported_at = self._clock()
             LOG.warning(
-                "Directory %s: unavailable, %s entries wait, all are kept"
-                " and tried again: %s",
+                "Directory %s: unavailable, %s entries are waiting and will"
+                " be tried again: %s",
                 self._name,
-                self._how_many(),
+                self._pending(),
                 reason,
             )
 
-    def _how_many(self) -> str:
+    def _pending(self) -> str:
         try:
             return str(self._outbox.pending(self._name))
         except outbox.OutboxError:
-            return "unknown"
+            return "an unknown number of"
 
-    def _come_back(self) -> None:
+    def _mark_available(self) -> None:
         if self._failures:
             LOG.info(
                 "Directory %s: available again after %d tries",
@@ -232,39 +241,36 @@ class Dispatcher:
 
     # -- one entry ---------------------------------------------------------
 
-    def _log(self, settlement: outbox.Settlement) -> None:
+    def _log_settlement(self, settlement: outbox.Settlement) -> None:
+        """Log what was done about an entry, by the one template."""
         entry, reason = settlement.entry, settlement.reason
-        match settlement.state:
-            case outbox.State.REPEAT if settlement.deferrals:
-                self._say(logging.DEBUG, entry, "not yet once more", reason)
-            case outbox.State.DONE | outbox.State.REPEAT:
-                self._say(logging.INFO, entry, "delivered", reason)
-            case outbox.State.SKIPPED:
-                self._say(logging.DEBUG, entry, "skipped", reason)
-            case outbox.State.DEFERRED:
-                # While all is out, one line says so for all of them.
-                quiet = self._failures or reason.startswith(
-                    (_NOT_ANSWERED, retry.COVERED)
-                )
-                level = logging.DEBUG if quiet else logging.WARNING
-                self._say(level, entry, "deferred", reason)
-            case outbox.State.BURIED:
-                self._say(logging.ERROR, entry, "buried", reason)
-
-    def _say(
-        self, level: int, entry: outbox.Entry, what: str, why: str = ""
-    ) -> None:
         LOG.log(
-            level,
+            self._level(settlement),
             "Outbox entry %d: %s instance %s: %s: directory %s%s%s",
             entry.number,
             entry.event.verb,
             entry.event.instance_uuid,
-            what,
+            settlement.outcome,
             self._name,
-            ": " if why else "",
-            why,
+            ": " if reason else "",
+            reason,
         )
+
+    def _level(self, settlement: outbox.Settlement) -> int:
+        match settlement.outcome:
+            case outbox.State.DELIVERED:
+                return logging.INFO
+            case outbox.State.BURIED:
+                return logging.ERROR
+            case outbox.State.DEFERRED if not (
+                # While all are deferred, one line reports that.
+                self._failures
+                or settlement.state is outbox.State.CONFIRM
+                or settlement.cause in _EXPECTED
+            ):
+                return logging.WARNING
+            case _:
+                return logging.DEBUG
 
     # -- waiting -----------------------------------------------------------
 
@@ -277,10 +283,5 @@ class Dispatcher:
                 if self._outbox.changes() != changes:
                     return
             except outbox.OutboxError as error:
-                self._out_of_reach(str(error))
+                self._mark_unavailable(str(error))
                 return
-
-
-def _change(write: decision.Write) -> base.Change:
-    wanted = write.wanted
-    return base.Change(wanted.verb, wanted.record, wanted.as_of)

@@ -1,44 +1,48 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Asks Nova about late news, beside the delivery and never in its way.
+"""Asks Nova for the state of instances with late events.
 
-A dispatcher says of which instances it needs to know, and goes on; what
-Nova has answered it finds at a later turn. While Nova is no help it is asked
-about a few, now and then, and the log says so once a minute.
+A dispatcher says of which instances it needs the state, and goes on; it finds
+Nova's answer at a later turn. While Nova cannot answer it is asked about a
+few instances now and then, and the log reports that once a minute.
 """
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from nova_dirsvc_plugin.delivery import backoff, state
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.delivery import backoff
 
 LOG = logging.getLogger(__name__)
 
-#: Instances that are asked about at a time, and while Nova is no help.
+#: Instances that are asked about at a time, and while Nova cannot answer.
 BATCH = 32
 PROBE = 2
 
-#: Seconds for which an answer holds, and after which one that was none is
-#: asked for again.
-FRESH = 10.0
-PATIENCE = 30.0
+#: Seconds for which an answer is valid, and after which an instance is asked
+#: about again whose state is unknown.
+ANSWER_VALID = 10.0
+ASK_AGAIN_AFTER = 30.0
 
 #: Seconds between two reports of the same trouble.
 REPORT_INTERVAL = 60.0
 
+_Answer = events.HostState | events.StateUnknown
 
-class Asker:
-    """What is known from Nova, and what is to be asked; for many threads.
+#: Returns Nova's state of some instances, by their uuids, within a bounded
+#: time; never raises.
+Ask = Callable[[Sequence[str]], Mapping[str, _Answer]]
 
-    :param ask: bounded in time; trouble is an answer
-    """
+
+class NovaChecker:
+    """Nova's answers, and the questions that are open; for many threads."""
 
     def __init__(
         self,
-        ask: state.Ask,
+        ask: Ask,
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -46,24 +50,25 @@ class Asker:
         self._clock = clock
         self._uniform = uniform
         self._lock = threading.Lock()
-        self._wanted: dict[str, float] = {}
-        self._answers: dict[str, state.Standing] = {}
+        #: instance uuid -> epoch seconds, not to ask before
+        self._open: dict[str, float] = {}
+        self._answers: dict[str, events.HostState] = {}
         self._failures = 0
         self._reported_at = float("-inf")
 
-    def answer(
-        self, instance_uuid: str, news_of: float
-    ) -> state.Standing | None:
-        """Give Nova's answer; without one it is asked for, and None given.
+    def answer_for(
+        self, instance_uuid: str, event_at: float
+    ) -> events.HostState | None:
+        """Return Nova's answer; None until there is one.
 
-        :param news_of: epoch seconds; an answer that is older is none
+        :param event_at: epoch seconds; an answer that is older is no answer
         """
         now = self._clock()
         with self._lock:
             answer = self._answers.pop(instance_uuid, None)
-            if answer and answer.as_of >= max(now - FRESH, news_of):
+            if answer and answer.as_of >= max(now - ANSWER_VALID, event_at):
                 return answer
-            self._wanted.setdefault(instance_uuid, now)
+            self._open.setdefault(instance_uuid, now)
         return None
 
     def run(self, stop: threading.Event) -> None:
@@ -77,54 +82,71 @@ class Asker:
                 stop.wait(0.05)
 
     def step(self) -> bool:
-        """Ask about some of what is wanted.
+        """Ask about some instances.
 
-        :returns: whether there was anything to ask
+        :returns: whether there was any
         """
+        due = self._due()
+        if not due:
+            return False
+        unknown = self._record(self._ask(due))
+        if len(unknown) == len(due):
+            self._failures += 1
+        else:
+            self._failures = 0
+        self._report(unknown)
+        return True
+
+    def _due(self) -> list[str]:
+        """Return the instances to ask about now."""
         now = self._clock()
         limit = PROBE if self._failures else BATCH
         with self._lock:
-            due = [one for one, when in self._wanted.items() if when <= now]
-        some = due[:limit]
-        if not some:
-            return False
-        told = self._ask(some)
-        doubts = []
-        with self._lock:
-            for uuid, answer in told.items():
-                if isinstance(answer, state.Unsure):
-                    doubts.append(answer.reason)
-                    self._wanted[uuid] = self._clock() + PATIENCE
-                else:
-                    self._answers[uuid] = answer
-                    del self._wanted[uuid]
-            self._forget()
-        if len(doubts) == len(told):
-            self._failures += 1
-            # What waits for the others must not wait for its own patience.
-            with self._lock:
-                for uuid in some:
-                    self._wanted[uuid] = self._clock()
-        else:
-            self._failures = 0
-        self._report(doubts)
-        return True
+            due = [uuid for uuid, at in self._open.items() if at <= now]
+        return due[:limit]
 
-    def _forget(self) -> None:
-        """Let go of answers that nobody came for."""
-        over = self._clock() - PATIENCE
+    def _record(self, answers: Mapping[str, _Answer]) -> list[str]:
+        """Keep the answers; return why the other states are unknown.
+
+        Where there is no answer at all, the same instances are asked about
+        again after the back-off, and none of the others waits behind them.
+        """
+        known = {
+            uuid: answer
+            for uuid, answer in answers.items()
+            if isinstance(answer, events.HostState)
+        }
+        wait = ASK_AGAIN_AFTER if known else 0.0
+        with self._lock:
+            now = self._clock()
+            for uuid in answers:
+                if uuid in known:
+                    del self._open[uuid]
+                else:
+                    self._open[uuid] = now + wait
+            self._answers |= known
+            self._discard(now - ASK_AGAIN_AFTER)
+        return [
+            str(answer)
+            for uuid, answer in answers.items()
+            if uuid not in known
+        ]
+
+    def _discard(self, before: float) -> None:
+        """Discard old answers that nobody has asked for."""
         for uuid, answer in list(self._answers.items()):
-            if answer.as_of < over:
+            if answer.as_of < before:
                 del self._answers[uuid]
 
-    def _report(self, doubts: list[str]) -> None:
-        if not doubts:
+    def _report(self, reasons: Iterable[str]) -> None:
+        reason = next(iter(reasons), None)
+        if reason is None:
             return
         if self._clock() - self._reported_at >= REPORT_INTERVAL:
             self._reported_at = self._clock()
             LOG.warning(
-                "Late events wait until Nova says how things stand with %d"
-                " instances: %s",
-                len(self._wanted),
-                doubts[0],
+                "Late events of %d instances are waiting for Nova to confirm"
+                " their state: %s",
+                len(self._open),
+                reason,
             )

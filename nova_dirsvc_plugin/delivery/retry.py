@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of an entry when a directory has answered."""
+"""Decides from a directory's answer whether an entry is tried again."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,20 +9,16 @@ from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.delivery import backoff, decision
 from nova_dirsvc_plugin.directories import base
 
-#: Why an entry is settled as another one is, whose number follows.
-COVERED = "goes with entry"
-
-#: Seconds within which a driver is done with what it was given.
-GRACE = 60.0
+_AWAITS_NOVA = "waiting for Nova to confirm the state of a late event"
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What an operator may set.
 
-    :ivar batch_size: entries that the driver is given at a time
+    :ivar batch_size: entries that the driver gets at a time
     :ivar max_attempts: refusals after which an entry is buried
-    :ivar late_after: seconds after which news is late
+    :ivar late_after: seconds after which an event is late
     """
 
     batch_size: int = 128
@@ -30,13 +26,13 @@ class Settings:
     late_after: float = 60.0
 
 
-class Settler:
+class RetryPolicy:
     """Turns a directory's outcomes into settlements.
 
-    *Unavailable* is put off and never counts; *rejected* is tried a few
-    times and then buried.
+    *Unavailable* defers and never counts; *rejected* is tried a few times
+    and then buried.
 
-    :param repeats: whether a removal that is young is done once more
+    :param confirms: whether a recent removal is confirmed by a second one
     """
 
     def __init__(
@@ -45,64 +41,61 @@ class Settler:
         clock: Callable[[], float],
         uniform: Callable[[float, float], float],
         *,
-        repeats: bool,
+        confirms: bool,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._uniform = uniform
-        self._repeats = repeats
+        self._confirms = confirms
 
     def is_late(self, write: decision.Write) -> bool:
-        """Tell whether Nova is to be asked before this is written."""
+        """Return whether Nova is to be asked before this is written."""
         return decision.is_late(
-            write.wanted, self._clock(), self._settings.late_after
+            write, self._clock(), self._settings.late_after
         )
 
-    def settle(
+    def resolve(
         self, write: decision.Write, outcome: base.Outcome
     ) -> list[outbox.Settlement]:
-        """Settle a write, and what it spoke for with it."""
-        return self._with_covered(write, self._settlement(write, outcome))
+        """Settle a write and the entries that it covers."""
+        resolve = self._confirmed if write.confirm else self._answered
+        return _with_covered(write, resolve(write, outcome))
 
-    def put_off(
-        self, write: decision.Write, reason: str
-    ) -> list[outbox.Settlement]:
-        """Settle a write that was not tried."""
-        return self._with_covered(write, self._deferred(write.entry, reason))
+    def await_nova(self, write: decision.Write) -> list[outbox.Settlement]:
+        """Defer a write until Nova has answered."""
+        return _with_covered(
+            write,
+            self._deferred(
+                write.entry, _AWAITS_NOVA, outbox.Cause.AWAITS_NOVA
+            ),
+        )
 
-    def _with_covered(
-        self, write: decision.Write, lead: outbox.Settlement
-    ) -> list[outbox.Settlement]:
-        """Let what a write speaks for share its fate, but not its burial.
-
-        What is left without what was refused may well be taken.
-        """
-        why = f"{COVERED} {lead.entry.number}"
-        match lead.state:
-            case outbox.State.DEFERRED:
-                covered = dataclasses.replace(lead, reason=why, attempts=0)
-            case outbox.State.BURIED:
-                covered = outbox.Settlement(lead.entry, outbox.State.DEFERRED)
-            case _:
-                covered = outbox.Settlement(
-                    lead.entry, outbox.State.SKIPPED, why
-                )
-        return [lead] + [
-            dataclasses.replace(covered, entry=entry)
-            for entry in write.covered
-        ]
-
-    def _settlement(
+    def _answered(
         self, write: decision.Write, outcome: base.Outcome
     ) -> outbox.Settlement:
-        entry = write.entry
-        if write.repeat:
-            return self._repeated(entry, outcome)
-        if isinstance(outcome, base.Done):
-            return self._done(write)
-        if isinstance(outcome, base.Unavailable):
-            return self._unavailable(entry, outcome)
-        deferred = self._deferred(entry, outcome.reason)
+        match outcome:
+            case base.Unavailable():
+                return self._unavailable(write.entry, outcome)
+            case base.Rejected():
+                return self._rejected(write.entry, outcome)
+            case base.Done():
+                return self._done(write)
+
+    def _unavailable(
+        self, entry: outbox.Entry, outcome: base.Unavailable
+    ) -> outbox.Settlement:
+        """Defer it, at least for as long as the directory asks for."""
+        deferred = self._deferred(
+            entry, outcome.reason, outbox.Cause.UNAVAILABLE
+        )
+        return dataclasses.replace(
+            deferred, not_before=deferred.not_before + outcome.retry_after
+        )
+
+    def _rejected(
+        self, entry: outbox.Entry, outcome: base.Rejected
+    ) -> outbox.Settlement:
+        """Defer it, or bury it after the last attempt."""
         attempts = entry.attempts + 1
         wait = backoff.full_jitter(
             attempts,
@@ -110,29 +103,26 @@ class Settler:
             backoff.REFUSED_BASE,
             backoff.REFUSED_CAP,
         )
-        last = attempts >= self._settings.max_attempts
-        return dataclasses.replace(
-            deferred,
-            state=outbox.State.BURIED if last else outbox.State.DEFERRED,
+        is_last = attempts >= self._settings.max_attempts
+        return outbox.Settlement(
+            entry,
+            outbox.State.BURIED if is_last else outbox.State.DEFERRED,
+            reason=outcome.reason,
+            cause=outbox.Cause.REJECTED,
             attempts=attempts,
+            deferrals=entry.deferrals + 1,
             not_before=self._clock() + wait,
         )
 
-    def _unavailable(
-        self, entry: outbox.Entry, outcome: base.Unavailable
+    def _deferred(
+        self, entry: outbox.Entry, reason: str, cause: outbox.Cause
     ) -> outbox.Settlement:
-        """Put it off, for as long as the directory asks for at least."""
-        deferred = self._deferred(entry, outcome.reason)
-        return dataclasses.replace(
-            deferred, not_before=deferred.not_before + outcome.retry_after
-        )
-
-    def _deferred(self, entry: outbox.Entry, reason: str) -> outbox.Settlement:
         deferrals = entry.deferrals + 1
         return outbox.Settlement(
             entry,
             outbox.State.DEFERRED,
             reason=reason,
+            cause=cause,
             attempts=entry.attempts,
             deferrals=deferrals,
             not_before=self._clock()
@@ -140,35 +130,75 @@ class Settler:
         )
 
     def _done(self, write: decision.Write) -> outbox.Settlement:
-        """Settle what was done; a removal that is young is done once more.
+        """Settle a write that was done; a recent removal is to be confirmed.
 
-        Another process may be about to deliver older news of the instance.
-        What it delivers unasked is younger than ``late_after``: so when that
-        time is over, a second removal meets whatever came of it. Where it
-        was Nova's answer alone, it is for those who have the news.
+        Another process may be about to deliver an older event of the
+        instance. It asks Nova about events older than ``late_after``, so a
+        second removal after that time, and after the longest batch of a
+        driver, removes whatever that process has added. A removal that
+        rests on Nova's answer alone is confirmed by the process that has
+        the event.
         """
-        done = outbox.Settlement(write.entry, outbox.State.DONE, write.because)
-        over = write.wanted.as_of + self._settings.late_after
+        done = outbox.Settlement(
+            write.entry, outbox.State.DELIVERED, write.nova_answer
+        )
+        late_at = write.desired.as_of + self._settings.late_after
         if (
-            not self._repeats
-            or write.by_nova_alone
-            or not write.wanted.verb.removes
-            or over < self._clock()
+            not self._confirms
+            or write.contradicts_outbox
+            or not write.desired.verb.removes
+            or late_at < self._clock()
         ):
             return done
         return dataclasses.replace(
-            done, state=outbox.State.REPEAT, not_before=over + GRACE
+            done,
+            state=outbox.State.CONFIRM,
+            not_before=late_at + base.LONGEST_BATCH,
         )
 
-    def _repeated(
-        self, entry: outbox.Entry, outcome: base.Outcome
+    def _confirmed(
+        self, write: decision.Write, outcome: base.Outcome
     ) -> outbox.Settlement:
-        """Settle the second of two removals: what is refused now is none."""
-        if isinstance(outcome, base.Unavailable):
-            return dataclasses.replace(
-                self._unavailable(entry, outcome), state=outbox.State.REPEAT
+        """Settle the second removal, which may be refused: there was one."""
+        entry = write.entry
+        match outcome:
+            case base.Unavailable():
+                return dataclasses.replace(
+                    self._unavailable(entry, outcome),
+                    state=outbox.State.CONFIRM,
+                )
+            case base.Rejected():
+                return outbox.Settlement(
+                    entry,
+                    outbox.State.SKIPPED,
+                    f"second removal refused: {outcome.reason}",
+                    outbox.Cause.REJECTED,
+                )
+            case base.Done():
+                return outbox.Settlement(
+                    entry, outbox.State.DELIVERED, "second removal done"
+                )
+
+
+def _with_covered(
+    write: decision.Write, lead: outbox.Settlement
+) -> list[outbox.Settlement]:
+    """Settle covered entries as the write that covers them, but bury none.
+
+    Without the entry that was refused, the directory may take the others.
+    """
+    reason = f"covered by entry {lead.entry.number}"
+    match lead.state:
+        case outbox.State.DEFERRED:
+            covered = dataclasses.replace(
+                lead, reason=reason, cause=outbox.Cause.COVERED, attempts=0
             )
-        if isinstance(outcome, base.Rejected):
-            why = f"not once more: {outcome.reason}"
-            return outbox.Settlement(entry, outbox.State.SKIPPED, why)
-        return outbox.Settlement(entry, outbox.State.DONE, "once more")
+        case outbox.State.BURIED:
+            covered = outbox.Settlement(lead.entry, outbox.State.WAITING)
+        case _:
+            covered = outbox.Settlement(
+                lead.entry, outbox.State.SKIPPED, reason, outbox.Cause.COVERED
+            )
+    return [lead] + [
+        dataclasses.replace(covered, entry=entry) for entry in write.covered
+    ]

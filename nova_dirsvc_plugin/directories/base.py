@@ -14,21 +14,15 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import errors, events
 
+#: Seconds within which :meth:`Directory.apply` returns, however many states
+#: it is given and whatever the directory does. Delivery relies on it: a second
+#: removal comes later than anything that was under way before the first.
+LONGEST_BATCH = 60.0
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Change:
-    """One thing to do about one instance.
-
-    :ivar verb: all but the two that remove ask for the same: an entry that
-        is as the record
-    :ivar as_of: epoch seconds, the time of the news that asks for it
-    """
-
-    verb: events.Verb
-    record: events.HostRecord
-    as_of: float = 0.0
+#: What a driver is given.
+Change = events.HostState
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,9 +50,7 @@ class Rejected:
 
 Outcome = Done | Unavailable | Rejected
 
-
-class WrongOption(Exception):
-    """An option that makes no sense; the message names it."""
+WrongOption = errors.WrongOption
 
 
 class Directory(abc.ABC):
@@ -78,16 +70,16 @@ class Directory(abc.ABC):
 
     :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
         group that has the driver's name
-    :cvar RECORDS_EVENTS: it is no directory of how things stand but a record
-        of what happened: it is told in turn of each event that changes one
-        of the essentials, and heeds no time
+    :cvar APPEND_ONLY: it appends what happened instead of keeping the state
+        of each instance: it gets, in turn, each event that changes one of
+        the essentials, and ignores the time of the state
     :param options: that group
     :param owner: the owner mark
     :raises WrongOption: an option makes no sense
     """
 
     OPTS: ClassVar[Sequence[Any]] = ()
-    RECORDS_EVENTS: ClassVar[bool] = False
+    APPEND_ONLY: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __init__(self, options: Any, owner: str) -> None: ...

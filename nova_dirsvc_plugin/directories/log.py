@@ -52,7 +52,7 @@ class LogDirectory(base.Directory):
     :param clock: epoch seconds
     """
 
-    RECORDS_EVENTS = True
+    APPEND_ONLY = True
 
     OPTS = (
         cfg.StrOpt(

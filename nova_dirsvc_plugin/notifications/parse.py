@@ -31,7 +31,7 @@ _LEGACY = frozenset(
 _DELETED = "deleted"
 _SOFT_DELETED = "soft-delete"
 
-Complain = values.Complain
+Complain = values.Warn
 
 
 class Unreadable(ValueError):
@@ -85,12 +85,12 @@ def parse(
     instance_uuid = values.canonical_uuid(data.get("uuid"))
     if not instance_uuid:
         raise Unreadable(
-            f"uuid is {values.shown(data.get('uuid'))}, not a UUID"
+            f"uuid is {values.for_log(data.get('uuid'))}, not a UUID"
         )
     verb = _verb(meaning, data)
     if verb is None:
         return None
-    reader = values.Reader(data, complain)
+    reader = values.PayloadReader(data, complain)
     remote_address = ctxt.get("remote_address")
     return events.Event(
         message_id=_message_id(message, instance_uuid),
@@ -108,63 +108,6 @@ def parse(
     )
 
 
-#: All that :func:`parse` reads of a versioned payload's data.
-READ = (
-    "uuid",
-    "display_name",
-    "host_name",
-    "tenant_id",
-    "user_id",
-    "image_uuid",
-    "availability_zone",
-    "host",
-    "state",
-    "task_state",
-    "created_at",
-    "launched_at",
-    "terminated_at",
-    "deleted_at",
-    "request_id",
-)
-
-
-def essential(payload: object) -> dict[str, Any]:
-    """Give what may be kept of a payload that could not be understood.
-
-    Metadata, keys and tags, which may hold a tenant's secrets, are not.
-    """
-    if not isinstance(payload, Mapping):
-        return {"malformed": type(payload).__name__}
-    data = values.unwrap(payload)
-    if data is None and "instance_id" in payload:
-        return unversioned.essential(payload)
-    kept: dict[str, Any] = {
-        f"nova_object.{name}": str(payload.get(f"nova_object.{name}"))
-        for name in ("name", "namespace", "version")
-    }
-    if data is None:
-        return kept
-    kept_data = {name: data[name] for name in READ if name in data}
-    if "flavor" in data:
-        kept_data["flavor"] = _only(data["flavor"], ("name",))
-    if "ip_addresses" in data:
-        items = data["ip_addresses"]
-        kept_data["ip_addresses"] = (
-            [_only(item, ("address", "mac", "label")) for item in items]
-            if isinstance(items, list | tuple)
-            else type(items).__name__
-        )
-    return kept | {"nova_object.data": kept_data}
-
-
-def _only(value: object, names: tuple[str, ...]) -> object:
-    data = values.unwrap(value)
-    if data is None:
-        return type(value).__name__
-    kept = {name: data[name] for name in names if name in data}
-    return {"nova_object.data": kept}
-
-
 def _versioned_data(
     payload: object, meaning: event_types.Meaning
 ) -> Mapping[str, Any]:
@@ -176,14 +119,14 @@ def _versioned_data(
     name = payload.get("nova_object.name")
     if name != meaning.payload:
         raise Unreadable(
-            f"the payload is a {values.shown(name)}, not a {meaning.payload}",
+            f"the payload is {values.for_log(name)}, not {meaning.payload}",
             instance_uuid,
         )
     version = payload.get("nova_object.version")
     if str(version).partition(".")[0] not in meaning.majors:
         understood = " and ".join(f"{major}.x" for major in meaning.majors)
         raise Unreadable(
-            f"{name} {values.shown(version)}:"
+            f"{name} {values.for_log(version)}:"
             f" only version {understood} is understood",
             instance_uuid,
         )
@@ -249,7 +192,7 @@ def _message_id(message: Mapping[str, Any], instance_uuid: str) -> str:
 
 def _record(
     ctxt: Mapping[str, Any],
-    reader: values.Reader,
+    reader: values.PayloadReader,
     instance_uuid: str,
     remote_address: object,
 ) -> events.HostRecord:
@@ -296,7 +239,7 @@ def _occurred_at(message: Mapping[str, Any], complain: Complain) -> float:
     try:
         return values.moment(str(value)).timestamp()
     except (ValueError, OverflowError):
-        complain(f"timestamp {values.shown(value)} is not a time")
+        complain(f"timestamp {values.for_log(value)} is not a time")
         return 0.0
 
 

@@ -1,28 +1,19 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a notification to what the outbox stores of it."""
+"""Reads notifications: from a message to what the outbox stores of it."""
 
 import dataclasses
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.notifications import parse
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.notifications import parked, parse
 
 LOG = logging.getLogger(__name__)
 
-#: What is read of a request context, and so all that may be parked of it.
-_CONTEXT_KEYS = (
-    "user_id",
-    "user_name",
-    "project_id",
-    "project_name",
-    "request_id",
-)
 
-
-class Reader:
+class NotificationReader:
     """Reads notifications as one source's options ask for.
 
     :param legacy: whether to read unversioned notifications, too; where
@@ -36,11 +27,11 @@ class Reader:
 
     def read(
         self, ctxt: Mapping[str, Any], message: Mapping[str, Any]
-    ) -> events.Event | outbox.Parked | None:
-        """Give what to store of a notification; None if it is none for us.
+    ) -> events.Event | events.Parked | None:
+        """Return what to store of a notification; None if it is ignored.
 
         :param ctxt: the request context; nothing but names and ids is kept
-        :param message: as oslo.messaging gives it to a driver
+        :param message: in the form that oslo.messaging hands to a driver
         """
         event_type = message.get("event_type")
         if not parse.concerns(event_type):
@@ -49,44 +40,28 @@ class Reader:
             return None
         message_id = message.get("message_id")
 
-        def complain(what: str) -> None:
+        def warn(what: str) -> None:
             LOG.warning("Notification %s: left out: %s", message_id, what)
 
         try:
-            event = parse.parse(ctxt, message, complain)
+            event = parse.parse(ctxt, message, warn)
         except parse.Unreadable as error:
-            return self._parked(ctxt, message, error)
+            LOG.error(
+                "Notification %s (%s) of instance %s cannot be understood:"
+                " %s. It is parked in the outbox",
+                message_id,
+                event_type,
+                error.instance_uuid or "unknown",
+                error,
+            )
+            return parked.notification(
+                ctxt, message, error, error.instance_uuid, users=self._users
+            )
         if event is None or self._users:
             return event
         return dataclasses.replace(event, record=without_users(event.record))
 
-    def _parked(
-        self,
-        ctxt: Mapping[str, Any],
-        message: Mapping[str, Any],
-        error: parse.Unreadable,
-    ) -> outbox.Parked:
-        LOG.error(
-            "Notification %s (%s) of instance %s cannot be understood: %s."
-            " It is parked in the outbox",
-            message.get("message_id"),
-            message.get("event_type"),
-            error.instance_uuid or "unknown",
-            error,
-        )
-        notification = {
-            key: message.get(key)
-            for key in ("message_id", "event_type", "timestamp")
-        }
-        notification["payload"] = parse.essential(message.get("payload"))
-        notification["ctxt"] = {
-            key: ctxt.get(key)
-            for key in _CONTEXT_KEYS
-            if self._users or key != "user_name"
-        }
-        return outbox.Parked(notification, error.instance_uuid, str(error))
-
 
 def without_users(record: events.HostRecord) -> events.HostRecord:
-    """Leave out who asked, and from where."""
+    """Return a record without the user's name and address."""
     return dataclasses.replace(record, user_name="", user_remote_address="")

@@ -6,11 +6,11 @@ They are made by ``info_from_instance`` in ``nova/notifications/base.py``.
 Pure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 #: Legacy name -> versioned name, of what is the same otherwise.
-_NAMES = {
+NAMES = {
     "instance_id": "uuid",
     "display_name": "display_name",
     "hostname": "host_name",
@@ -27,7 +27,7 @@ _NAMES = {
 }
 
 #: Names within an item of ``fixed_ips``.
-_ADDRESS_NAMES = {"address": "address", "vif_mac": "mac", "label": "label"}
+ADDRESS_NAMES = {"address": "address", "vif_mac": "mac", "label": "label"}
 
 
 def as_versioned(
@@ -40,7 +40,7 @@ def as_versioned(
     """
     data = {
         ours: payload[theirs]
-        for theirs, ours in _NAMES.items()
+        for theirs, ours in NAMES.items()
         if theirs in payload
     }
     if data.get("created_at") == "None":
@@ -54,25 +54,6 @@ def as_versioned(
     data["image_uuid"] = _image(payload)
     data["request_id"] = ctxt.get("request_id")
     return data
-
-
-def essential(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Give all that :func:`as_versioned` reads of a payload."""
-    kept = {
-        name: payload[name]
-        for name in (*_NAMES, "instance_type", "image_ref_url")
-        if name in payload
-    }
-    if "image_meta" in payload:
-        kept["image_meta"] = _only(payload["image_meta"], ("base_image_ref",))
-    if "fixed_ips" in payload:
-        items = payload["fixed_ips"]
-        kept["fixed_ips"] = (
-            [_only(item, _ADDRESS_NAMES) for item in items]
-            if isinstance(items, list | tuple)
-            else type(items).__name__
-        )
-    return kept
 
 
 def _image(payload: Mapping[str, Any]) -> Any:
@@ -98,16 +79,10 @@ def _addresses(items: object) -> object:
         {
             "nova_object.data": {
                 ours: item.get(theirs)
-                for theirs, ours in _ADDRESS_NAMES.items()
+                for theirs, ours in ADDRESS_NAMES.items()
             }
         }
         if isinstance(item, Mapping)
         else item
         for item in items
     ]
-
-
-def _only(value: object, names: Iterable[str]) -> object:
-    if not isinstance(value, Mapping):
-        return type(value).__name__
-    return {name: value[name] for name in names if name in value}

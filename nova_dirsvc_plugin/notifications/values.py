@@ -1,9 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Values of a payload: those that are malformed are left out, and named.
-
-Pure.
-"""
+"""Reads the values of a payload; malformed ones are left out. Pure."""
 
 import datetime
 import ipaddress
@@ -16,38 +13,38 @@ from nova_dirsvc_plugin import events
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
-Complain = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
-class Reader:
-    """Reads values of a payload, and says which had to be left out.
+class PayloadReader:
+    """Reads values of a payload, and warns of each that is left out.
 
     :param data: under the names of the versioned payloads
-    :param complain: told in a sentence of each malformed value
+    :param warn: called with a sentence for each malformed value
     """
 
-    def __init__(self, data: Mapping[str, Any], complain: Complain) -> None:
+    def __init__(self, data: Mapping[str, Any], warn: Warn) -> None:
         self.data = data
-        self.complain = complain
+        self.warn = warn
 
     def text(self, name: str) -> str:
         value = self.data.get(name)
         if value is None or isinstance(value, str):
             return value or ""
-        self.complain(f"{name} is {shown(value)}, not a text")
+        self.warn(f"{name} is {for_log(value)}, not a text")
         return ""
 
     def time(self, name: str) -> str:
-        """Give a time as ``2026-11-22T10:27:53Z``, however it was said."""
+        """Return a time as ``2026-11-22T10:27:53Z``, from any ISO 8601."""
         value = self.text(name)
         if not value:
             return ""
         try:
-            said = moment(value).astimezone(datetime.UTC)
+            parsed = moment(value).astimezone(datetime.UTC)
         except (ValueError, OverflowError):
-            self.complain(f"{name} {shown(value)} is not a time")
+            self.warn(f"{name} {for_log(value)} is not a time")
             return ""
-        return f"{said.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+        return f"{parsed.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
     def flavor_name(self) -> str:
         value = self.data.get("flavor")
@@ -55,17 +52,17 @@ class Reader:
             return ""
         flavor = unwrap(value)
         if flavor is None:
-            self.complain(f"flavor is {shown(value)}")
+            self.warn(f"flavor is {for_log(value)}")
             return ""
-        return Reader(flavor, self.complain).text("name")
+        return PayloadReader(flavor, self.warn).text("name")
 
     def addresses(self) -> tuple[events.Address, ...] | None:
-        """Give the addresses, None where the payload does not tell them."""
+        """Return the addresses; None where the payload has none."""
         items = self.data.get("ip_addresses")
         if items is None:
             return None
         if not isinstance(items, list | tuple):
-            self.complain(f"ip_addresses is {shown(items)}")
+            self.warn(f"ip_addresses is {for_log(items)}")
             return None
         read = tuple(
             address for item in items if (address := self._address(item))
@@ -75,9 +72,9 @@ class Reader:
     def _address(self, item: object) -> events.Address | None:
         data = unwrap(item)
         if data is None:
-            self.complain(f"an item of ip_addresses is {shown(item)}")
+            self.warn(f"an item of ip_addresses is {for_log(item)}")
             return None
-        fields = Reader(data, self.complain)
+        fields = PayloadReader(data, self.warn)
         text = fields.text("address")
         try:
             ip = ipaddress.ip_address(text)
@@ -85,11 +82,11 @@ class Reader:
             ip = None
         # A scope (``fe80::1%eth0``) is of a host, not of an instance.
         if ip is None or "%" in text:
-            self.complain(f"address {shown(text)} is not an IP address")
+            self.warn(f"address {for_log(text)} is not an IP address")
             return None
         mac = fields.text("mac").lower()
         if mac and not _MAC.fullmatch(mac):
-            self.complain(f"mac {shown(mac)} is not a MAC address")
+            self.warn(f"mac {for_log(mac)} is not a MAC address")
             mac = ""
         return events.Address(
             ip=str(ip), mac=mac, network=fields.text("label")
@@ -97,16 +94,16 @@ class Reader:
 
 
 def moment(value: str) -> datetime.datetime:
-    """Read a time of ISO 8601; without a zone it is UTC.
+    """Parse a time of ISO 8601; without a zone it is UTC.
 
-    :raises ValueError: it is none
+    :raises ValueError: it is not such a time
     """
-    said = datetime.datetime.fromisoformat(value)
-    return said if said.tzinfo else said.replace(tzinfo=datetime.UTC)
+    parsed = datetime.datetime.fromisoformat(value)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
 
 
 def unwrap(value: object) -> Mapping[str, Any] | None:
-    """Give the ``nova_object.data`` of a versioned object, if it is one."""
+    """Return the ``nova_object.data`` of a versioned object, if it is one."""
     if not isinstance(value, Mapping):
         return None
     data = value.get("nova_object.data")
@@ -114,7 +111,7 @@ def unwrap(value: object) -> Mapping[str, Any] | None:
 
 
 def canonical_uuid(value: object) -> str:
-    """Write a UUID in the one usual way; empty when it is none."""
+    """Return a UUID in its canonical form; empty when it is not one."""
     try:
         return str(uuid.UUID(value)) if isinstance(value, str) else ""
     except ValueError:
@@ -122,11 +119,11 @@ def canonical_uuid(value: object) -> str:
 
 
 def remote_address(value: object) -> str:
-    """Write an IP address as :mod:`ipaddress` does; empty when it is none.
+    """Return an IP address in canonical form; empty when it is not one.
 
-    A server that listens on both families says ``::ffff:203.0.113.7`` of an
-    IPv4 client; the zone of a link-local address is of any characters, and
-    means something on that host only.
+    A server that listens on both families shows an IPv4 client as
+    ``::ffff:203.0.113.7``; the zone of a link-local address has any
+    characters, and a meaning on that host only.
     """
     try:
         address = ipaddress.ip_address(str(value).partition("%")[0])
@@ -137,8 +134,8 @@ def remote_address(value: object) -> str:
     return str(address)
 
 
-def shown(value: object) -> str:
-    """Give a malformed value for the log, if it is short and a text."""
+def for_log(value: object) -> str:
+    """Return a malformed value for the log: a text, or what it is."""
     return f"{value!r:.60}" if isinstance(value, str) else _kind(value)
 
 

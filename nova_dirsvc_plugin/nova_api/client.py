@@ -1,10 +1,10 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own word on how things stand with an instance, by its API.
+"""Asks Nova's API for the state of instances.
 
-What Nova does not positively say is in doubt: that an instance is gone, most
-of all, because that is final. A proxy says 404, too, and so does Nova of
-another project's instance to an account that sees but its own.
+A state is unknown unless Nova states it: above all that an instance is gone,
+since that is final. A proxy may answer 404, too, and so does Nova about
+another project's instance to an account that sees only its own.
 """
 
 import logging
@@ -18,7 +18,7 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from nova_dirsvc_plugin.delivery import state
+from nova_dirsvc_plugin import errors, events
 from nova_dirsvc_plugin.notifications import values
 from nova_dirsvc_plugin.nova_api import server
 
@@ -36,25 +36,21 @@ ASK_LIMIT = 60.0
 AT_A_TIME = 8
 
 #: Microversions, the best first: 2.90 shows the host name to all, 2.69
-#: answers for a cell that is down, 2.47 tells the flavor's name.
+#: answers for a cell that is down, 2.47 has the flavor's name.
 MICROVERSIONS = ("2.90", "2.69", "2.47")
 
 
-_Answer = state.Standing | state.Unsure
+_Answer = events.HostState | events.StateUnknown
 
 
-class WrongAccount(ValueError):
-    """The options do not say how to reach Nova."""
-
-
-class Inventory:
-    """Asks Nova.
+class NovaClient:
+    """A client of the compute API that asks about instances.
 
     :param adapter: to the compute API, of an account with the role admin;
         it raises nothing for an answer of any status, and tries nothing
         again
     :param clock: epoch seconds
-    :param limit: seconds until :meth:`ask` gives what it has
+    :param limit: seconds until :meth:`ask` returns what it has
     """
 
     def __init__(
@@ -69,12 +65,12 @@ class Inventory:
         self._microversion = MICROVERSIONS[0]
 
     def ask(self, uuids: Sequence[str]) -> Mapping[str, _Answer]:
-        """Say how things stand with some instances; never raises.
+        """Return the states of some instances; never raises.
 
-        What is sure is so as of the moment before it was asked for.
+        A state is as of the moment before Nova was asked.
         """
         wanted = dict.fromkeys(uuids)
-        pool = futures.ThreadPoolExecutor(AT_A_TIME, "nova-dirsvc-inventory")
+        pool = futures.ThreadPoolExecutor(AT_A_TIME, "nova-dirsvc-ask")
         try:
             asked = {uuid: pool.submit(self._ask_one, uuid) for uuid in wanted}
             futures.wait(asked.values(), self._limit)
@@ -86,59 +82,57 @@ class Inventory:
     def _outcome(self, one: futures.Future[_Answer]) -> _Answer:
         if one.done() and not one.cancelled():
             return one.result()
-        return state.Unsure(
-            f"Nova did not answer for all within {self._limit:g} s: see how"
-            " busy nova-api is"
+        return events.StateUnknown(
+            f"Nova did not answer for all within {self._limit:g} s: check the"
+            " load of nova-api"
         )
 
     def _ask_one(self, instance_uuid: str) -> _Answer:
         try:
-            return self._told(instance_uuid)
-        except server.Doubt as doubt:
-            return state.Unsure(str(doubt))
+            return self._state(instance_uuid)
+        except events.StateUnknown as unknown:
+            return unknown
         except ksa_exceptions.ClientException as error:
-            return state.Unsure(
+            return events.StateUnknown(
                 f"Nova cannot be asked: {error}: check [{GROUP}] and whether"
                 " Keystone and nova-api run"
             )
         except Exception as error:
             LOG.exception("Instance %s: report this as a bug", instance_uuid)
-            return state.Unsure(f"Nova's answer was not understood: {error!r}")
+            return events.StateUnknown(
+                f"Nova's answer was not understood: {error!r}"
+            )
 
-    def _told(self, instance_uuid: str) -> state.Standing:
+    def _state(self, instance_uuid: str) -> events.HostState:
         if not instance_uuid or (
             values.canonical_uuid(instance_uuid) != instance_uuid
         ):
-            raise server.Doubt(
-                f"{instance_uuid!r:.60} is not the uuid of anything"
+            raise events.StateUnknown(
+                f"{instance_uuid!r:.60} is not a valid instance UUID"
             )
         as_of = self._clock()
         status, body = self._get(f"/servers/{instance_uuid}")
         if status == 404:
-            self._make_sure_that_it_is_gone(instance_uuid, body)
+            self._check_gone(instance_uuid, body)
             return server.gone(instance_uuid, as_of)
         if status != 200:
-            raise server.Doubt(_trouble(status))
+            raise events.StateUnknown(_advice(status))
 
-        def complain(what: str) -> None:
+        def warn(what: str) -> None:
             LOG.warning("Nova on %s: left out: %s", instance_uuid, what)
 
-        return server.standing_of(
-            instance_uuid, body.get("server"), as_of, complain
-        )
+        return server.state_of(instance_uuid, body.get("server"), as_of, warn)
 
-    def _make_sure_that_it_is_gone(
-        self, instance_uuid: str, body: Mapping[str, Any]
-    ) -> None:
-        """See that a 404 is Nova's, and not for want of a right.
+    def _check_gone(self, instance_uuid: str, body: Mapping[str, Any]) -> None:
+        """See that a 404 is Nova's own, and that the account sees all.
 
-        :raises server.Doubt: it is not, or that cannot be told
+        :raises StateUnknown: it is not, or that cannot be known
         """
         fault = body.get("itemNotFound")
         if not isinstance(fault, Mapping) or instance_uuid not in str(
             fault.get("message")
         ):
-            raise server.Doubt(
+            raise events.StateUnknown(
                 f"the answer 404 is not Nova's own: check [{GROUP}]"
                 " endpoint_override, or the endpoint in the service catalog"
             )
@@ -150,15 +144,15 @@ class Inventory:
             limit="1",
         )
         if status != 200:
-            raise server.Doubt(_trouble(status))
+            raise events.StateUnknown(_advice(status))
         if body.get("servers") != []:
-            raise server.Doubt(
+            raise events.StateUnknown(
                 f"the account of [{GROUP}] does not see all projects: give"
                 " it the role admin"
             )
 
     def _get(self, path: str, **params: str) -> tuple[int, Mapping[str, Any]]:
-        """Give status and body of an answer; a body of no use is empty."""
+        """Return status and body of an answer; empty where it is no dict."""
         first = MICROVERSIONS.index(self._microversion)
         for microversion in MICROVERSIONS[first:]:
             response = self._adapter.get(
@@ -174,8 +168,8 @@ class Inventory:
         return response.status_code, body if isinstance(body, dict) else {}
 
 
-def _trouble(status: int) -> str:
-    """Say what an answer means that is none, and what to do."""
+def _advice(status: int) -> str:
+    """Return what an error status means, and what to do."""
     if status == 401:
         return f"Nova refuses the account (401): check [{GROUP}]"
     if status == 403:
@@ -190,11 +184,14 @@ def _trouble(status: int) -> str:
         )
     if status >= 500:
         return f"Nova's API fails ({status}): see the log of nova-api"
-    return f"Nova answers {status}: see what is between here and nova-api"
+    return (
+        f"Nova answers {status}: check for a proxy between this host and"
+        " nova-api"
+    )
 
 
 def options() -> list[cfg.Opt]:
-    """Give the options of any account, and those of one with a password."""
+    """Return the options of any account, and of one with a password."""
     return [
         *loading.get_auth_common_conf_options(),
         *loading.get_auth_plugin_conf_options("password"),
@@ -216,11 +213,11 @@ def _connection_options() -> list[cfg.Opt]:
     return found
 
 
-def from_conf(conf: cfg.ConfigOpts) -> Inventory | None:
-    """Make one as the options of ``[nova]`` say; nothing is sent yet.
+def from_conf(conf: cfg.ConfigOpts) -> NovaClient | None:
+    """Make a client from the options of ``[nova]``; nothing is sent yet.
 
     :returns: None when there is no ``auth_type``
-    :raises WrongAccount: they are incomplete, or contradict each other
+    :raises WrongOption: they are incomplete, or contradict each other
     """
     loading.register_auth_conf_options(conf, GROUP)
     conf.register_opts(_connection_options(), group=GROUP)
@@ -241,5 +238,5 @@ def from_conf(conf: cfg.ConfigOpts) -> Inventory | None:
             raise_exc=False,
         )
     except (ksa_exceptions.ClientException, TypeError, cfg.Error) as error:
-        raise WrongAccount(f"[{GROUP}]: {error}") from error
-    return Inventory(adapter)
+        raise errors.WrongOption(f"[{GROUP}]: {error}") from error
+    return NovaClient(adapter)

@@ -1,24 +1,24 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox: stored before it is sent (see ``store``)."""
+"""The outbox: an event is stored before it is sent (see ``outbox``)."""
 
 from nova_dirsvc_plugin.outbox.outbox import Outbox
 from nova_dirsvc_plugin.outbox.values import (
+    Cause,
     Claim,
     Entry,
     OutboxError,
-    Parked,
     Settlement,
     State,
     Turn,
 )
 
 __all__ = (
+    "Cause",
     "Claim",
     "Entry",
     "Outbox",
     "OutboxError",
-    "Parked",
     "Settlement",
     "State",
     "Turn",

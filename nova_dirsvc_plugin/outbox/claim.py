@@ -1,22 +1,32 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a directory should do next, read from an outbox in one go."""
+"""Reads from the outbox what to deliver next to a directory."""
 
 import collections
+import dataclasses
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import rows, sql
+from nova_dirsvc_plugin.outbox import sql
 from nova_dirsvc_plugin.outbox.values import Claim, Entry, Turn
 
-#: Seconds: no wait of a deferred entry is as long.
-FAR = 3600.0
+#: Seconds: a deferred entry never waits longer.
+MAX_WAIT = 3600.0
 
 #: Numbers of one instance's entries -> (attempts, deferrals).
 _Counts = dict[int, tuple[int, int]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Selection:
+    """The entries that were chosen, by their instance; see :class:`Claim`."""
+
+    deliver: dict[str, _Counts]
+    confirm: dict[str, _Counts]
+    waiting: list[tuple[int, str]]
+    position: int
 
 
 def claim(
@@ -24,88 +34,114 @@ def claim(
     directory: str,
     limit: int,
     now: float,
-    in_turn: bool,
+    one_each: bool,
 ) -> Claim:
     """Read the next turns of a directory; see :meth:`Outbox.claim`."""
-    due = database.execute(sql.DUE, (directory, now, limit // 2)).fetchall()
-    due += database.execute(
-        sql.OUT_OF_TIME, (directory, now + FAR, limit // 2)
-    ).fetchall()
-    repeats = database.execute(
-        sql.REPEATS, (directory, now, max(1, limit // 4))
-    ).fetchall()
-    position = _position(database, directory)
-    room = max(1, limit - len(due) - len(repeats))
-    fresh = database.execute(sql.FRESH, (directory, position, room)).fetchall()
-
-    chosen: dict[str, _Counts] = collections.defaultdict(dict)
-    repeated: dict[str, _Counts] = {}
-    waiting = []
-    joined = {instance for _, instance, _, _ in due}
-    late: dict[str, _Counts] = collections.defaultdict(dict)
-    for number, instance, blocked in fresh:
-        position = number
-        if instance in joined and not in_turn:
-            late[instance][number] = (0, 0)
-        elif blocked or (in_turn and chosen[instance]):
-            waiting.append((number, instance))
-        else:
-            chosen[instance][number] = (0, 0)
-    # What was put off most often comes last: if it is what breaks the
-    # connection, the others have been served.
-    due.sort(key=lambda row: row[3])
-    for number, instance, attempts, deferrals in due:
-        chosen[instance][number] = (attempts, deferrals)
-    if not in_turn:
-        for number, instance, attempts, deferrals in database.execute(
-            sql.WAITING, (directory, json.dumps(list(joined)))
-        ):
-            chosen[instance][number] = (attempts, deferrals)
-        for instance, counts in late.items():
-            chosen[instance] |= counts
-    for number, instance, attempts, deferrals in repeats:
-        if instance not in chosen:
-            repeated[instance] = {number: (attempts, deferrals)}
-
-    told = _histories(database, directory, [*chosen, *repeated])
+    chosen = _select(database, directory, limit, now, one_each)
+    histories = _histories(
+        database, directory, [*chosen.deliver, *chosen.confirm]
+    )
     turns = [
-        _turn(told.get(instance, ()), counts, repeat)
-        for counted, repeat in ((chosen, False), (repeated, True))
-        for instance, counts in counted.items()
+        _turn(histories.get(instance, ()), counts, confirm)
+        for group, confirm in ((chosen.deliver, False), (chosen.confirm, True))
+        for instance, counts in group.items()
     ]
-    return Claim([turn for turn in turns if turn.entries], waiting, position)
+    return Claim(
+        [turn for turn in turns if turn.entries],
+        chosen.waiting,
+        chosen.position,
+    )
+
+
+def _select(
+    database: sqlite3.Connection,
+    directory: str,
+    limit: int,
+    now: float,
+    one_each: bool,
+) -> _Selection:
+    """Choose entries: what is due, what is to be confirmed, what is new."""
+    values = {
+        "directory": directory,
+        "now": now,
+        "latest": now + MAX_WAIT,
+        "limit": limit // 2,
+    }
+    due = database.execute(sql.DUE, values).fetchall()
+    due += database.execute(sql.CLOCK_SKEWED, values).fetchall()
+    # What was deferred most often comes last: if it is what breaks the
+    # connection, the others have been delivered.
+    due.sort(key=lambda row: row["deferrals"])
+    confirm = database.execute(
+        sql.CONFIRM, values | {"limit": max(1, limit // 4)}
+    ).fetchall()
+    room = max(1, limit - len(due) - len(confirm))
+
+    deferred: dict[str, _Counts] = {}
+    _add(deferred, due)
+    if not one_each:
+        values["instances"] = json.dumps(list(deferred))
+        _add(deferred, database.execute(sql.OPEN, values))
+    fresh: dict[str, _Counts] = {}
+    waiting = []
+    position = _position(database, directory)
+    values |= {"position": position, "limit": room}
+    for row in database.execute(sql.FRESH, values):
+        position, instance = row["number"], row["instance_uuid"]
+        if instance in deferred and not one_each:
+            deferred[instance][position] = (0, 0)
+        elif row["blocked"] or (one_each and instance in fresh):
+            waiting.append((position, instance))
+        else:
+            fresh.setdefault(instance, {})[position] = (0, 0)
+    deliver = fresh | deferred
+    to_confirm: dict[str, _Counts] = {}
+    _add(
+        to_confirm,
+        (row for row in confirm if row["instance_uuid"] not in deliver),
+    )
+    return _Selection(deliver, to_confirm, waiting, position)
+
+
+def _add(group: dict[str, _Counts], rows: Iterable[sqlite3.Row]) -> None:
+    for row in rows:
+        counts = group.setdefault(row["instance_uuid"], {})
+        counts[row["number"]] = (row["attempts"], row["deferrals"])
 
 
 def _histories(
     database: sqlite3.Connection, directory: str, instances: Sequence[str]
-) -> Mapping[str, Sequence[Any]]:
-    found: dict[str, list[Any]] = collections.defaultdict(list)
-    for row in database.execute(
-        sql.HISTORY, (directory, json.dumps(instances), directory)
-    ):
-        found[row[6]].append(row)
+) -> Mapping[str, Sequence[sqlite3.Row]]:
+    found: dict[str, list[sqlite3.Row]] = collections.defaultdict(list)
+    values = {"directory": directory, "instances": json.dumps(instances)}
+    for row in database.execute(sql.HISTORY, values):
+        found[row["instance_uuid"]].append(row)
     return found
 
 
-def _turn(told: Sequence[Any], counts: _Counts, repeat: bool) -> Turn:
+def _turn(
+    history: Sequence[sqlite3.Row], counts: _Counts, confirm: bool
+) -> Turn:
+    """Split the history of an instance by what is to be settled."""
     entries: list[Entry] = []
     before: list[events.Event] = []
     after: list[events.Event] = []
-    for row in told:
-        number, buried = row[0], row[10]
-        if number in counts:
-            entries.append(rows.entry(row, *counts[number]))
+    for row in history:
+        if row["number"] in counts:
+            entries.append(Entry.from_row(row, *counts[row["number"]]))
             continue
-        entry = rows.entry(row)
-        # What is refused is not how things stand; an unregister is.
-        if entry.unreadable or (buried and not entry.event.verb.removes):
+        entry = Entry.from_row(row)
+        # What was refused is no part of the state; an unregister is.
+        if entry.unreadable or (
+            row["refused"] and not entry.event.verb.removes
+        ):
             continue
         (after if entries else before).append(entry.event)
-    return Turn(entries, before, after, repeat)
+    return Turn(entries, before, after, confirm)
 
 
 def _position(database: sqlite3.Connection, directory: str) -> int:
     row = database.execute(
         "SELECT number FROM position WHERE directory = ?", (directory,)
     ).fetchone()
-    return 0 if row is None else int(row[0])
+    return 0 if row is None else int(row["number"])

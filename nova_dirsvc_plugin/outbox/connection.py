@@ -1,14 +1,40 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""One process's connection to an outbox file."""
+"""One process's connection to an outbox file.
+
+Nova's conductor and scheduler fork their workers, maybe while a thread of
+the parent stores an event: a child must not inherit a lock that nobody will
+release.
+"""
 
 import os
 import pathlib
 import sqlite3
 import threading
+import weakref
+from typing import Protocol
 
-from nova_dirsvc_plugin.outbox import forking, schema
+from nova_dirsvc_plugin.outbox import schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
+
+
+class Renewable(Protocol):
+    """An object with locks of its own."""
+
+    def renew(self) -> None:
+        """Make them anew."""
+
+
+def renew_in_children(thing: Renewable) -> None:
+    """Renew an object in each child that is forked from now on."""
+    reference = weakref.ref(thing)
+
+    def renew() -> None:
+        alive = reference()
+        if alive is not None:
+            alive.renew()
+
+    os.register_at_fork(after_in_child=renew)
 
 
 class Session:
@@ -29,7 +55,7 @@ class Session:
         self._file: tuple[int, int] | None = None
         self._pid = 0
         self._inherited: list[sqlite3.Connection] = []
-        forking.renew_in_children(self)
+        renew_in_children(self)
 
     def renew(self) -> None:
         """Be usable in a forked child, whatever another thread held."""
@@ -66,12 +92,12 @@ class Session:
     def _connected(self) -> sqlite3.Connection:
         if self._connection and (self._pid, self._file) != (
             os.getpid(),
-            self._look(),
+            self._identity(),
         ):
             self._drop()
         if self._connection is None:
             self._connection = schema.connect(self._path, self._busy_timeout)
-            self._pid, self._file = os.getpid(), self._look()
+            self._pid, self._file = os.getpid(), self._identity()
         return self._connection
 
     def _drop(self) -> None:
@@ -84,7 +110,7 @@ class Session:
             self._inherited.append(self._connection)
         self._connection = None
 
-    def _look(self) -> tuple[int, int] | None:
+    def _identity(self) -> tuple[int, int] | None:
         try:
             status = self._path.stat()
         except FileNotFoundError:

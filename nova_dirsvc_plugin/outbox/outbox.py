@@ -7,10 +7,9 @@ file's group, *put* events; one process a directory *claims* entries, hands
 them on, and *settles* what became of them. An entry is durable when
 :meth:`Outbox.put` returns (write-ahead log, full sync).
 
-A directory's progress is a position, up to which every entry is settled,
-and a row in ``exception`` for each entry below it that is not: deferred,
-waiting behind a deferred one of its instance, to be repeated, or buried.
-What was done about an entry, and why, is in ``journal``.
+A directory's progress is a position, and a row in ``backlog`` for each entry
+up to there that is not in a final state. What was done about an entry, and
+why, is in ``journal``. The states are those of :class:`State`.
 """
 
 import os
@@ -18,26 +17,18 @@ import pathlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import claim as claiming
-from nova_dirsvc_plugin.outbox import connection, rows, sql
+from nova_dirsvc_plugin.outbox import connection, sql
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
-    Entry,
-    Parked,
     Settlement,
     State,
+    event_row,
+    parked_row,
 )
-
-#: What a settled claim is called in the journal.
-_WHAT = {
-    State.DONE: "delivered",
-    State.REPEAT: "delivered",
-    State.SKIPPED: "skipped",
-    State.DEFERRED: "deferred",
-    State.BURIED: "buried",
-}
 
 
 class Outbox:
@@ -61,7 +52,7 @@ class Outbox:
 
     # -- sources -----------------------------------------------------------
 
-    def put(self, item: events.Event | Parked) -> int | None:
+    def put(self, item: events.Event | events.Parked) -> int | None:
         """Store an event, or a notification to park, durably.
 
         :returns: its number; None when the message is there already
@@ -73,7 +64,7 @@ class Outbox:
         return None if row is None else int(row[0])
 
     def put_all(
-        self, items: Iterable[events.Event | Parked]
+        self, items: Iterable[events.Event | events.Parked]
     ) -> list[int | None]:
         """Store many in one transaction; see :meth:`put`.
 
@@ -104,25 +95,17 @@ class Outbox:
             )
 
     def _insertion(
-        self, item: events.Event | Parked
-    ) -> tuple[str, tuple[object, ...]]:
+        self, item: events.Event | events.Parked
+    ) -> tuple[str, dict[str, Any]]:
         now = self._clock()
-        if isinstance(item, Parked):
-            return sql.PARK, rows.of_parked(item, now)
-        return sql.STORE, rows.of_event(item, now)
-
-    def parked(self) -> Sequence[tuple[int, str, str]]:
-        """Give number, instance uuid and reason of what is parked."""
-        with self._session as database:
-            return database.execute(
-                "SELECT number, instance_uuid, reason FROM parked"
-                " ORDER BY number"
-            ).fetchall()
+        if isinstance(item, events.Parked):
+            return sql.PARK, parked_row(item, now)
+        return sql.STORE, event_row(item, now)
 
     # -- dispatchers -------------------------------------------------------
 
     def claim(
-        self, directory: str, limit: int, in_turn: bool = False
+        self, directory: str, limit: int, one_each: bool = False
     ) -> Claim:
         """Give the next turns of a directory, each of another instance.
 
@@ -134,14 +117,14 @@ class Outbox:
         is new: neither keeps the other from its turn.
 
         :param limit: entries to look at, at most; no less than 2
-        :param in_turn: one entry an instance, for a directory that is told
-            of every event; otherwise all that are new, for one that is told
-            what they add up to
+        :param one_each: one entry an instance, for a directory that appends
+            each event; otherwise all of an instance, for one that holds
+            their state
         :raises OutboxError: it cannot be read
         """
         with self._session as database:
             return claiming.claim(
-                database, directory, max(limit, 2), self._clock(), in_turn
+                database, directory, max(limit, 2), self._clock(), one_each
             )
 
     def settle(
@@ -156,47 +139,35 @@ class Outbox:
         :raises OutboxError: nothing of it is stored; the entries come again
         """
         now = self._clock()
-        done, kept, notes = [], [], []
+        final, kept, notes = [], [], []
         for one in settlements:
             number = one.entry.number
-            if one.state in (State.DONE, State.SKIPPED):
-                done.append((directory, number))
+            if one.state.final:
+                final.append((directory, number))
             else:
-                kept.append(
-                    _exception_row(
-                        directory, number, one.entry.event.instance_uuid, one
-                    )
-                )
-            notes.append((number, directory, _what(one), one.reason, now, now))
+                kept.append(one.to_row(directory))
+            notes.append(
+                (number, directory, one.outcome.value, one.reason, now, now)
+            )
         kept += [
-            _exception_row(directory, number, instance)
+            _waiting_row(directory, number, instance)
             for number, instance in claim.waiting
         ]
         with self._session as database:
             database.execute("BEGIN IMMEDIATE")
-            database.executemany(
-                "DELETE FROM exception WHERE directory = ? AND number = ?",
-                done,
-            )
+            database.executemany(sql.REMOVE, final)
             database.executemany(sql.KEEP, kept)
             database.executemany(sql.NOTE, notes)
             database.execute(sql.ADVANCE, (directory, claim.position))
             database.execute("COMMIT")
 
     def pending(self, directory: str) -> int:
-        """Count what a directory still has to be told; buried is not."""
+        """Count the entries that are still to be delivered to a directory."""
         with self._session as database:
             row = database.execute(
-                sql.PENDING,
-                (directory, directory),
+                sql.PENDING, {"directory": directory}
             ).fetchone()
         return int(row[0])
-
-    def buried(self, directory: str) -> Sequence[tuple[Entry, str]]:
-        """Give the entries that a directory refused for good, and why."""
-        with self._session as database:
-            found = database.execute(sql.BURIED, (directory,)).fetchall()
-        return [(rows.entry(row, *row[10:12]), row[12]) for row in found]
 
     def changes(self) -> int:
         """Give a number that moves when another process has written.
@@ -218,12 +189,15 @@ class Outbox:
             register is still known to be late
         :returns: how many went
         """
-        total, gone = 0, [(0,)]
-        while gone:
+        total, gone = 0, None
+        while gone != []:
             with self._session as database:
                 database.execute("BEGIN IMMEDIATE")
                 done = _settled_by_all(database, directories)
-                gone = database.execute(sql.PURGE, (before, done)).fetchall()
+                gone = [
+                    (row["number"],)
+                    for row in database.execute(sql.PURGE, (before, done))
+                ]
                 database.executemany(
                     "DELETE FROM journal WHERE number = ?", gone
                 )
@@ -262,35 +236,17 @@ def _settled_by_all(
     return min(positions, default=0)
 
 
-def _what(settlement: Settlement) -> str:
-    """Say for the journal what was done; a repeat can be put off, too."""
-    put_off = settlement.state is State.REPEAT and settlement.deferrals
-    return "deferred" if put_off else _WHAT[settlement.state]
-
-
-def _exception_row(
-    directory: str,
-    number: int,
-    instance_uuid: str,
-    settlement: Settlement | None = None,
-) -> dict[str, str | int | float]:
-    """Give the values of ``sql.KEEP``; without a settlement, of a wait."""
-    row: dict[str, str | int | float] = {
+def _waiting_row(
+    directory: str, number: int, instance_uuid: str
+) -> dict[str, Any]:
+    """Return the values of ``sql.KEEP`` for an entry that was not tried."""
+    return {
         "directory": directory,
         "number": number,
-        "instance": instance_uuid,
-        "state": State.DEFERRED.value,
+        "instance_uuid": instance_uuid,
+        "state": State.WAITING.value,
         "attempts": 0,
         "deferrals": 0,
         "not_before": 0.0,
         "reason": "",
     }
-    if settlement:
-        row |= {
-            "state": settlement.state.value,
-            "attempts": settlement.attempts,
-            "deferrals": settlement.deferrals,
-            "not_before": settlement.not_before,
-            "reason": settlement.reason,
-        }
-    return row

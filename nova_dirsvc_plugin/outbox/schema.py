@@ -66,6 +66,27 @@ MIGRATIONS = (
     CREATE INDEX origin_stored ON origin (stored_at);
     CREATE INDEX exception_due ON exception (directory, state, not_before);
     """,
+    # One word for each state; an index holds only what it is asked for.
+    """
+    ALTER TABLE exception RENAME TO backlog;
+    DROP INDEX exception_instance;
+    DROP INDEX exception_number;
+    DROP INDEX exception_due;
+    UPDATE backlog SET state = 'waiting'
+        WHERE state = 'deferred' AND deferrals = 0 AND reason = '';
+    UPDATE backlog SET state = 'confirm' WHERE state = 'repeat';
+    CREATE INDEX backlog_due ON backlog (directory, not_before, number)
+        WHERE state IN ('waiting', 'deferred');
+    CREATE INDEX backlog_instance
+        ON backlog (directory, instance_uuid, number)
+        WHERE state IN ('waiting', 'deferred');
+    CREATE INDEX backlog_confirm ON backlog (directory, not_before)
+        WHERE state = 'confirm';
+    CREATE INDEX backlog_number ON backlog (number);
+    ALTER TABLE journal RENAME COLUMN what TO state;
+    UPDATE journal SET state = 'waiting', reason = 'retried by an operator'
+        WHERE state = 'retried';
+    """,
 )
 
 
@@ -73,35 +94,44 @@ class NotAnOutbox(Exception):
     """The file is somebody else's, or a newer release's."""
 
 
-def connect(path: pathlib.Path, busy_timeout: float) -> sqlite3.Connection:
-    """Open an outbox; make it, and its folder, when it is missing.
+def connect(
+    path: pathlib.Path, busy_timeout: float, *, create: bool = True
+) -> sqlite3.Connection:
+    """Open an outbox; its rows are read by the names of their columns.
 
     Folder and file are for their owner and group: Nova's services and the
     daemon run as different users of one group. SQLite gives the files
     beside it (``-wal``, ``-shm``) the mode of the main file.
 
     :param busy_timeout: seconds to wait for another process's commit
-    :raises OSError: the folder or file cannot be made
+    :param create: make the file and its folder where they are missing, and
+        bring an outbox of an older release up to date
+    :raises OSError: the folder or file is missing, or cannot be made or read
     :raises sqlite3.Error: the file cannot be opened or written
-    :raises NotAnOutbox: it is no outbox, or of a newer release
+    :raises NotAnOutbox: it is no outbox, or of another release
     """
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o2770, exist_ok=True)
-        path.parent.chmod(0o2770)
-    _create(path)
+    if create:
+        _create(path)
+    else:
+        path.open("rb").close()
     connection = sqlite3.connect(
-        path,
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
         timeout=busy_timeout,
         isolation_level=None,
         check_same_thread=False,
     )
-    # Text that a faulty disk or writer has spoilt is to be seen and buried.
+    connection.row_factory = sqlite3.Row
+    # A text that a faulty disk or writer has damaged can be seen and buried.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
         _check_application(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        if create:
+            connection.execute("PRAGMA journal_mode = WAL")
+            _migrate(connection)
+        else:
+            _check_version(connection)
         connection.execute("PRAGMA synchronous = FULL")
-        _migrate(connection)
     except BaseException:
         connection.close()
         raise
@@ -109,7 +139,10 @@ def connect(path: pathlib.Path, busy_timeout: float) -> sqlite3.Connection:
 
 
 def _create(path: pathlib.Path) -> None:
-    """Make the empty file by itself, so that no umask narrows its mode."""
+    """Make the folder and the empty file; no umask narrows their modes."""
+    if not path.parent.exists():
+        path.parent.mkdir(mode=0o2770, exist_ok=True)
+        path.parent.chmod(0o2770)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o660)
     except FileExistsError:
@@ -129,22 +162,36 @@ def _check_application(connection: sqlite3.Connection) -> None:
         raise NotAnOutbox("a SQLite file, but not an outbox")
 
 
+def _check_version(connection: sqlite3.Connection) -> None:
+    """See that the file is of this release.
+
+    :raises NotAnOutbox: it is not
+    """
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise NotAnOutbox(
+            f"of a newer release (version {version}, this release reads up"
+            f" to {len(MIGRATIONS)}): upgrade nova-dirsvc-plugin here"
+        )
+    if version < len(MIGRATIONS):
+        raise NotAnOutbox(
+            f"of an older release (version {version}): nova-dirsvc-sync of"
+            " this release brings it up to date when it starts"
+        )
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     if _version(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)
-        if version > len(MIGRATIONS):
-            raise NotAnOutbox(
-                f"of version {version}, this release knows up to"
-                f" {len(MIGRATIONS)}: upgrade nova-dirsvc-plugin here"
-            )
-        for script in MIGRATIONS[version:]:
+        for script in MIGRATIONS[_version(connection) :]:
             for statement in script.split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        version = max(_version(connection), len(MIGRATIONS))
+        connection.execute(f"PRAGMA user_version = {version}")
+        _check_version(connection)
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -1,109 +1,109 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The statements behind a claim and its settlement."""
+"""The SQL of the outbox; rows are read by the names of their columns.
+
+What is still to be delivered is ``state IN ('waiting', 'deferred')``, in the
+words of the indexes ``backlog_due`` and ``backlog_instance``: SQLite uses a
+partial index only where the query has its condition.
+"""
 
 STORE = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
                    stored_at, request_id, record)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (:message_id, :event_type, :verb, :instance_uuid, :occurred_at,
+        :stored_at, :request_id, :record)
 ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
 PARK = """
 INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
                     notification)
-VALUES (?, ?, ?, ?, ?, ?)
+VALUES (:message_id, :event_type, :instance_uuid, :stored_at, :reason,
+        :notification)
 ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
-#: The oldest entry of each instance, if it is put off no longer, those that
-#: have waited longest first.
+# -- a claim ----------------------------------------------------------------
+
+#: The oldest open entry of each instance, if it is due, longest wait first.
 DUE = """
 SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
-FROM exception AS x
-WHERE x.directory = ? AND x.state = 'deferred' AND x.not_before <= ?
+FROM backlog AS x
+WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
+  AND x.not_before <= :now
   AND NOT EXISTS (
-    SELECT 1 FROM exception AS older
-    WHERE older.directory = x.directory AND older.state = 'deferred'
+    SELECT 1 FROM backlog AS older INDEXED BY backlog_instance
+    WHERE older.directory = x.directory
+      AND older.state IN ('waiting', 'deferred')
       AND older.instance_uuid = x.instance_uuid AND older.number < x.number)
-ORDER BY x.not_before, x.number LIMIT ?
+ORDER BY x.not_before, x.number LIMIT :limit
 """
 
-#: One that is put off for longer than any wait lasts was so by a clock that
-#: was wrong.
-OUT_OF_TIME = DUE.replace("x.not_before <= ?", "x.not_before > ?")
+#: One that waits for longer than any wait lasts does so by a clock that was
+#: ahead when it was deferred.
+CLOCK_SKEWED = DUE.replace("x.not_before <= :now", "x.not_before > :latest")
 
-#: All that waits of some instances.
-WAITING = """
-SELECT number, instance_uuid, attempts, deferrals FROM exception
-WHERE directory = ? AND state = 'deferred'
-  AND instance_uuid IN (SELECT value FROM json_each(?))
-ORDER BY number
+#: All open entries of some instances.
+OPEN = """
+SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
+FROM json_each(:instances) AS one
+JOIN backlog AS x INDEXED BY backlog_instance
+  ON x.instance_uuid = one.value
+WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
+ORDER BY x.number
 """
 
-#: What was delivered and is to be once more by now.
-REPEATS = """
-SELECT number, instance_uuid, attempts, deferrals FROM exception
-WHERE directory = ? AND state = 'repeat' AND not_before <= ?
-ORDER BY not_before LIMIT ?
+#: Removals that are to be confirmed by now.
+CONFIRM = """
+SELECT number, instance_uuid, attempts, deferrals FROM backlog
+WHERE directory = :directory AND state = 'confirm' AND not_before <= :now
+ORDER BY not_before LIMIT :limit
 """
 
-#: What came since, and whether it must wait behind another of its instance.
+#: New entries, and whether an open entry of the same instance is older.
 FRESH = """
 SELECT e.number, e.instance_uuid,
   EXISTS (
-    SELECT 1 FROM exception AS x
-    WHERE x.directory = ? AND x.state = 'deferred'
-      AND x.instance_uuid = e.instance_uuid)
-FROM entry AS e WHERE e.number > ? ORDER BY e.number LIMIT ?
+    SELECT 1 FROM backlog AS x INDEXED BY backlog_instance
+    WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
+      AND x.instance_uuid = e.instance_uuid) AS blocked
+FROM entry AS e WHERE e.number > :position ORDER BY e.number LIMIT :limit
 """
 
-#: All that is stored of some instances, oldest first, and whether this
-#: directory refused it or an operator gave it up.
+#: All entries of some instances, oldest first, and whether this directory
+#: has refused one or an operator has dropped it.
 HISTORY = """
-SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
-  e.request_id, e.instance_uuid, e.record, e.stored_at,
-  coalesce(o.remote_address, ''),
+SELECT e.*, coalesce(o.remote_address, '') AS remote_address,
   coalesce(x.state, '') = 'buried' OR EXISTS (
     SELECT 1 FROM journal AS j
-    WHERE j.number = e.number AND j.directory = ? AND j.what = 'dropped')
-FROM json_each(?) AS one
+    WHERE j.number = e.number AND j.directory = :directory
+      AND j.state = 'dropped') AS refused
+FROM json_each(:instances) AS one
 JOIN entry AS e ON e.instance_uuid = one.value
 LEFT JOIN origin AS o ON o.request_id = e.request_id
-LEFT JOIN exception AS x ON x.directory = ? AND x.number = e.number
+LEFT JOIN backlog AS x ON x.directory = :directory AND x.number = e.number
 ORDER BY e.number
 """
 
-BURIED = """
-SELECT e.number, e.message_id, e.event_type, e.verb, e.occurred_at,
-  e.request_id, e.instance_uuid, e.record, e.stored_at, '',
-  x.attempts, x.deferrals, x.reason
-FROM exception AS x JOIN entry AS e USING (number)
-WHERE x.directory = ? AND x.state = 'buried' ORDER BY x.number
-"""
+# -- its settlement ---------------------------------------------------------
 
-PENDING = """
-SELECT (SELECT count(*) FROM exception
-        WHERE directory = ? AND state = 'deferred')
-     + (SELECT count(*) FROM entry WHERE number > coalesce(
-          (SELECT number FROM position WHERE directory = ?), 0))
-"""
-
-#: What an operator has dropped while it was in hand stays dropped.
+#: What an operator has dropped while it was claimed stays dropped.
 KEEP = """
-INSERT INTO exception (directory, number, instance_uuid, state, attempts,
-                       deferrals, not_before, reason)
-SELECT :directory, :number, :instance, :state, :attempts, :deferrals,
+INSERT INTO backlog (directory, number, instance_uuid, state, attempts,
+                     deferrals, not_before, reason)
+SELECT :directory, :number, :instance_uuid, :state, :attempts, :deferrals,
        :not_before, :reason
 WHERE :number > coalesce(
     (SELECT number FROM position WHERE directory = :directory), 0)
-  OR EXISTS (SELECT 1 FROM exception
+  OR EXISTS (SELECT 1 FROM backlog
     WHERE directory = :directory AND number = :number)
 ON CONFLICT (directory, number) DO UPDATE SET
   state = excluded.state, attempts = excluded.attempts,
   deferrals = excluded.deferrals, not_before = excluded.not_before,
   reason = excluded.reason
 """
+
+REMOVE = "DELETE FROM backlog WHERE directory = ? AND number = ?"
 
 ADVANCE = """
 INSERT INTO position (directory, number) VALUES (?, ?)
@@ -112,19 +112,171 @@ ON CONFLICT (directory) DO UPDATE SET number = excluded.number
 
 #: One row for what happens again and again, an outage's deferrals above all.
 NOTE = """
-INSERT INTO journal (number, directory, what, reason, times, first_at,
+INSERT INTO journal (number, directory, state, reason, times, first_at,
                      last_at)
 VALUES (?, ?, ?, ?, 1, ?, ?)
-ON CONFLICT (number, directory, what, reason) DO UPDATE SET
+ON CONFLICT (number, directory, state, reason) DO UPDATE SET
   times = times + 1, last_at = excluded.last_at
 """
 
-#: Old entries that nobody needs, a few at a time: other writers wait for us.
+PENDING = """
+SELECT (SELECT count(*) FROM backlog INDEXED BY backlog_due
+        WHERE directory = :directory AND state IN ('waiting', 'deferred'))
+     + (SELECT count(*) FROM entry WHERE number > coalesce(
+          (SELECT number FROM position WHERE directory = :directory), 0))
+"""
+
+#: Old entries that nobody needs, a few at a time: other writers wait.
 PURGE = """
 DELETE FROM entry WHERE number IN (
   SELECT e.number FROM entry AS e
   WHERE e.stored_at < ? AND e.number <= ?
-    AND NOT EXISTS (SELECT 1 FROM exception AS x WHERE x.number = e.number)
+    AND NOT EXISTS (SELECT 1 FROM backlog AS x WHERE x.number = e.number)
   LIMIT 500)
 RETURNING number
+"""
+
+# -- an operator's decisions ------------------------------------------------
+
+RETRY_BURIED = """
+UPDATE backlog
+SET state = 'waiting', attempts = 0, deferrals = 0, not_before = 0,
+  reason = ''
+WHERE directory = :directory AND number = :number AND state = 'buried'
+"""
+
+#: With those that it waits for.
+RETRY_DEFERRED = """
+UPDATE backlog SET not_before = 0
+WHERE directory = :directory AND state IN ('waiting', 'deferred')
+  AND number <= :number
+  AND instance_uuid = :instance_uuid
+  AND EXISTS (SELECT 1 FROM backlog AS x WHERE x.directory = :directory
+    AND x.number = :number AND x.state = 'deferred')
+"""
+
+DROP = """
+DELETE FROM backlog
+WHERE directory = :directory AND number = :number
+  AND state IN ('buried', 'deferred')
+"""
+
+DROP_PARKED = "DELETE FROM parked WHERE number = :number"
+
+# -- what an operator sees --------------------------------------------------
+
+DIRECTORIES = """
+SELECT directory FROM position UNION SELECT directory FROM backlog ORDER BY 1
+"""
+
+ITEMS = """
+SELECT e.number, x.directory, x.state, e.verb, e.event_type, e.instance_uuid,
+  x.attempts, e.stored_at, x.not_before, x.reason
+FROM backlog AS x JOIN entry AS e USING (number)
+WHERE x.directory IN (SELECT value FROM json_each(:directories))
+  AND e.number BETWEEN :first AND :last
+  AND (:instance = '' OR e.instance_uuid = :instance)
+  AND x.state IN (SELECT value FROM json_each(:states))
+ORDER BY e.number, x.directory LIMIT :limit
+"""
+
+ITEMS_FRESH = """
+SELECT e.number, d.value AS directory, 'waiting' AS state, e.verb,
+  e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
+  NULL AS not_before, '' AS reason
+FROM json_each(:directories) AS d
+LEFT JOIN position AS p ON p.directory = d.value
+JOIN entry AS e ON e.number > coalesce(p.number, 0)
+WHERE e.number BETWEEN :first AND :last
+  AND (:instance = '' OR e.instance_uuid = :instance)
+ORDER BY e.number, d.value LIMIT :limit
+"""
+
+#: The journal has the final state of an entry: *delivered* even where its
+#: second removal was skipped, else the last one.
+ITEMS_FINAL = """
+SELECT * FROM (
+  SELECT e.number, p.directory, coalesce(j.state, 'delivered') AS state,
+    e.verb, e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
+    NULL AS not_before, coalesce(j.reason, '') AS reason
+  FROM position AS p
+  JOIN entry AS e ON e.number <= p.number
+  LEFT JOIN (
+    SELECT number, directory, state, reason, row_number() OVER (
+        PARTITION BY number, directory
+        ORDER BY state = 'delivered' DESC, last_at DESC) AS place
+    FROM journal
+    WHERE state IN ('delivered', 'skipped', 'dropped')
+      AND number BETWEEN :first AND :last) AS j
+    ON j.number = e.number AND j.directory = p.directory AND j.place = 1
+  WHERE p.directory IN (SELECT value FROM json_each(:directories))
+    AND e.number BETWEEN :first AND :last
+    AND (:instance = '' OR e.instance_uuid = :instance)
+    AND NOT EXISTS (SELECT 1 FROM backlog AS x
+      WHERE x.directory = p.directory AND x.number = e.number))
+WHERE state IN (SELECT value FROM json_each(:states))
+ORDER BY number, directory LIMIT :limit
+"""
+
+ITEMS_PARKED = """
+SELECT number, '' AS directory, 'parked' AS state, '' AS verb, event_type,
+  instance_uuid, 0 AS attempts, stored_at, NULL AS not_before, reason
+FROM parked WHERE :instance = '' OR instance_uuid = :instance
+ORDER BY number LIMIT :limit
+"""
+
+ENTRY = """
+SELECT e.*, coalesce(o.remote_address, '') AS remote_address
+FROM entry AS e LEFT JOIN origin AS o ON o.request_id = e.request_id
+WHERE e.number = ?
+"""
+
+PARKED = """
+SELECT number, coalesce(message_id, '') AS message_id, event_type,
+  instance_uuid, stored_at, reason, notification
+FROM parked WHERE number = ?
+"""
+
+JOURNAL = """
+SELECT directory, state, reason, times, first_at, last_at
+FROM journal WHERE number = ? ORDER BY first_at, last_at
+"""
+
+#: What happened to one instance: its entries, and what was done about each.
+HISTORY_OF_INSTANCE = """
+SELECT stored_at AS at, stored_at AS until, number, 'stored' AS what,
+  '' AS directory, verb, event_type, request_id, occurred_at, 1 AS times,
+  '' AS reason
+FROM entry WHERE instance_uuid = :instance_uuid
+UNION ALL
+SELECT j.first_at, j.last_at, j.number, j.state, j.directory, e.verb,
+  e.event_type, e.request_id, NULL, j.times, j.reason
+FROM entry AS e JOIN journal AS j USING (number)
+WHERE e.instance_uuid = :instance_uuid
+"""
+
+PARKED_OF_INSTANCE = """
+SELECT stored_at, number, event_type, reason, notification FROM parked
+WHERE instance_uuid = :instance_uuid
+"""
+
+TOTALS = """
+SELECT (SELECT count(*) FROM entry) AS entries,
+  (SELECT count(*) FROM parked) AS parked,
+  (SELECT max(stored_at) FROM entry) AS last_stored
+"""
+
+COUNT_FRESH = """
+SELECT coalesce(max(p.number), 0) AS position,
+  (SELECT count(*) FROM entry WHERE number > coalesce(max(p.number), 0))
+    AS fresh,
+  (SELECT min(stored_at) FROM entry WHERE number > coalesce(max(p.number), 0))
+    AS oldest
+FROM position AS p WHERE p.directory = ?
+"""
+
+COUNT_BACKLOG = """
+SELECT x.state, count(*) AS entries, min(e.stored_at) AS oldest
+FROM backlog AS x JOIN entry AS e USING (number)
+WHERE x.directory = ? GROUP BY x.state
 """

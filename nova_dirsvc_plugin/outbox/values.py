@@ -1,10 +1,12 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What passes between the outbox, its sources and its dispatchers."""
+"""What passes between the outbox, delivery and the operator's tool."""
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+import json
+import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events
@@ -14,33 +16,41 @@ class OutboxError(Exception):
     """The outbox cannot be used now; the message says which and why."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Parked:
-    """A notification that could not be understood, kept for a later release.
-
-    :ivar notification: what is needed to read it again; no token, no whole
-        context
-    :ivar instance_uuid: the instance; empty when even that is not known
-    :ivar reason: why it could not be understood
-    """
-
-    notification: Mapping[str, Any]
-    instance_uuid: str
-    reason: str
-
-
 class State(enum.StrEnum):
-    """What became of a claimed entry.
+    """How far an entry is with one directory, in the order of urgency.
 
-    *Repeat*: done, and to be done once more when no older news of the
-    instance can be under way elsewhere any longer.
+    ``buried``: refused for good; an operator decides. ``parked``: a
+    notification that could not be understood; it is no entry yet, and of no
+    directory. ``deferred``: tried again later. ``waiting``: not tried yet, or
+    behind an older entry of its instance. ``confirm``: a removal that is
+    done, and is done a second time. ``delivered``, ``skipped`` (it needed no
+    write) and ``dropped`` (by an operator) are final.
     """
 
-    DONE = "done"
-    SKIPPED = "skipped"
-    DEFERRED = "deferred"
     BURIED = "buried"
-    REPEAT = "repeat"
+    PARKED = "parked"
+    DEFERRED = "deferred"
+    WAITING = "waiting"
+    CONFIRM = "confirm"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    DROPPED = "dropped"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will be done about it."""
+        return self in (State.DELIVERED, State.SKIPPED, State.DROPPED)
+
+
+class Cause(enum.Enum):
+    """Why an entry got its state, in a form for programs."""
+
+    NONE = enum.auto()
+    AWAITS_NOVA = enum.auto()
+    COVERED = enum.auto()
+    REJECTED = enum.auto()
+    UNAVAILABLE = enum.auto()
+    UNREADABLE = enum.auto()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class Entry:
     """An event with its place in the outbox.
 
     :ivar attempts: times that this directory refused it
-    :ivar deferrals: times that it was put off, for any reason
+    :ivar deferrals: times that it was deferred, for any reason
     :ivar unreadable: why its record cannot be read, if it cannot
     """
 
@@ -59,26 +69,99 @@ class Entry:
     deferrals: int = 0
     unreadable: str = ""
 
+    @classmethod
+    def from_row(
+        cls, row: sqlite3.Row, attempts: int = 0, deferrals: int = 0
+    ) -> "Entry":
+        """Read a row of the table ``entry`` with its ``remote_address``."""
+        unreadable = ""
+        verb = row["verb"]
+        record = events.HostRecord(instance_uuid=row["instance_uuid"])
+        try:
+            verb = events.Verb(verb)
+            record = events.HostRecord.from_json(row["record"])
+        except (ValueError, TypeError) as error:
+            # To unregister, the uuid is enough.
+            if verb is not events.Verb.UNREGISTER:
+                unreadable = str(error)
+        if row["remote_address"] and not record.user_remote_address:
+            record = dataclasses.replace(
+                record, user_remote_address=row["remote_address"]
+            )
+        event = events.Event(
+            message_id=row["message_id"],
+            event_type=row["event_type"],
+            verb=verb,
+            # Whatever another host's clock says, it happened before that.
+            occurred_at=min(row["occurred_at"], row["stored_at"]),
+            request_id=row["request_id"],
+            record=record,
+        )
+        return cls(
+            row["number"],
+            event,
+            row["stored_at"],
+            attempts,
+            deferrals,
+            unreadable,
+        )
+
+
+def event_row(event: events.Event, now: float) -> dict[str, Any]:
+    """Return the values of ``sql.STORE``."""
+    return {
+        "message_id": event.message_id,
+        "event_type": event.event_type,
+        "verb": event.verb.value,
+        "instance_uuid": event.instance_uuid,
+        "occurred_at": event.occurred_at,
+        "stored_at": now,
+        "request_id": event.request_id,
+        "record": event.record.to_json(),
+    }
+
+
+def parked_row(parked: events.Parked, now: float) -> dict[str, Any]:
+    """Return the values of ``sql.PARK``."""
+    return {
+        "message_id": str(parked.notification.get("message_id") or "") or None,
+        "event_type": str(parked.notification.get("event_type")),
+        "instance_uuid": parked.instance_uuid,
+        "stored_at": now,
+        "reason": parked.reason,
+        "notification": json.dumps(parked.notification, default=repr),
+    }
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-    """One instance's turn: its entries that are due, and what else is known.
+    """The entries of one instance that are due, and its other events.
 
     :ivar entries: those to settle, oldest first
     :ivar before: the instance's events that were stored before them
     :ivar after: and after them; refused ones are in neither
-    :ivar repeat: the entry was delivered once, and is to be once more
+    :ivar confirm: the entry is a removal that was done before
     """
 
     entries: Sequence[Entry]
     before: Sequence[events.Event] = ()
     after: Sequence[events.Event] = ()
-    repeat: bool = False
+    confirm: bool = False
+
+    @property
+    def readable(self) -> list[Entry]:
+        """Those whose record can be read."""
+        return [entry for entry in self.entries if not entry.unreadable]
+
+    @property
+    def unreadable(self) -> list[Entry]:
+        """The others."""
+        return [entry for entry in self.entries if entry.unreadable]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settlement:
-    """How one claimed entry ended, with the counts to store.
+    """The new state of a claimed entry, with the counts to store.
 
     :ivar not_before: epoch seconds, when to try a deferred one again
     """
@@ -86,19 +169,41 @@ class Settlement:
     entry: Entry
     state: State
     reason: str = ""
+    cause: Cause = Cause.NONE
     attempts: int = 0
     deferrals: int = 0
     not_before: float = 0.0
 
+    @property
+    def outcome(self) -> State:
+        """What was done: a removal to confirm is delivered, or deferred."""
+        if self.state is not State.CONFIRM:
+            return self.state
+        return State.DEFERRED if self.deferrals else State.DELIVERED
+
+    def to_row(self, directory: str) -> dict[str, Any]:
+        """Return the values of ``sql.KEEP``."""
+        return {
+            "directory": directory,
+            "number": self.entry.number,
+            "instance_uuid": self.entry.event.instance_uuid,
+            "state": self.state.value,
+            "attempts": self.attempts,
+            "deferrals": self.deferrals,
+            "not_before": self.not_before,
+            "reason": self.reason,
+        }
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """What one directory should do next.
+    """What to deliver next to one directory.
 
-    :ivar turns: one an instance
+    :ivar turns: one for each instance
     :ivar waiting: numbers and instances of entries that were seen, but must
         wait behind another entry of the same instance
-    :ivar position: all up to here is in this claim or was settled before
+    :ivar position: each entry up to here is in this claim, or was claimed
+        before
     """
 
     turns: Sequence[Turn] = ()

@@ -1,11 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""From an event to the disk, inside somebody else's process.
+"""Stores events in the outbox, inside a process of Nova's.
 
-What a source hands in is on disk when :meth:`Intake.take` returns. When it
-cannot be (disk full, folder not writable) it is kept in memory, tried again
-every second, and the log says so. No trouble of the outbox is ever raised
-to the caller.
+An event is on disk when :meth:`BufferedWriter.take` returns. When it cannot
+be stored (disk full, folder not writable) it is kept in memory and tried
+again every second, and the log reports that. No error of the outbox is ever
+raised to the caller.
 """
 
 import atexit
@@ -13,12 +13,18 @@ import collections
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
+from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin import outbox as outbox_module
-from nova_dirsvc_plugin.outbox import forking
+from nova_dirsvc_plugin.outbox import connection
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds that a call waits for another process's commit, which takes
+#: milliseconds. After that the event is held in memory, and no call waits.
+BUSY_TIMEOUT = 1.0
 
 #: Events kept in memory at most, some 2 KiB each.
 HELD_AT_MOST = 10_000
@@ -30,11 +36,8 @@ RETRY_INTERVAL = 1.0
 _Write = tuple[Callable[[], int | None], str]
 
 
-class Intake:
-    """Stores events.
-
-    :param outbox: where to
-    """
+class BufferedWriter:
+    """Writes to an outbox, and keeps in memory what cannot be written."""
 
     def __init__(self, outbox: outbox_module.Outbox) -> None:
         self._outbox = outbox
@@ -42,7 +45,7 @@ class Intake:
         self._lock = threading.Lock()
         self._retry_lock = threading.Lock()
         self._retrying = False
-        forking.renew_in_children(self)
+        connection.renew_in_children(self)
 
     def renew(self) -> None:
         """Start empty in a forked child: what is held is the parent's."""
@@ -51,13 +54,24 @@ class Intake:
         self._retry_lock = threading.Lock()
         self._retrying = False
 
+    @classmethod
+    def from_conf(cls, conf: Any) -> "BufferedWriter":
+        """Write to the outbox that Nova's configuration names.
+
+        :param conf: a :class:`oslo_config.cfg.ConfigOpts`
+        :raises oslo_config.cfg.Error: an option of ours is wrong
+        """
+        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+        path = conf[options.GROUP].outbox
+        return cls(outbox_module.Outbox(path, BUSY_TIMEOUT))
+
     @property
     def held(self) -> int:
-        """How many events wait in memory for the outbox."""
+        """How many events in memory are waiting for the outbox."""
         return len(self._held)
 
-    def take(self, item: events.Event | outbox_module.Parked | None) -> None:
-        """Store what a notification was read as, if it was anything.
+    def take(self, item: events.Event | events.Parked | None) -> None:
+        """Store an event, or a notification to park; None is nothing.
 
         :raises Exception: never an :class:`outbox.OutboxError`
         """
@@ -70,7 +84,7 @@ class Intake:
         self._store((lambda: self._outbox.put(item), words))
 
     def take_origin(self, request_id: str, remote_address: str) -> None:
-        """Store from where a request came."""
+        """Store the client address of a request."""
 
         def put() -> None:
             self._outbox.note_origin(request_id, remote_address)
@@ -80,7 +94,9 @@ class Intake:
     def _store(self, write: _Write) -> None:
         with self._lock:
             if self._held:
-                self._hold(write, f"{len(self._held)} wait before it")
+                self._hold(
+                    write, f"{len(self._held)} earlier events are waiting"
+                )
                 return
             try:
                 self._do(write)
@@ -97,7 +113,9 @@ class Intake:
         if len(self._held) >= HELD_AT_MOST:
             _, words = self._held.popleft()
             LOG.critical(
-                "%s: lost, %d events wait in memory already", words, self.held
+                "%s: lost: the in-memory buffer is full (%d events)",
+                words,
+                self.held,
             )
         self._held.append(write)
         LOG.error(
@@ -108,7 +126,7 @@ class Intake:
             atexit.register(self._retry)
             threading.Thread(
                 target=self._retry_until_stored,
-                name="nova-dirsvc-intake",
+                name="nova-dirsvc-writer",
                 daemon=True,
             ).start()
 
@@ -118,7 +136,7 @@ class Intake:
             pause.wait(RETRY_INTERVAL)
 
     def _retry(self) -> bool:
-        """Store what is held, in order; tell whether nothing is held.
+        """Store what is held, in order; return whether nothing is left.
 
         No caller waits for it: what comes meanwhile is held as well.
         """

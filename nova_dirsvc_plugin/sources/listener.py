@@ -14,15 +14,15 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import oslo_messaging
 from oslo_messaging.notify import listener as notify_listener
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.notifications import parse
+from nova_dirsvc_plugin import errors, events, outbox
+from nova_dirsvc_plugin.notifications import parked
 from nova_dirsvc_plugin.notifications import reader as reading
 
 LOG = logging.getLogger(__name__)
@@ -49,15 +49,11 @@ BATCHES_AHEAD = 10
 _RABBIT = "oslo_messaging_rabbit"
 
 
-class WrongTransport(ValueError):
-    """The options do not say how to reach a message bus."""
-
-
 class Bus:
     """The message bus that the options name.
 
     :ivar where: topics, exchange and hosts in words; no credentials
-    :raises WrongTransport: they name none, or one that cannot be used
+    :raises WrongOption: they name none, or one that cannot be used
     :raises cfg.Error: an option of oslo.messaging is wrong
     """
 
@@ -65,7 +61,9 @@ class Bus:
         self._conf = conf
         self._group = conf[options.GROUP]
         if not self._group.listener_topics:
-            raise WrongTransport("[nova_dirsvc] listener_topics names none")
+            raise errors.WrongOption(
+                "[nova_dirsvc] listener_topics names none"
+            )
         url = self._check()
         hosts = ", ".join(f"{one.hostname}:{one.port}" for one in url.hosts)
         self.where = (
@@ -85,7 +83,7 @@ class Bus:
         :param entries: where to store
         :param stop: set when this process is to end
         """
-        reader = reading.Reader(
+        reader = reading.NotificationReader(
             # Nova sends those to our own topic only if it was told to.
             legacy=True,
             users=self._group.record_users,
@@ -118,16 +116,16 @@ class Bus:
             url = conf.oslo_messaging_notifications.transport_url
             parsed = oslo_messaging.TransportURL.parse(conf, url)
         except oslo_messaging.DriverLoadFailure as error:
-            raise WrongTransport(f"transport_url: {error}") from error
+            raise errors.WrongOption(f"transport_url: {error}") from error
         except (oslo_messaging.InvalidTransportURL, ValueError):
             # What they say holds the URL, and so a password.
-            raise WrongTransport(
+            raise errors.WrongOption(
                 "transport_url is not of the form"
                 " rabbit://user:password@host:port/virtual_host"
             ) from None
         place = conf.get_location("transport_url").location
         if url is None and not place.is_user_controlled:
-            raise WrongTransport(
+            raise errors.WrongOption(
                 "[nova_dirsvc] listen is true, but there is no transport_url,"
                 " neither in [oslo_messaging_notifications] nor in [DEFAULT]"
             )
@@ -158,7 +156,7 @@ class Batches:
     def __init__(
         self,
         entries: outbox.Outbox,
-        reader: reading.Reader,
+        reader: reading.NotificationReader,
         stop: threading.Event,
         priorities: Sequence[str] = (),
     ) -> None:
@@ -182,7 +180,7 @@ class Batches:
 
     def _read(
         self, ctxt: Any, message: Any
-    ) -> events.Event | outbox.Parked | None:
+    ) -> events.Event | events.Parked | None:
         try:
             return self._reader.read(ctxt, message)
         except Exception as error:
@@ -191,7 +189,7 @@ class Batches:
             )
             return _parked(message, error)
 
-    def _store(self, items: list[events.Event | outbox.Parked]) -> bool:
+    def _store(self, items: list[events.Event | events.Parked]) -> bool:
         """Store items in one transaction, however long that takes.
 
         :returns: False when it was not possible before the end
@@ -224,8 +222,8 @@ class Batches:
         return True
 
     def _put_alone(
-        self, item: events.Event | outbox.Parked
-    ) -> events.Event | outbox.Parked | None:
+        self, item: events.Event | events.Parked
+    ) -> events.Event | events.Parked | None:
         """Store an item if that is possible now.
 
         :returns: what is left to store: the item, or what can be parked of
@@ -238,7 +236,7 @@ class Batches:
         except Exception as error:
             message = (
                 item.notification
-                if isinstance(item, outbox.Parked)
+                if isinstance(item, events.Parked)
                 else {
                     "message_id": item.message_id,
                     "event_type": item.event_type,
@@ -250,14 +248,17 @@ class Batches:
 
 def _parked(
     message: object, error: Exception, instance_uuid: str = ""
-) -> outbox.Parked:
-    """Keep what is needed to look into it, in characters that can be kept."""
-    kept: dict[str, Any] = {}
-    if isinstance(message, Mapping):
-        for key in ("message_id", "event_type", "timestamp"):
-            kept[key] = _ascii(message.get(key))
-        kept["payload"] = parse.essential(message.get("payload"))
-    return outbox.Parked(
+) -> events.Parked:
+    """Park a message that breaks the reader or the outbox.
+
+    It is kept in characters that the outbox can store.
+    """
+    found = parked.notification(None, message, error, instance_uuid)
+    kept = {
+        key: value if key == "payload" else _ascii(value)
+        for key, value in found.notification.items()
+    }
+    return events.Parked(
         kept, instance_uuid, _ascii(f"{type(error).__name__}: {error}")
     )
 
@@ -266,10 +267,10 @@ def _ascii(value: object) -> str:
     return str(value or "").encode("ascii", "backslashreplace").decode()
 
 
-def _say(item: events.Event | outbox.Parked, number: int | None) -> None:
+def _say(item: events.Event | events.Parked, number: int | None) -> None:
     """Log that an item is stored, unless it was before."""
     if number is None:
         return
-    verb = "park" if isinstance(item, outbox.Parked) else item.verb
+    verb = "park" if isinstance(item, events.Parked) else item.verb
     instance = item.instance_uuid or "unknown"
     LOG.info("Outbox entry %s: %s instance %s: stored", number, verb, instance)

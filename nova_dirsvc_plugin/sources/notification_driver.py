@@ -21,15 +21,10 @@ from oslo_config import cfg
 from oslo_messaging.notify import notifier
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.notifications import reader
 from nova_dirsvc_plugin.sources import buffered_writer
 
 LOG = logging.getLogger(__name__)
-
-#: Seconds that a call waits for another process's commit, which takes
-#: milliseconds. After that the event is held in memory, and no call waits.
-BUSY_TIMEOUT = 1.0
 
 
 class OutboxDriver(notifier.Driver):  # type: ignore[misc]
@@ -45,14 +40,12 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
         self, conf: Any, topics: Sequence[str], transport: object
     ) -> None:
         super().__init__(conf, topics=topics, transport=transport)
-        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-        self._path = conf[options.GROUP].outbox
-        self._intake = buffered_writer.Intake(
-            outbox.Outbox(self._path, BUSY_TIMEOUT)
-        )
-        self._reader = reader.Reader(
+        self._writer = buffered_writer.BufferedWriter.from_conf(conf)
+        own = conf[options.GROUP]
+        self._path = own.outbox
+        self._reader = reader.NotificationReader(
             legacy=_notification_format(conf) == "unversioned",
-            users=conf[options.GROUP].record_users,
+            users=own.record_users,
         )
         self._announced_in: int | None = None
 
@@ -63,13 +56,13 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
         priority: str,
         retry: int | None,
     ) -> None:
-        """Store the event on disk, or nothing when it is none for us.
+        """Store the event on disk, unless it is of another type.
 
         Never raises and never waits for anything but the local disk.
         """
-        self._announce()
         try:
-            self._intake.take(self._reader.read(ctxt, message))
+            self._announce()
+            self._writer.take(self._reader.read(ctxt, message))
         except Exception:
             # Nova must go on, whatever we did not think of.
             LOG.exception(
@@ -79,11 +72,11 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
             )
 
     def _announce(self) -> None:
-        """Say once a process that the driver is there.
+        """Log once in each process that the driver is loaded.
 
         Nova makes its notifiers before it sets logging up (``rpc.init`` in
-        ``nova/config.py``): what is said when the driver is made is not in
-        any log. Workers are forked afterwards.
+        ``nova/config.py``), so a line that is logged by the constructor is in
+        no log. Workers are forked afterwards.
         """
         if self._announced_in != os.getpid():
             self._announced_in = os.getpid()

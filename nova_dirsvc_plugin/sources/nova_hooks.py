@@ -24,9 +24,9 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.notifications import reader as reading
-from nova_dirsvc_plugin.sources import buffered_writer, notification_driver
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.notifications import reader
+from nova_dirsvc_plugin.sources import buffered_writer
 
 LOG = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ _CONTEXT = (
 _NAMESPACE = uuid.UUID("8a1f1e6e-5f0c-4a3e-9a53-1d8f5f1d6c0b")
 
 #: A context, and the instances that were created or deleted in it.
-_Told = tuple[Any, list[Any]]
+_Call = tuple[Any, list[Any]]
 
 
 def _conf_of_nova() -> Any:
@@ -74,7 +74,7 @@ def _conf_of_nova() -> Any:
 
 
 class _Hook:
-    """What both have: they store what they are told when all went well.
+    """Stores what the hooked function did, once it has returned.
 
     :param conf: gives Nova's own configuration, when that is needed
     :param clock: epoch seconds
@@ -92,7 +92,8 @@ class _Hook:
     ) -> None:
         self._conf = conf
         self._clock = clock
-        self._way: tuple[reading.Reader, buffered_writer.Intake] | None = None
+        self._reader: reader.NotificationReader | None = None
+        self._writer: buffered_writer.BufferedWriter | None = None
 
     def pre(self, *args: object, **kwargs: object) -> None:
         """Do nothing: what is asked for may still fail."""
@@ -102,14 +103,14 @@ class _Hook:
 
         Never raises and never waits for anything but the local disk.
         """
-        with self._harmless("what it was told"):
-            context, instances = self.told(*args, **kwargs)
+        with self._harmless("the call"):
+            context, instances = self.parse_call(*args, **kwargs)
             for instance in instances:
                 with self._harmless(f"instance {_loaded(instance, 'uuid')}"):
                     self._take(context, instance)
 
-    def told(self, *args: Any, **kwargs: Any) -> _Told:
-        """Read the call of the function that is hooked."""
+    def parse_call(self, *args: Any, **kwargs: Any) -> _Call:
+        """Return context and instances of a call of the hooked function."""
         raise NotImplementedError
 
     @contextlib.contextmanager
@@ -123,7 +124,7 @@ class _Hook:
             )
 
     def _take(self, context: Any, instance: Any) -> None:
-        reader, sink = self._opened()
+        read, take = self._open()
         data = _data(context, instance)
         message = {
             "message_id": self._message_id(data),
@@ -138,35 +139,36 @@ class _Hook:
             },
         }
         ctxt = {name: getattr(context, name, None) for name in _CONTEXT}
-        item = reader.read(ctxt, message)
+        item = read(ctxt, message)
         if isinstance(item, events.Event):
             item = dataclasses.replace(item, event_type=self.name)
-        sink.take(item)
+        take(item)
 
-    def _opened(self) -> tuple[reading.Reader, buffered_writer.Intake]:
+    def _open(
+        self,
+    ) -> tuple[
+        Callable[[Any, Any], events.Event | events.Parked | None],
+        Callable[[events.Event | events.Parked | None], None],
+    ]:
         """Read the options at the first call.
 
         Two threads may do so at once; either's outcome will do.
         """
-        if self._way is None:
+        if self._reader is None or self._writer is None:
             conf = self._conf()
-            conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+            self._writer = buffered_writer.BufferedWriter.from_conf(conf)
             own = conf[options.GROUP]
-            box = outbox.Outbox(own.outbox, notification_driver.BUSY_TIMEOUT)
-            self._way = (
-                reading.Reader(users=own.record_users),
-                buffered_writer.Intake(box),
-            )
+            self._reader = reader.NotificationReader(users=own.record_users)
             LOG.info("Hook %s loaded, outbox %s", self.name, own.outbox)
-        return self._way
+        return self._reader.read, self._writer.take
 
     def _message_id(self, data: Mapping[str, Any]) -> str:
-        """Give the same id to the same news.
+        """Return the same id for the same event.
 
         A hook whose package is found in two places is called twice.
         """
-        said = (self.name, *map(data.get, ("uuid", "state", "request_id")))
-        return str(uuid.uuid5(_NAMESPACE, repr(said)))
+        key = (self.name, *map(data.get, ("uuid", "state", "request_id")))
+        return str(uuid.uuid5(_NAMESPACE, repr(key)))
 
 
 class CreateInstance(_Hook):
@@ -180,14 +182,14 @@ class CreateInstance(_Hook):
     event_type = "instance.create.end"
     payload = "InstanceCreatePayload"
 
-    def told(
+    def parse_call(
         self,
         rv: tuple[list[Any], str] | None,
         api: object,
         context: Any,
         *args: object,
         **kwargs: object,
-    ) -> _Told:
+    ) -> _Call:
         return context, list(rv[0]) if rv else []
 
 
@@ -204,7 +206,7 @@ class DeleteInstance(_Hook):
     event_type = "instance.delete.end"
     payload = "InstanceActionPayload"
 
-    def told(
+    def parse_call(
         self,
         rv: None,
         manager: object,
@@ -212,7 +214,7 @@ class DeleteInstance(_Hook):
         instance: Any,
         *args: object,
         **kwargs: object,
-    ) -> _Told:
+    ) -> _Call:
         return context, [instance]
 
 

@@ -1,14 +1,14 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""From where an instance was asked for: a paste filter for nova-api.
+"""Records the client address of a create request: a paste filter.
 
-oslo.messaging takes the remote address out of every notification. nova-api
-still has it, beside the id of the request, which is in the notifications of
-all that the request causes: the outbox joins them.
+oslo.messaging removes the client address from every notification. nova-api
+still has it, beside the id of the request, which is in each notification that
+the request causes: the outbox joins the two.
 
-The filter belongs after ``keystonecontext``, so that nobody who is not let
-in writes anything, and so after ``compute_req_id``, which makes the id, and
-``http_proxy_to_wsgi``, which knows the client behind a proxy.
+The filter belongs after ``keystonecontext``, so that only an authenticated
+request writes anything, and so after ``compute_req_id``, which makes the id,
+and ``http_proxy_to_wsgi``, which knows the client behind a proxy.
 """
 
 import logging
@@ -18,9 +18,8 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.notifications import values
-from nova_dirsvc_plugin.sources import buffered_writer, notification_driver
+from nova_dirsvc_plugin.sources import buffered_writer
 
 LOG = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ REQUEST_ID = "openstack.request_id"
 
 
 class RemoteAddress:
-    """Stores from where instances are asked for, then lets the request pass.
+    """Stores the client address of create requests, then passes them on.
 
     :param application: what comes next in the pipeline
     :param conf: Nova's own configuration, read at the first such request
@@ -71,41 +70,38 @@ class RemoteAddress:
             return
         request_id = environ.get(REQUEST_ID)
         if not request_id:
-            self._say_where_it_belongs()
+            self._warn_of_place()
             return
         address = values.remote_address(environ.get("REMOTE_ADDR"))
         if address:
-            self._opened()(request_id, address)
+            self._open()(request_id, address)
 
-    def _say_where_it_belongs(self) -> None:
+    def _warn_of_place(self) -> None:
         if not self._misplaced:
             self._misplaced = True
             LOG.warning(
-                "Filter remote_address sees no request id, and does nothing:"
-                " put it behind keystonecontext in api-paste.ini"
+                "Filter remote_address found no request id and does nothing:"
+                " place it after keystonecontext in api-paste.ini"
             )
 
-    def _opened(self) -> Callable[[str, str], None]:
+    def _open(self) -> Callable[[str, str], None]:
         """Read the options at the first request.
 
         Two threads may do so at once; either's outcome will do.
         """
         if self._take is None:
-            self._conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+            writer = buffered_writer.BufferedWriter.from_conf(self._conf)
             own = self._conf[options.GROUP]
             if own.record_users:
-                box = outbox.Outbox(
-                    own.outbox, notification_driver.BUSY_TIMEOUT
-                )
-                self._take = buffered_writer.Intake(box).take_origin
-                LOG.info("Filter remote_address loaded, outbox %s", box.path)
+                self._take = writer.take_origin
+                LOG.info("Filter remote_address loaded, outbox %s", own.outbox)
             else:
-                self._take = _leave
+                self._take = _ignore
                 LOG.info("Filter remote_address is off: record_users = false")
         return self._take
 
 
-def _leave(request_id: str, remote_address: str) -> None:
+def _ignore(request_id: str, remote_address: str) -> None:
     """Store nothing."""
 
 

@@ -22,15 +22,15 @@ FROM entry AS e WHERE e.instance_uuid = ? ORDER BY e.number
 """
 
 _JOURNAL = """
-SELECT j.first_at, j.last_at, j.number, j.directory, j.what, j.times, j.reason
+SELECT j.first_at, j.last_at, j.number, j.directory, j.state, j.times, j.reason
 FROM journal AS j JOIN entry AS e USING (number)
 WHERE e.instance_uuid = ? ORDER BY j.first_at, j.number
 """
 
-_EXCEPTIONS = """
+_BACKLOG = """
 SELECT x.not_before, x.number, x.directory, x.state, x.attempts, x.deferrals,
   x.reason
-FROM exception AS x WHERE x.instance_uuid = ? ORDER BY x.number
+FROM backlog AS x WHERE x.instance_uuid = ? ORDER BY x.number
 """
 
 
@@ -73,7 +73,7 @@ def history(outbox: pathlib.Path, instance: str) -> list[str]:
             for title, statement in (
                 ("entry", _ENTRIES),
                 ("journal", _JOURNAL),
-                ("exception", _EXCEPTIONS),
+                ("backlog", _BACKLOG),
             )
             for row in database.execute(statement, (instance,))
         ]
@@ -92,7 +92,7 @@ def parked_and_buried(outbox: pathlib.Path) -> list[Any]:
     with contextlib.closing(_opened(outbox)) as database:
         return database.execute(
             "SELECT instance_uuid, reason FROM parked UNION ALL"
-            " SELECT instance_uuid, reason FROM exception"
+            " SELECT instance_uuid, reason FROM backlog"
             " WHERE state = 'buried'"
         ).fetchall()
 

@@ -16,7 +16,7 @@ from testtools import content
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
-from tests import processes, recordings, waiting
+from tests import outboxes, processes, recordings, waiting
 from tests.functional import rabbitmq, test_sync
 
 
@@ -276,7 +276,7 @@ class ListenerTest(ListenerTestCase):
         # None of them comes again.
         self.publish([recordings.create_end(str(uuid.UUID(int=4 << 76)))])
         self.wait_for(2)
-        reasons = [reason for _, _, reason in self.outbox.parked()]
+        reasons = [reason for _, _, reason in outboxes.parked(self.outbox)]
         self.assertEqual(3, len(reasons), reasons)
 
     def test_sigterm_ends_all_of_its_processes_with_nothing_left_undone(self):

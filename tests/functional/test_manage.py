@@ -14,7 +14,7 @@ import threading
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from nova_dirsvc_plugin.notifications import reader
-from nova_dirsvc_plugin.outbox import admin, views
+from nova_dirsvc_plugin.outbox import admin, queries
 from tests import recordings, waiting
 from tests.functional import directory389
 from tests.functional.test_sync import UUID, SyncTestCase
@@ -62,11 +62,11 @@ class ManageTestCase(SyncTestCase):
         """Wait until that is under way, and see that the program says so."""
 
         def under_way():
-            with admin.Desk(self.outbox.path).look() as database:
-                names = views.directories(database)
+            with admin.OutboxAdmin(self.outbox.path).snapshot() as database:
+                names = queries.directories(database)
                 return [
-                    (item.number, item.directory, item.progress.value)
-                    for item in views.items(database, names)
+                    (item.number, item.directory, item.state.value)
+                    for item in queries.items(database, names)
                 ]
 
         waiting.until(
@@ -108,7 +108,7 @@ class ManageTest(ManageTestCase):
             [
                 (1, "stored", ""),
                 (1, "buried", "log"),
-                (1, "retried", "log"),
+                (1, "waiting", "log"),
                 (1, "delivered", "log"),
             ],
             self.history(),
@@ -131,7 +131,7 @@ class ManageTest(ManageTestCase):
         ctxt, message = recordings.create_end(UUID)
         payload = message["payload"]
         payload["nova_object.version"] = "9.0"
-        self.outbox.put(reader.Reader().read(ctxt, message))
+        self.outbox.put(reader.NotificationReader().read(ctxt, message))
         self.start()
         self.assertEqual([("parked-1", "", "parked")], self.listed())
         refused = self.run_tool("outbox", "retry", "--all")
@@ -194,9 +194,12 @@ class ManageTest(ManageTestCase):
         waiting.until(
             lambda: not self.outbox.pending("log"), "all to be delivered"
         )
-        self.assertEqual(
-            len(numbers) + len(stored), self.logged().count("Registering")
-        )
+        # Where the outbox was locked when a batch was to be settled, that is
+        # delivered again: a log may have an instance's line twice.
+        lines = [
+            line.partition(": ")[2] for line in self.logged().splitlines()
+        ]
+        self.assertEqual(len(numbers) + len(stored), len(set(lines)))
 
     def write(self, stop, stored):
         """Store events as fast as it goes, as Nova does on a bad day.
@@ -278,7 +281,7 @@ class ManageWithLdapTest(ManageTestCase):
         ((_, found),) = connection.search_s(dn, 0)
         self.assertEqual([server.owner.encode()], found["novaOwnerMark"])
         self.assertEqual(
-            ["stored", "buried", "retried", "delivered"],
+            ["stored", "buried", "waiting", "delivered"],
             [what for _, what, _ in self.history()],
         )
 

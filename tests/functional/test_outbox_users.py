@@ -85,7 +85,7 @@ def settle_all(path):
             "d",
             claim,
             [
-                outbox.Settlement(entry, outbox.State.DONE)
+                outbox.Settlement(entry, outbox.State.DELIVERED)
                 for entry in claim.entries
             ],
         )

@@ -7,7 +7,7 @@ import random
 import threading
 
 from nova_dirsvc_plugin import events
-from tests import waiting
+from tests import outboxes, waiting
 from tests.functional import hostile_service
 from tests.functional.test_sync import SyncTestCase
 from tests.unit import base
@@ -100,7 +100,7 @@ class SyncRestTest(SyncTestCase):
         self.wait_for_the_rest()
         self.assertGreater(moody.bad, 20)
         self.assertEqual({event.instance_uuid for event in stay}, moody.held)
-        self.assertEqual([], self.outbox.buried("rest"))
+        self.assertEqual([], outboxes.buried(self.outbox, "rest"))
         self.assertNotIn("Traceback", self.said())
 
     def test_one_that_hangs_delays_no_other_directory(self):
@@ -130,9 +130,11 @@ class SyncRestTest(SyncTestCase):
         good = [base.event() for _ in range(20)]
         for event in [bad, *good]:
             self.outbox.put(event)
-        waiting.until(lambda: self.outbox.buried("rest"), "the burial")
+        waiting.until(
+            lambda: outboxes.buried(self.outbox, "rest"), "the burial"
+        )
         self.wait_for_the_rest()
-        (buried,) = self.outbox.buried("rest")
+        (buried,) = outboxes.buried(self.outbox, "rest")
         self.assertIn("422", str(buried))
         self.assertIn("that name", str(buried))
 

@@ -15,20 +15,23 @@ ROOT = pathlib.Path(nova_dirsvc_plugin.__file__).parent
 
 #: Room -> the rooms of our own that it may import from.
 ROOMS = {
+    "errors": set(),
     "events": set(),
     "version": set(),
     "conf": set(),
-    "notifications": {"events", "notifications", "outbox"},
-    "sources": {"conf", "events", "notifications", "outbox", "sources"},
+    "notifications": {"events", "notifications"},
+    "sources": {
+        "conf",
+        "errors",
+        "events",
+        "notifications",
+        "outbox",
+        "sources",
+    },
     "outbox": {"events", "outbox"},
     "delivery": {"delivery", "directories.base", "events", "outbox"},
-    "nova_api": {
-        "delivery.state",
-        "events",
-        "notifications.values",
-        "nova_api",
-    },
-    "directories": {"directories", "events"},
+    "nova_api": {"errors", "events", "notifications.values", "nova_api"},
+    "directories": {"directories", "errors", "events"},
     "cmd": {
         "cmd",
         "conf",
@@ -55,7 +58,9 @@ PURE = (
     "directories/rest/response",
     "directories/text",
     "events",
+    "errors",
     "notifications/event_types",
+    "notifications/parked",
     "notifications/parse",
     "notifications/unversioned",
     "notifications/values",

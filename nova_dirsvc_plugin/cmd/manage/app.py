@@ -66,7 +66,7 @@ class ManageApp(app.App):
             self.parser.error("a command is missing; --help lists them")
 
     def prepare_to_run_command(self, cmd: command.Command) -> None:
-        if isinstance(cmd, base.DeskCommand):
+        if isinstance(cmd, base.OutboxCommand):
             try:
                 cmd.settings = config.read(self.options)
             except config.WrongUse as error:

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What commands share, and those that use an outbox."""
+"""The base classes of the commands."""
 
 import argparse
 import sqlite3
@@ -8,26 +8,26 @@ import sqlite3
 from cliff import command
 
 from nova_dirsvc_plugin.cmd.manage import config
-from nova_dirsvc_plugin.outbox import admin, views
+from nova_dirsvc_plugin.outbox import admin, queries
 
 
 class NotPossible(Exception):
-    """It cannot be done; the message says what and why."""
+    """A command cannot be carried out; the message says why."""
 
 
 class OperatorCommand(command.Command):
-    """A command that knows wrong use from what is not possible."""
+    """A command with the exit status of a wrong use."""
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
             return super().run(parsed_args)
         except (config.WrongUse, ValueError) as error:
-            # ValueError is cliff's own, for a column that there is not.
+            # ValueError is cliff's own, for an unknown column.
             self.app.LOG.error("%s", error)
             return config.EXIT_WRONG_USE
 
 
-class DeskCommand(OperatorCommand):
+class OutboxCommand(OperatorCommand):
     """A command on an outbox.
 
     :ivar settings: given by the program before the command runs
@@ -36,17 +36,17 @@ class DeskCommand(OperatorCommand):
     settings: config.Settings
 
     @property
-    def desk(self) -> admin.Desk:
-        return admin.Desk(self.settings.outbox)
+    def outbox(self) -> admin.OutboxAdmin:
+        return admin.OutboxAdmin(self.settings.outbox)
 
     def directories(
         self, database: sqlite3.Connection, chosen: str | None = None
     ) -> list[str]:
-        """Give the names of the directories, or the one that was chosen.
+        """Return the names of the directories, or the one that was chosen.
 
         :raises config.WrongUse: it is none of them
         """
-        found = set(views.directories(database))
+        found = set(queries.directories(database))
         if self.settings.sure or not found:
             found.update(self.settings.directories)
         if chosen is None:
@@ -59,5 +59,5 @@ class DeskCommand(OperatorCommand):
         return [chosen]
 
     def fail(self, sentence: str) -> None:
-        """Say what was not possible; the exit status is the command's."""
+        """Report what failed; the command chooses the exit status."""
         self.app.LOG.error("%s", sentence)

@@ -11,6 +11,8 @@ from typing import Any
 
 from cliff import columns
 
+from nova_dirsvc_plugin.outbox import queries
+
 #: What is parked has numbers of its own, and this before them.
 PARKED = "parked-"
 
@@ -31,7 +33,7 @@ def name(text: str) -> Name:
     return bool(match[1]), int(match[2])
 
 
-def shown(parked: bool, number: int) -> str | int:
+def entry_name(parked: bool, number: int) -> str | int:
     """Write a number as :func:`name` reads it."""
     return f"{PARKED}{number}" if parked else number
 
@@ -47,10 +49,10 @@ def instance(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not a UUID") from None
 
 
-def at_least_none(text: str) -> int:
+def non_negative_int(text: str) -> int:
     """Read a number of lines.
 
-    :raises argparse.ArgumentTypeError: it is none
+    :raises argparse.ArgumentTypeError: it is not a number
     """
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
@@ -71,7 +73,7 @@ def clean(text: object) -> str:
 
 
 def stamp(at: float | None) -> str:
-    """Write epoch seconds in UTC; what is not known is empty."""
+    """Write epoch seconds in UTC; an unknown time is empty."""
     if not at:
         return ""
     try:
@@ -81,8 +83,16 @@ def stamp(at: float | None) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def next_try(item: queries.Item, now: float) -> str:
+    """Write when an item is tried next: a time, or now."""
+    at = item.next_try(now)
+    if at is None:
+        return ""
+    return "now" if at <= now else stamp(at)
+
+
 def span(seconds: float) -> str:
-    """Write how long something lasts, in its two largest units."""
+    """Write a duration in its two largest units."""
     left = max(int(seconds), 0)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

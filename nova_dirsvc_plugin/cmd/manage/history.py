@@ -9,7 +9,7 @@ from typing import Any
 from cliff import lister
 
 from nova_dirsvc_plugin.cmd.manage import base, formatting
-from nova_dirsvc_plugin.outbox import history
+from nova_dirsvc_plugin.outbox import queries
 
 _COLUMNS = (
     "At",
@@ -26,14 +26,13 @@ _COLUMNS = (
 )
 
 
-class History(base.DeskCommand, lister.Lister):
-    """Tell what happened to one instance, oldest first.
+class History(base.OutboxCommand, lister.Lister):
+    """List the events of one instance and what was done, oldest first.
 
-    Each event with the id of Nova's request and when it happened by Nova's
-    clock (Happened At), and what was decided and done about it, for each
-    directory. What happened again and again is one line, with the last time
-    (Until). Times are UTC. What is delivered is remembered for
-    [nova_dirsvc] retention_days.
+    Each event has the id of Nova's request and its time by Nova's clock
+    (Happened At); then comes the state that it got with each directory.
+    What is repeated is one line, with the last time (Until). Times are UTC.
+    Delivered events are kept for [nova_dirsvc] retention_days.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -49,22 +48,22 @@ class History(base.DeskCommand, lister.Lister):
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
-        with self.desk.look() as database:
-            found = history.of_instance(database, parsed_args.instance)
+        with self.outbox.snapshot() as database:
+            found = queries.history(database, parsed_args.instance)
         if not found:
             raise base.NotPossible(
-                f"the outbox knows nothing of an instance"
-                f" {parsed_args.instance}: it never did, or what it knew is"
-                " older than [nova_dirsvc] retention_days"
+                f"the outbox has no event of instance {parsed_args.instance}:"
+                " there was none, or all are older than [nova_dirsvc]"
+                " retention_days"
             )
         return _COLUMNS, [_line(one) for one in found]
 
 
-def _line(one: history.Happening) -> tuple[object, ...]:
+def _line(one: queries.Happening) -> tuple[object, ...]:
     parked = one.what == "parked" and not one.verb
     return (
         formatting.stamp(one.at),
-        formatting.shown(parked, one.number),
+        formatting.entry_name(parked, one.number),
         formatting.clean(one.what),
         formatting.clean(one.directory),
         formatting.clean(one.verb),

@@ -11,30 +11,28 @@ from typing import Any
 from cliff import show
 
 from nova_dirsvc_plugin.cmd.manage import base, formatting
-from nova_dirsvc_plugin.outbox import counts
+from nova_dirsvc_plugin.outbox import queries
 
 
-class OutboxStatus(base.DeskCommand, show.ShowOne):
-    """Show how the outbox and each directory are doing, in numbers."""
+class OutboxStatus(base.OutboxCommand, show.ShowOne):
+    """Show the size of the outbox and the numbers of each directory."""
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
-        desk = self.desk
-        with desk.look() as database:
+        path = self.settings.outbox
+        with self.outbox.snapshot() as database:
             names = self.directories(database)
-            totals = counts.totals(database)
-            found = {
-                name: counts.of_directory(database, name) for name in names
-            }
+            totals = queries.totals(database)
+            found = {name: queries.count(database, name) for name in names}
         size = sum(
-            path.stat().st_size
+            file.stat().st_size
             for suffix in ("", "-wal")
-            if (path := desk.path.with_name(desk.path.name + suffix)).exists()
+            if (file := path.with_name(path.name + suffix)).exists()
         )
         return self.dict2columns(
             {
-                "outbox": formatting.clean(desk.path),
+                "outbox": formatting.clean(path),
                 "bytes": size,
                 "entries": totals.entries,
                 "last_stored": formatting.stamp(totals.last_stored),
@@ -49,7 +47,7 @@ class OutboxStatus(base.DeskCommand, show.ShowOne):
         )
 
 
-def _numbers(count: counts.Count) -> dict[str, Any]:
+def _numbers(count: queries.Count) -> dict[str, Any]:
     age = None if count.oldest is None else time.time() - count.oldest
     return dataclasses.asdict(count) | {
         "oldest": formatting.stamp(count.oldest),
@@ -63,9 +61,12 @@ class _Lines(formatting.Nested):
     def human_readable(self) -> str:
         lines = []
         for name, numbers in self._value.items():
-            line = f"{name}: up to {numbers['position']}; " + ", ".join(
-                f"{numbers[state]} {state}"
-                for state in ("waiting", "deferred", "buried", "repeat")
+            line = (
+                f"{name}: read up to entry {numbers['position']}; "
+                + ", ".join(
+                    f"{numbers[state]} {state}"
+                    for state in ("waiting", "deferred", "buried", "confirm")
+                )
             )
             if numbers["oldest_seconds"] is not None:
                 line += (

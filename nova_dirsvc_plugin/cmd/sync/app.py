@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = conf[options.GROUP].outbox
     try:
         outbox.Outbox(path).check_writable()
-        claims = [lock.Claimer(path, name) for name in directories]
-        for claim in claims:
-            claim.hold()
-    except (outbox.OutboxError, lock.Held) as error:
+        locks = [lock.DirectoryLock(path, name) for name in directories]
+        for one in locks:
+            one.acquire()
+    except (outbox.OutboxError, lock.AlreadyLocked) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
     delivery_service.run(conf, directories, bus, nova)
     return 0

@@ -38,7 +38,7 @@ def run(
     conf: Any,
     directories: Mapping[str, base.Directory],
     bus: listener.Bus | None,
-    nova: client.Inventory | None,
+    nova: client.NovaClient | None,
 ) -> None:
     """Serve until a signal ends it.
 
@@ -62,7 +62,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         self,
         conf: Any,
         directories: Mapping[str, base.Directory],
-        nova: client.Inventory | None,
+        nova: client.NovaClient | None,
     ) -> None:
         self._conf = conf
         self._directories = directories
@@ -78,16 +78,18 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             late_after=_mutable(self._conf, "late_after"),
         )
         keep = _mutable(self._conf, "retention_days") * _DAY
-        asker = nova_check.Asker(self._nova.ask) if self._nova else None
-        if asker:
-            self._spawn("nova", asker.run)
+        checker = (
+            nova_check.NovaChecker(self._nova.ask) if self._nova else None
+        )
+        if checker:
+            self._spawn("nova", checker.run)
         for name, directory in self._directories.items():
             worker = dispatcher.Dispatcher(
                 name,
                 directory,
                 outbox.Outbox(path),
                 settings,
-                asker=asker,
+                checker=checker,
             )
             self._spawn(name, worker.run)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
@@ -95,7 +97,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             "Delivering %s to %s; late events are %s",
             path,
             ", ".join(self._directories),
-            "checked with Nova" if asker else "taken as they are",
+            "checked with Nova" if checker else "delivered unchecked",
         )
 
     def stop(self) -> None:

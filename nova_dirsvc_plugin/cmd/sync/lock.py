@@ -1,17 +1,17 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""One process a directory: the lock that sees to it."""
+"""The lock that lets one process deliver to a directory."""
 
 import fcntl
 import os
 import pathlib
 
 
-class Held(Exception):
-    """Another process has it."""
+class AlreadyLocked(Exception):
+    """Another process has the lock, or it cannot be made."""
 
 
-class Claimer:
+class DirectoryLock:
     """The right to deliver one outbox to one directory.
 
     A lock of the kernel on a file beside the outbox: it ends with the last
@@ -23,26 +23,26 @@ class Claimer:
         self._directory = directory
         self._descriptor = -1
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Take it, for as long as this process and its children live.
 
-        :raises Held: another has it, or the lock file cannot be made
+        :raises AlreadyLocked: another has it, or the file cannot be made
         """
         try:
             self._descriptor = os.open(
                 self._path, os.O_CREAT | os.O_RDWR, 0o660
             )
-            self._open_to_the_group()
+            self._share_with_group()
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Held(
+            raise AlreadyLocked(
                 f"another nova-dirsvc-sync delivers to {self._directory}"
                 f" already ({self._path} is locked)"
             ) from error
         except OSError as error:
-            raise Held(f"{self._path}: {error.strerror}") from error
+            raise AlreadyLocked(f"{self._path}: {error.strerror}") from error
 
-    def _open_to_the_group(self) -> None:
+    def _share_with_group(self) -> None:
         """Undo the umask, if the file is ours: any user may come next."""
         if os.fstat(self._descriptor).st_uid == os.geteuid():
             os.fchmod(self._descriptor, 0o660)

@@ -69,7 +69,7 @@ def run(trial: Trial) -> Iterator[Finding]:
 def _finding(
     trial: Trial, check: str, need: Need, try_out: Callable[[Trial], None]
 ) -> Finding:
-    if need in (Need.WRITERS, Need.OWNERS) and trial.ours.RECORDS_EVENTS:
+    if need in (Need.WRITERS, Need.OWNERS) and trial.ours.APPEND_ONLY:
         return Finding(check, need, None, "it records what happens, whatever")
     try:
         try_out(trial)

@@ -168,7 +168,7 @@ class TestHooks(base.TestCase):
     def test_a_locked_outbox_holds_up_one_call_and_no_more(self):
         self.useFixture(
             fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.sources.notification_driver.BUSY_TIMEOUT",
+                "nova_dirsvc_plugin.sources.buffered_writer.BUSY_TIMEOUT",
                 0.05,
             )
         )

@@ -5,10 +5,10 @@ import threading
 import time
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry, state
+from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories import memory
-from tests import waiting
+from tests import outboxes, waiting
 from tests.unit import base
 
 A, B = "a" * 32, "b" * 32
@@ -116,7 +116,7 @@ class StepTest(DispatcherTestCase):
         self.put(REGISTER, A)
         self.directory.out = True
         self.steps(100)
-        self.assertEqual([], self.outbox.buried("d"))
+        self.assertEqual([], outboxes.buried(self.outbox, "d"))
         self.directory.out = False
         (entry,) = self.outbox.claim("d", 10).entries
         self.assertEqual(0, entry.attempts)
@@ -130,9 +130,9 @@ class StepTest(DispatcherTestCase):
             self.dispatcher.step()
             self.now += 1
         self.assertEqual(2, self.log.output.count("unavailable"))
-        self.assertIn("unavailable, 1 entries wait", self.log.output)
+        self.assertIn("unavailable, 1 entries are waiting", self.log.output)
         self.assertIn(
-            f"out (one of those that wait: register instance {A})",
+            f"out (first waiting entry: register instance {A})",
             self.log.output,
         )
 
@@ -142,7 +142,7 @@ class StepTest(DispatcherTestCase):
         self.put(REGISTER, B)
         self.steps(50)
         self.assertEqual([B], self.held())
-        self.assertEqual([], self.outbox.buried("d"))
+        self.assertEqual([], outboxes.buried(self.outbox, "d"))
         del self.directory.answers[A]
         self.steps(1)
         self.assertEqual([A, B], self.held())
@@ -152,9 +152,9 @@ class StepTest(DispatcherTestCase):
         self.put(REGISTER, A)
         self.put(REGISTER, B)
         self.steps(2)
-        self.assertEqual([], self.outbox.buried("d"))
+        self.assertEqual([], outboxes.buried(self.outbox, "d"))
         self.steps(1)
-        ((entry, reason),) = self.outbox.buried("d")
+        ((entry, reason),) = outboxes.buried(self.outbox, "d")
         self.assertEqual((A, 3), (entry.event.instance_uuid, entry.attempts))
         self.assertEqual("no such class", reason)
         self.assertEqual([B], self.held())
@@ -169,7 +169,7 @@ class StepTest(DispatcherTestCase):
         self.outbox.put(base.event(REGISTER, A, display_name="good"))
         self.outbox.put(base.event(events.Verb.REFRESH, A, display_name="bad"))
         self.steps(10)
-        self.assertEqual(1, len(self.outbox.buried("d")))
+        self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
         self.assertEqual("good", self.directory.content[A].record.display_name)
         self.assertEqual(0, self.outbox.pending("d"))
 
@@ -197,7 +197,7 @@ class StepTest(DispatcherTestCase):
             self.put(REGISTER, instance)
         self.steps(3)
         self.assertEqual([B, "c" * 32], self.held())
-        ((_, reason),) = self.outbox.buried("d")
+        ((_, reason),) = outboxes.buried(self.outbox, "d")
         self.assertEqual("RuntimeError: hated", reason)
 
     def test_a_register_after_the_unregister_is_skipped_and_said(self):
@@ -208,7 +208,7 @@ class StepTest(DispatcherTestCase):
         self.assertEqual([], self.held())
         self.assertIn(
             f"DEBUG Outbox entry 2: register instance {A}: skipped: directory"
-            " d: unregistered before",
+            " d: instance already unregistered",
             self.log.output,
         )
 
@@ -218,7 +218,7 @@ class StepTest(DispatcherTestCase):
         with sqlite3.connect(self.outbox.path) as database:
             database.execute("UPDATE entry SET record = '[]' WHERE number = 1")
         self.steps(1)
-        ((_, reason),) = self.outbox.buried("d")
+        ((_, reason),) = outboxes.buried(self.outbox, "d")
         self.assertEqual("a host record is not an object", reason)
         self.assertEqual([B], self.held())
 
@@ -246,7 +246,7 @@ class StepTest(DispatcherTestCase):
         self.directory.answers[A] = directories.Rejected("no")
         self.put(REGISTER, A)
         started = self.now
-        while not self.outbox.buried("d"):
+        while not outboxes.buried(self.outbox, "d"):
             self.dispatcher.step()
             self.now += 0.5
         self.assertGreater(self.now - started, 10)
@@ -259,7 +259,7 @@ class LateNewsTest(DispatcherTestCase):
         super().setUp()
         self.answers = {}
         self.asked = []
-        self.asker = nova_check.Asker(
+        self.asker = nova_check.NovaChecker(
             self.ask, self.clock, lambda low, high: high
         )
         self.dispatcher = dispatcher.Dispatcher(
@@ -269,7 +269,7 @@ class LateNewsTest(DispatcherTestCase):
             retry.Settings(late_after=60.0),
             clock=self.clock,
             uniform=lambda low, high: high,
-            asker=self.asker,
+            checker=self.asker,
         )
 
     def steps(self, count):
@@ -290,7 +290,7 @@ class LateNewsTest(DispatcherTestCase):
         )
 
     def nova_says(self, verb, instance, **fields):
-        self.answers[instance] = state.Standing(
+        self.answers[instance] = events.HostState(
             verb,
             events.HostRecord(instance_uuid=instance, **fields),
             self.now,
@@ -332,13 +332,16 @@ class LateNewsTest(DispatcherTestCase):
         self.assertEqual([], self.asked)
 
     def test_nova_out_of_reach_puts_off_what_is_late_and_nothing_else(self):
-        self.answers[A] = state.Unsure("nova-api is down")
+        self.answers[A] = events.StateUnknown("nova-api is down")
         self.news(REGISTER, A, age=61)
         self.news(REGISTER, B, age=1)
         self.steps(11)
         self.assertEqual([B], self.held())
-        self.assertEqual([], self.outbox.buried("d"))
-        self.assertEqual(1, self.log.output.count("1 instances: nova-api is"))
+        self.assertEqual([], outboxes.buried(self.outbox, "d"))
+        self.assertEqual(
+            1,
+            self.log.output.count("Nova to confirm their state: nova-api is"),
+        )
         self.nova_says(events.Verb.REFRESH, A)
         self.steps(1)
         self.assertEqual([A, B], self.held())
@@ -354,10 +357,12 @@ class LateNewsTest(DispatcherTestCase):
             ]
         )
         self.assertFalse(self.dispatcher.step())
-        self.now += 60 + retry.GRACE
+        self.now += 60 + directories.LONGEST_BATCH
         self.dispatcher.step()
         self.assertEqual([], self.held())
-        self.assertIn("delivered: directory d: once more", self.log.output)
+        self.assertIn(
+            "delivered: directory d: second removal done", self.log.output
+        )
         self.now += 1000
         self.assertFalse(self.dispatcher.step())
 
@@ -382,12 +387,14 @@ class LateNewsTest(DispatcherTestCase):
         self.news(UNREGISTER, A, age=1)
         self.dispatcher.step()
         self.directory.out = True
-        self.now += 60 + retry.GRACE
+        self.now += 60 + directories.LONGEST_BATCH
         self.dispatcher.step()
         self.directory.out = False
         self.now += 60
         self.assertTrue(self.dispatcher.step())
-        self.assertIn("delivered: directory d: once more", self.log.output)
+        self.assertIn(
+            "delivered: directory d: second removal done", self.log.output
+        )
 
     def test_of_many_events_at_once_one_is_written(self):
         for name in ("o", "tw", "three"):
@@ -405,7 +412,7 @@ class LateNewsTest(DispatcherTestCase):
             "three", self.directory.content[A].record.display_name
         )
         self.assertIn(
-            "skipped: directory d: goes with entry 3", self.log.output
+            "skipped: directory d: covered by entry 3", self.log.output
         )
 
 

@@ -23,7 +23,7 @@ import testtools
 from hypothesis import strategies
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry, state
+from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
 from nova_dirsvc_plugin.directories import memory
 from nova_dirsvc_plugin.notifications import parse
 from tests import recordings
@@ -80,7 +80,7 @@ class World:
         self.directory = memory.MemoryDirectory(None, "nova")
         self.truth = {}
         self.nova_answers = True
-        self.asker = nova_check.Asker(
+        self.asker = nova_check.NovaChecker(
             self.ask, lambda: self.now, chance.uniform
         )
         self.boxes = [
@@ -95,7 +95,7 @@ class World:
                 retry.Settings(late_after=LATE),
                 clock=lambda: self.now,
                 uniform=chance.uniform,
-                asker=self.asker,
+                checker=self.asker,
             )
             for box in self.boxes
         ]
@@ -107,7 +107,7 @@ class World:
     def ask(self, uuids):
         """Answer as Nova would at this moment."""
         if not self.nova_answers:
-            return {uuid: state.Unsure("Nova is out") for uuid in uuids}
+            return {uuid: events.StateUnknown("Nova is out") for uuid in uuids}
         return {uuid: self.answer(uuid) for uuid in uuids}
 
     def answer(self, uuid):
@@ -125,7 +125,7 @@ class World:
             record = events.HostRecord(instance_uuid=uuid)
             if verb is events.Verb.REFRESH:
                 verb = events.Verb.SOFT_UNREGISTER
-        return state.Standing(verb, nameless(record), self.now)
+        return events.HostState(verb, nameless(record), self.now)
 
     def play(self, deliveries):
         """Put each event when it arrives, and let dispatchers step.

@@ -6,6 +6,7 @@ import copy
 import json
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.notifications import parked
 from nova_dirsvc_plugin.notifications import parse as payloads
 from tests import recordings
 from tests.unit import base
@@ -338,7 +339,7 @@ class EssentialTest(PayloadsCase):
         for name in recordings.SCENARIOS:
             for ctxt, message in recordings.scenario(name):
                 kept = copy.deepcopy(message)
-                kept["payload"] = payloads.essential(message["payload"])
+                kept["payload"] = parked.essential(message["payload"])
                 self.assertEqual(
                     self.parse(ctxt, message), self.parse(ctxt, kept)
                 )
@@ -351,9 +352,7 @@ class EssentialTest(PayloadsCase):
             flavor={"nova_object.data": {"extra_specs": "secret"}},
             ip_addresses=[{"nova_object.data": {"meta": "secret"}}, "secret"],
         )
-        self.assertNotIn(
-            "secret", repr(payloads.essential(message["payload"]))
-        )
+        self.assertNotIn("secret", repr(parked.essential(message["payload"])))
 
     def test_no_secret_of_a_legacy_payload_is_kept(self):
         _, message = recordings.varied(
@@ -365,11 +364,11 @@ class EssentialTest(PayloadsCase):
             image_meta={"password": "secret", "base_image_ref": "image"},
             fixed_ips=[{"meta": "secret"}, "secret"],
         )
-        kept = payloads.essential(message["payload"])
+        kept = parked.essential(message["payload"])
         self.assertNotIn("secret", repr(kept))
         self.assertEqual({"base_image_ref": "image"}, kept["image_meta"])
 
     def test_of_what_is_no_payload_its_type_is_kept(self):
         for payload in (None, [], "secret", 7, {}, {"nova_object.data": []}):
-            kept = json.dumps(payloads.essential(payload))
+            kept = json.dumps(parked.essential(payload))
             self.assertNotIn("secret", kept)

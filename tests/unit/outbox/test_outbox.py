@@ -7,7 +7,7 @@ import sqlite3
 import stat
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.outbox import schema
+from tests import outboxes
 from tests.unit import base
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -29,7 +29,9 @@ class OutboxTestCase(base.TestCase):
     def claim(self, limit=100, directory="d"):
         return self.outbox.claim(directory, limit)
 
-    def settle(self, claim, state=outbox.State.DONE, directory="d", **fields):
+    def settle(
+        self, claim, state=outbox.State.DELIVERED, directory="d", **fields
+    ):
         self.outbox.settle(
             directory,
             claim,
@@ -63,24 +65,13 @@ class PutTest(OutboxTestCase):
 
     def test_many_are_stored_at_once_or_none_of_them(self):
         event = base.event()
-        items = [event, outbox.Parked({}, A, "why"), event, base.event()]
+        items = [event, events.Parked({}, A, "why"), event, base.event()]
         self.assertEqual([1, 1, None, 3], self.outbox.put_all(items))
         broken = base.event(host_name=object())
         self.assertRaises(
             TypeError, self.outbox.put_all, [base.event(), broken]
         )
         self.assertEqual(2, self.outbox.pending("d"))
-
-    def test_an_outbox_of_the_release_before_is_brought_up_to_date(self):
-        with base.fixtures.MonkeyPatch(
-            "nova_dirsvc_plugin.outbox.schema.MIGRATIONS",
-            schema.MIGRATIONS[:1],
-        ):
-            old = outbox.Outbox(self.path)
-            old.changes()
-            old.close()
-        self.put((REGISTER, A))
-        self.assertEqual([(REGISTER, A)], self.drain())
 
     def test_a_message_that_comes_twice_is_stored_once(self):
         event = base.event()
@@ -158,10 +149,10 @@ class PutTest(OutboxTestCase):
             "event_type": "t",
             "payload": {1, 2},
         }
-        parked = outbox.Parked(notification, A, "why")
+        parked = events.Parked(notification, A, "why")
         self.assertEqual(1, self.outbox.put(parked))
         self.assertIsNone(self.outbox.put(parked))
-        self.assertEqual([(1, A, "why")], self.outbox.parked())
+        self.assertEqual([(1, A, "why")], outboxes.parked(self.outbox))
         self.assertFalse(self.claim())
 
 
@@ -205,7 +196,7 @@ class ClaimTest(OutboxTestCase):
 
     def test_for_a_record_of_events_a_turn_has_one_and_the_rest_follows(self):
         self.put((REGISTER, A), (REGISTER, B), (UNREGISTER, A))
-        claim = self.outbox.claim("d", 100, in_turn=True)
+        claim = self.outbox.claim("d", 100, one_each=True)
         self.assertEqual([(REGISTER, A), (REGISTER, B)], told(claim.entries))
         self.settle(claim)
         self.assertEqual([(UNREGISTER, A)], told(self.claim().entries))
@@ -243,21 +234,21 @@ class ClaimTest(OutboxTestCase):
         (turn,) = self.claim().turns
         self.assertEqual([UNREGISTER], [event.verb for event in turn.before])
 
-    def test_what_is_to_be_repeated_comes_when_it_is_time(self):
+    def test_a_removal_to_confirm_comes_when_it_is_time(self):
         self.put((UNREGISTER, A), (REGISTER, B))
-        self.settle(self.claim(), outbox.State.REPEAT, not_before=1060.0)
+        self.settle(self.claim(), outbox.State.CONFIRM, not_before=1060.0)
         self.assertEqual(0, self.outbox.pending("d"))
         self.assertFalse(self.claim())
         self.now = 1061.0
         first, second = self.claim().turns
-        self.assertTrue(first.repeat and second.repeat)
+        self.assertTrue(first.confirm and second.confirm)
 
-    def test_what_is_to_be_repeated_holds_back_nothing(self):
+    def test_a_removal_to_confirm_holds_back_nothing(self):
         self.put((UNREGISTER, A))
-        self.settle(self.claim(), outbox.State.REPEAT, not_before=1060.0)
+        self.settle(self.claim(), outbox.State.CONFIRM, not_before=1060.0)
         self.put((events.Verb.RESTORE, A))
         (turn,) = self.claim().turns
-        self.assertFalse(turn.repeat)
+        self.assertFalse(turn.confirm)
 
     def test_the_origin_of_a_request_is_joined_to_all_it_caused(self):
         self.put((REGISTER, A), (REGISTER, B))
@@ -277,7 +268,7 @@ class ClaimTest(OutboxTestCase):
         self.settle(self.claim(), outbox.State.DEFERRED)
         claim = self.claim()
         with sqlite3.connect(self.path) as database:
-            database.execute("DELETE FROM exception")
+            database.execute("DELETE FROM backlog")
         self.settle(claim, outbox.State.DEFERRED)
         self.assertEqual(0, self.outbox.pending("d"))
 
@@ -285,8 +276,8 @@ class ClaimTest(OutboxTestCase):
         self.put((REGISTER, A))
         self.settle(self.claim(), outbox.State.BURIED)
         with sqlite3.connect(self.path) as database:
-            database.execute("DELETE FROM exception")
-            database.execute("UPDATE journal SET what = 'dropped'")
+            database.execute("DELETE FROM backlog")
+            database.execute("UPDATE journal SET state = 'dropped'")
         self.put((REGISTER, A))
         (turn,) = self.claim().turns
         self.assertEqual((), tuple(turn.before))
@@ -327,7 +318,7 @@ class ClaimTest(OutboxTestCase):
         self.settle(self.claim(), outbox.State.BURIED, reason="no")
         self.put((UNREGISTER, A))
         self.assertEqual([(UNREGISTER, A)], self.drain())
-        ((entry, reason),) = self.outbox.buried("d")
+        ((entry, reason),) = outboxes.buried(self.outbox, "d")
         self.assertEqual((REGISTER, "no"), (entry.event.verb, reason))
         self.assertEqual(0, self.outbox.pending("d"))
 
@@ -438,7 +429,7 @@ class PurgeTest(OutboxTestCase):
         self.put((REGISTER, A))
         self.settle(self.claim(), outbox.State.BURIED, reason="no")
         self.assertEqual(0, self.outbox.purge(["d"], before=9e9))
-        self.assertEqual(1, len(self.outbox.buried("d")))
+        self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
 
     def test_numbers_are_never_used_again(self):
         self.put((REGISTER, A))

@@ -9,21 +9,21 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.notifications import reader
 from nova_dirsvc_plugin.sources import buffered_writer, notification_driver
-from tests import recordings, waiting
+from tests import outboxes, recordings, waiting
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
 
 
-class IntakeTest(base.TestCase):
+class BufferedWriterTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.folder / "outbox" / "outbox.db"
         self.outbox = outbox.Outbox(self.path)
-        self.intake = buffered_writer.Intake(self.outbox)
+        self.intake = buffered_writer.BufferedWriter(self.outbox)
 
     def take(self, ctxt, message):
-        self.intake.take(reader.Reader().read(ctxt, message))
+        self.intake.take(reader.NotificationReader().read(ctxt, message))
 
     def stored(self):
         claim = outbox.Outbox(self.path).claim("d", 100)
@@ -49,7 +49,7 @@ class IntakeTest(base.TestCase):
         data = message["payload"]["nova_object.data"]
         data["metadata"] = {"db_password": "a secret of the tenant"}
         self.take(ctxt, message)
-        ((_, instance, reason),) = self.outbox.parked()
+        ((_, instance, reason),) = outboxes.parked(self.outbox)
         self.assertEqual(UUID, instance)
         self.assertIn("'2.0'", reason)
         self.assertIn(f"instance {UUID} cannot be understood", self.log.output)
@@ -63,7 +63,7 @@ class IntakeTest(base.TestCase):
             ctxt, message = recordings.create_end()
             message["payload"] = payload
             self.take(ctxt, message)
-        self.assertEqual(4, len(self.outbox.parked()))
+        self.assertEqual(4, len(outboxes.parked(self.outbox)))
         self.assertNotIn("Traceback", self.log.output)
 
     def test_an_unusable_folder_keeps_events_until_it_is_usable(self):
@@ -112,7 +112,7 @@ class IntakeTest(base.TestCase):
 
     def test_a_locked_outbox_holds_up_one_call_and_no_more(self):
         box = outbox.Outbox(self.path, busy_timeout=0.05)
-        self.intake = buffered_writer.Intake(box)
+        self.intake = buffered_writer.BufferedWriter(box)
         self.take(*recordings.create_end())
         other = sqlite3.connect(self.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -9,10 +9,10 @@ from typing import Any
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin import errors, outbox
 from nova_dirsvc_plugin.notifications import reader as reading
 from nova_dirsvc_plugin.sources import listener
-from tests import recordings, waiting
+from tests import outboxes, recordings, waiting
 from tests.unit import base
 
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -31,16 +31,22 @@ class BatchesTest(base.TestCase):
         super().setUp()
         self.outbox = outbox.Outbox(self.folder / "outbox" / "outbox.db")
         self.stop = threading.Event()
-        self.batches = self.with_reader(reading.Reader(legacy=True))
+        self.batches = self.with_reader(
+            reading.NotificationReader(legacy=True)
+        )
 
     def with_reader(self, reader):
         return listener.Batches(self.outbox, reader, self.stop)
 
     def rows(self):
         with self.outbox._session as database:
-            return database.execute(
-                "SELECT message_id, instance_uuid FROM entry ORDER BY number"
-            ).fetchall()
+            return [
+                tuple(row)
+                for row in database.execute(
+                    "SELECT message_id, instance_uuid FROM entry"
+                    " ORDER BY number"
+                )
+            ]
 
     def test_what_a_batch_says_is_stored_and_said_and_none_given_back(self):
         boot = Incoming(*recordings.create_end(UUID))
@@ -67,7 +73,7 @@ class BatchesTest(base.TestCase):
         self.assertEqual(1, self.log.output.count("stored"))
 
     def test_users_are_left_out_where_they_are_not_to_be_recorded(self):
-        quiet = self.with_reader(reading.Reader(users=False))
+        quiet = self.with_reader(reading.NotificationReader(users=False))
         quiet.dispatch([Incoming(*recordings.create_end(UUID))])
         with self.outbox._session as database:
             ((record,),) = database.execute("SELECT record FROM entry")
@@ -94,7 +100,7 @@ class BatchesTest(base.TestCase):
         good = Incoming(*recordings.create_end(UUID))
         self.assertFalse(self.batches.dispatch([*strange, good]))
         self.assertIn((good.message["message_id"], UUID), self.rows())
-        self.assertTrue(self.outbox.parked())
+        self.assertTrue(outboxes.parked(self.outbox))
 
     def test_what_breaks_the_outbox_is_parked_and_the_others_stored_once(self):
         ctxt, boot = recordings.create_end(UUID)
@@ -103,10 +109,10 @@ class BatchesTest(base.TestCase):
         good = Incoming(*recordings.create_end(UUID))
         self.assertFalse(self.batches.dispatch([nameless, breaks, good]))
         self.assertEqual([(good.message["message_id"], UUID)], self.rows())
-        self.assertEqual(2, len(self.outbox.parked()))
+        self.assertEqual(2, len(outboxes.parked(self.outbox)))
 
     def test_a_reader_that_raises_is_a_reason_to_park(self):
-        class Broken(reading.Reader):
+        class Broken(reading.NotificationReader):
             def read(self, ctxt, message):
                 raise RuntimeError("a bug")
 
@@ -114,7 +120,7 @@ class BatchesTest(base.TestCase):
         self.assertFalse(
             batches.dispatch([Incoming(*recordings.create_end(UUID))])
         )
-        ((_, _, reason),) = self.outbox.parked()
+        ((_, _, reason),) = outboxes.parked(self.outbox)
         self.assertEqual("RuntimeError: a bug", reason)
 
     def test_a_batch_waits_until_it_can_be_stored(self):
@@ -190,7 +196,7 @@ class BusTest(base.TestCase):
             "nova:sesame@host",
         ):
             error = self.assertRaises(
-                listener.WrongTransport,
+                errors.WrongOption,
                 self.bus,
                 f"[DEFAULT]\ntransport_url = {text}\n" if text else "",
             )

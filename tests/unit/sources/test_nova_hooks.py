@@ -12,7 +12,7 @@ from oslo_config import cfg
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.notifications import parse
 from nova_dirsvc_plugin.sources import nova_hooks
-from tests import nova21, recordings, waiting
+from tests import nova21, outboxes, recordings, waiting
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -172,7 +172,7 @@ class HarmlessTest(HooksCase):
 
     def test_the_token_of_the_context_goes_nowhere(self):
         self.created(nova21.accepted(UUID), nova21.accepted("no uuid"))
-        self.assertEqual(1, len(outbox.Outbox(self.path).parked()))
+        self.assertEqual(1, len(outboxes.parked(outbox.Outbox(self.path))))
         self.assertNotIn("secret", self.dump() + self.log.output)
 
     def dump(self):

@@ -204,7 +204,7 @@ class TroubleTest(FilterCase):
     def test_a_locked_outbox_holds_up_one_request_and_no_more(self):
         self.useFixture(
             fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.sources.notification_driver.BUSY_TIMEOUT",
+                "nova_dirsvc_plugin.sources.buffered_writer.BUSY_TIMEOUT",
                 0.05,
             )
         )

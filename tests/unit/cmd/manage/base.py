@@ -8,7 +8,7 @@ import logging
 
 import fixtures
 
-from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.cmd.manage import app
 from tests.unit import base
 
@@ -42,7 +42,7 @@ class ManageTestCase(base.TestCase):
         self.now += 1
         return numbers
 
-    def settle(self, state=outbox.State.DONE, directory="log", **fields):
+    def settle(self, state=outbox.State.DELIVERED, directory="log", **fields):
         """Settle all that a directory may have now."""
         claim = self.outbox.claim(directory, 1000)
         self.outbox.settle(
@@ -83,7 +83,7 @@ class ManageTestCase(base.TestCase):
     def park(self, notification, instance_uuid="", reason="malformed"):
         """Park a notification; give its number."""
         (number,) = self.put(
-            outbox.Parked(notification, instance_uuid, reason)
+            events.Parked(notification, instance_uuid, reason)
         )
         return number
 

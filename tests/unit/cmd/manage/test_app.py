@@ -75,9 +75,9 @@ class OpenTest(ManageTestCase):
             sqlite3.connect(self.path, isolation_level=None)
         ) as other:
             other.execute("BEGIN IMMEDIATE")
-            box = admin.Desk(self.path, busy_timeout=0.0)
+            box = admin.OutboxAdmin(self.path, busy_timeout=0.0)
             error = self.assertRaises(
-                outbox.OutboxError, box.read_again, 1, lambda *_: None
+                outbox.OutboxError, box.reparse, 1, lambda *_: None
             )
             self.assertIn("try again", str(error))
             self.assertEqual([(1, "log", "delivered")], self.listed("--all"))

@@ -218,7 +218,7 @@ class UnreadableTest(ConformanceTestCase):
 
     def test_a_record_of_events_has_no_time_and_no_owners(self):
         class Record(memory.MemoryDirectory):
-            RECORDS_EVENTS = True
+            APPEND_ONLY = True
 
         for finding in self.findings(Record).values():
             if finding.need in (Need.WRITERS, Need.OWNERS):

@@ -5,8 +5,8 @@ import sqlite3
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.notifications import reader
-from nova_dirsvc_plugin.outbox import admin, views
-from tests import recordings
+from nova_dirsvc_plugin.outbox import admin, queries
+from tests import outboxes, recordings
 from tests.unit import base
 from tests.unit.cmd.manage.base import A, ManageTestCase
 
@@ -22,13 +22,16 @@ class DecidingTestCase(ManageTestCase):
 
     def decisions(self, *whats):
         """Give the journal's notes of these kinds."""
-        with admin.Desk(self.path).look() as database:
-            return database.execute(
-                "SELECT number, directory, what FROM journal"
-                " WHERE what IN (SELECT value FROM json_each(?))"
-                " ORDER BY number, directory",
-                (json.dumps(whats),),
-            ).fetchall()
+        with admin.OutboxAdmin(self.path).snapshot() as database:
+            return [
+                tuple(row)
+                for row in database.execute(
+                    "SELECT number, directory, state FROM journal"
+                    " WHERE state IN (SELECT value FROM json_each(?))"
+                    " ORDER BY number, directory",
+                    (json.dumps(whats),),
+                )
+            ]
 
     def park_real(self, version="2.0"):
         """Park alice's boot as a release that is too old for it does."""
@@ -36,7 +39,7 @@ class DecidingTestCase(ManageTestCase):
         payload = message["payload"]
         good = payload["nova_object.version"]
         payload["nova_object.version"] = version
-        parked = reader.Reader().read(ctxt, message)
+        parked = reader.NotificationReader().read(ctxt, message)
         self.put(parked)
         return message["message_id"], good
 
@@ -67,7 +70,7 @@ class RetryTest(DecidingTestCase):
         )
         self.assertEqual([(1, 0, 0)], self.due())
         self.assertEqual([(1, "log", "waiting")], self.listed())
-        self.assertEqual([(1, "log", "retried")], self.decisions("retried"))
+        self.assertEqual([(1, "log", "waiting")], self.decisions("waiting"))
 
     def test_a_deferred_entry_is_due_now_and_keeps_its_counts(self):
         self.defer(base.event())
@@ -82,7 +85,8 @@ class RetryTest(DecidingTestCase):
         self.bury(base.event())
         with sqlite3.connect(self.path) as database:
             database.execute(
-                "UPDATE exception SET deferrals = 1, not_before = ?"
+                "UPDATE backlog"
+                " SET state = 'deferred', deferrals = 1, not_before = ?"
                 " WHERE number = 2",
                 (self.now + 60,),
             )
@@ -143,17 +147,17 @@ class RetryTest(DecidingTestCase):
         for arguments in ((), (1, "--all")):
             status, _, err = self.manage("outbox", "retry", *arguments)
             self.assertEqual(
-                (2, "say either numbers or --all\n"), (status, err)
+                (2, "give either numbers or --all\n"), (status, err)
             )
 
     def test_what_another_decided_meanwhile_is_not_decided_again(self):
         self.bury(base.event())
-        box = admin.Desk(self.path)
-        with box.look() as database:
-            items = views.items(database, ["log"])
+        box = admin.OutboxAdmin(self.path)
+        with box.snapshot() as database:
+            items = queries.items(database, ["log"])
         self.assertEqual(items, box.retry(items))
         self.assertEqual([], box.retry(items))
-        self.assertEqual([(1, "log", "retried")], self.decisions("retried"))
+        self.assertEqual([(1, "log", "waiting")], self.decisions("waiting"))
 
     def test_the_daemon_is_told_by_the_file_itself(self):
         self.bury(base.event())
@@ -175,7 +179,7 @@ class ReadAgainTest(DecidingTestCase):
             (message_id, A, "register"),
             (found["message_id"], found["instance_uuid"], found["verb"]),
         )
-        self.assertEqual([], self.outbox.parked())
+        self.assertEqual([], outboxes.parked(self.outbox))
 
     def test_its_history_begins_where_it_was_parked(self):
         _, good = self.park_real()
@@ -193,15 +197,15 @@ class ReadAgainTest(DecidingTestCase):
         self.assertEqual((1, ""), (status, out))
         self.assertEqual(1, err.count("\n"))
         self.assertIn("parked-1 stays parked", err)
-        ((_, _, reason),) = self.outbox.parked()
+        ((_, _, reason),) = outboxes.parked(self.outbox)
         self.assertIn("3.0", reason)
 
     def test_what_asks_for_nothing_stays_for_the_operator_to_drop(self):
         self.park({"event_type": "instance.paint.end", "message_id": "m"})
         status, _, err = self.manage("outbox", "retry", "parked-1")
         self.assertEqual(1, status)
-        self.assertIn("asks for nothing", err)
-        self.assertEqual(1, len(self.outbox.parked()))
+        self.assertIn("ignores notifications of this type", err)
+        self.assertEqual(1, len(outboxes.parked(self.outbox)))
 
     def test_what_is_spoilt_stays(self):
         self.park({"event_type": "t"})
@@ -209,7 +213,7 @@ class ReadAgainTest(DecidingTestCase):
             database.execute("UPDATE parked SET notification = x'ff'")
         status, _, err = self.manage("outbox", "retry", "parked-1")
         self.assertEqual(1, status)
-        self.assertIn("spoilt", err)
+        self.assertIn("damaged", err)
 
     def test_an_event_that_came_by_another_way_is_not_stored_twice(self):
         message_id, good = self.park_real()
@@ -276,13 +280,13 @@ class DropTest(DecidingTestCase):
         self.manage("outbox", "drop", 1, "--yes")
         self.assertEqual([(2, 0, 0)], self.due())
 
-    def test_what_waits_or_is_to_be_repeated_is_refused(self):
+    def test_what_waits_or_is_to_be_confirmed_is_refused(self):
         self.put(base.event())
-        self.settle(outbox.State.REPEAT, not_before=9e9)
+        self.settle(outbox.State.CONFIRM, not_before=9e9)
         self.put(base.event())
         status, out, err = self.manage("outbox", "drop", 1, 2, "--yes")
         self.assertEqual((1, ""), (status, out))
-        self.assertIn("1 is repeat (log)", err)
+        self.assertIn("1 is confirm (log)", err)
         self.assertIn("2 is waiting (log)", err)
 
     def test_what_is_parked_can_be_dropped(self):
@@ -291,7 +295,7 @@ class DropTest(DecidingTestCase):
             (0, "parked-1, t, instance unknown: dropped\n", ""),
             self.manage("outbox", "drop", "parked-1", "--yes"),
         )
-        self.assertEqual([], self.outbox.parked())
+        self.assertEqual([], outboxes.parked(self.outbox))
 
     def test_all_buried_leaves_the_rest(self):
         self.bury(base.event(), base.event())

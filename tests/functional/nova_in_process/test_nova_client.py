@@ -9,7 +9,6 @@ import requests
 from keystoneauth1 import adapter, noauth, session
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.delivery import state
 from nova_dirsvc_plugin.nova_api import client
 from tests.functional.nova_in_process import cloud, test_boot_and_delete
 
@@ -21,7 +20,7 @@ class TestInventory(cloud.NovaTestCase):
         super().setUp()
         self.inventory = self.inventory_of("admin", "member,admin")
 
-    def inventory_of(self, user: str, roles: str) -> client.Inventory:
+    def inventory_of(self, user: str, roles: str) -> client.NovaClient:
         """Ask as somebody, in the way of Nova's fixtures: by headers."""
         http = requests.Session()
         http.headers.update(
@@ -32,7 +31,7 @@ class TestInventory(cloud.NovaTestCase):
             }
         )
         auth = noauth.NoAuth(endpoint=self.api_fixture.base_url)
-        return client.Inventory(
+        return client.NovaClient(
             adapter.Adapter(
                 session.Session(auth=auth, session=http, timeout=30),
                 service_type="compute",
@@ -41,10 +40,10 @@ class TestInventory(cloud.NovaTestCase):
             lambda: NOW,
         )
 
-    def told(self, server: cloud.Server) -> state.Standing:
+    def told(self, server: cloud.Server) -> events.HostState:
         """Give what Nova says for sure."""
         answer = self.inventory.ask([server["id"]])[server["id"]]
-        self.assertIsInstance(answer, state.Standing, answer)
+        self.assertIsInstance(answer, events.HostState, answer)
         self.assertEqual(NOW, answer.as_of)
         return answer
 
@@ -133,15 +132,15 @@ class TestInventory(cloud.NovaTestCase):
 
         answer = stranger.ask([server["id"]])[server["id"]]
 
-        self.assertIsInstance(answer, state.Unsure)
-        self.assertIn("the role admin", answer.reason)
+        self.assertIsInstance(answer, events.StateUnknown)
+        self.assertIn("the role admin", str(answer))
 
     def test_a_stranger_cannot_tell_that_one_is_gone(self):
         stranger = self.inventory_of("mallory", "member")
 
         [answer] = stranger.ask([str(uuid.uuid4())]).values()
 
-        self.assertIsInstance(answer, state.Unsure)
+        self.assertIsInstance(answer, events.StateUnknown)
 
     def test_a_wrong_endpoint_says_nothing(self):
         self.api_fixture.base_url += "/servers"
@@ -150,8 +149,8 @@ class TestInventory(cloud.NovaTestCase):
 
         [answer] = wrong.ask([server["id"]]).values()
 
-        self.assertIsInstance(answer, state.Unsure)
-        self.assertIn("endpoint", answer.reason)
+        self.assertIsInstance(answer, events.StateUnknown)
+        self.assertIn("endpoint", str(answer))
 
 
 class TestNoValidHost(cloud.NovaTestCase):

@@ -23,7 +23,7 @@ class ListTest(ManageTestCase):
     def test_what_needs_a_decision_comes_first(self):
         self.defer(base.event())
         self.put(base.event())
-        self.settle(outbox.State.REPEAT, not_before=9e9)
+        self.settle(outbox.State.CONFIRM, not_before=9e9)
         self.bury(base.event())
         self.put(base.event())
         self.park({"event_type": "t"})
@@ -33,7 +33,7 @@ class ListTest(ManageTestCase):
                 ("parked-1", "", "parked"),
                 (1, "log", "deferred"),
                 (4, "log", "waiting"),
-                (2, "log", "repeat"),
+                (2, "log", "confirm"),
             ],
             self.listed(),
         )
@@ -115,16 +115,19 @@ class ListTest(ManageTestCase):
 
     def test_a_skipped_one_says_why(self):
         self.put(base.event())
-        self.settle(outbox.State.SKIPPED, reason="unregistered before")
+        self.settle(
+            outbox.State.SKIPPED, reason="instance already unregistered"
+        )
         (line,) = self.told("outbox", "list", "--all")
         self.assertEqual(
-            ("skipped", "unregistered before"), (line["State"], line["Reason"])
+            ("skipped", "instance already unregistered"),
+            (line["State"], line["Reason"]),
         )
 
     def test_what_was_delivered_and_not_once_more_is_delivered(self):
         self.put(base.event(events.Verb.UNREGISTER))
-        self.settle(outbox.State.REPEAT)
-        self.settle(outbox.State.SKIPPED, reason="once more")
+        self.settle(outbox.State.CONFIRM)
+        self.settle(outbox.State.SKIPPED, reason="second removal refused: no")
         self.assertEqual([(1, "log", "delivered")], self.listed("--all"))
 
     def test_before_any_daemon_ran_the_default_directory_waits(self):
@@ -161,7 +164,7 @@ class ShowTest(ManageTestCase):
                 ("delivered", "ldap", ""),
             ],
             [
-                (note["what"], note["directory"], note["reason"])
+                (note["state"], note["directory"], note["reason"])
                 for note in found["journal"]
             ],
         )
@@ -232,7 +235,7 @@ class StatusTest(ManageTestCase):
                 "waiting": 2,
                 "deferred": 1,
                 "buried": 2,
-                "repeat": 0,
+                "confirm": 0,
                 "oldest": "2026-11-22T10:28:00.250Z",
             },
             {name: counts[name] for name in counts if "seconds" not in name},
@@ -250,7 +253,9 @@ class StatusTest(ManageTestCase):
         self.assertEqual(2, len(self.told("outbox", "status")["directories"]))
         _, out, _ = self.manage("outbox", "status")
         self.assertIn(
-            "log: up to 1; 0 waiting, 0 deferred, 1 buried, 0 repeat ", out
+            "log: read up to entry 1;"
+            " 0 waiting, 0 deferred, 1 buried, 0 confirm ",
+            out,
         )
 
 

@@ -1,0 +1,283 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads from an outbox what an operator wants to see; writes nothing."""
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from nova_dirsvc_plugin.outbox import sql
+from nova_dirsvc_plugin.outbox.claim import MAX_WAIT
+from nova_dirsvc_plugin.outbox.values import Entry, State
+
+#: More than any outbox has.
+_ALL = 2**62
+
+EVERY = frozenset(State)
+OPEN = frozenset(state for state in State if not state.final)
+_RANKS = {state: rank for rank, state in enumerate(State)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a listing: an entry and a directory, or what is parked.
+
+    :ivar number: the entry's, or if it is parked, of a count of its own
+    :ivar not_before: epoch seconds, as stored; None where there is none
+    """
+
+    number: int
+    directory: str
+    state: State
+    verb: str
+    event_type: str
+    instance_uuid: str
+    attempts: int
+    stored_at: float
+    not_before: float | None
+    reason: str
+
+    def next_try(self, now: float) -> float | None:
+        """Return when it is tried next, epoch seconds; None: at no set time.
+
+        A deferral that is longer than any wait was stored by a clock that
+        was ahead, and is over (``sql.CLOCK_SKEWED``).
+        """
+        if self.state not in (State.DEFERRED, State.CONFIRM):
+            return None
+        not_before = self.not_before or 0.0
+        if self.state is State.DEFERRED and not_before > now + MAX_WAIT:
+            return now
+        return max(not_before, now)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ParkedItem:
+    """A parked notification.
+
+    :ivar notification: as it was stored, or the text if that is no JSON
+    """
+
+    number: int
+    message_id: str
+    event_type: str
+    instance_uuid: str
+    stored_at: float
+    reason: str
+    notification: Mapping[str, Any] | str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Note:
+    """What was done about an entry, and how often.
+
+    :ivar state: the state that the entry got, or *parked*
+    :ivar first_at: epoch seconds
+    """
+
+    directory: str
+    state: str
+    reason: str
+    times: int
+    first_at: float
+    last_at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of an instance's history.
+
+    :ivar at: epoch seconds, the first time
+    :ivar until: the last time
+    :ivar number: of the entry, or of what is parked
+    :ivar what: *stored*, or the state that the entry got
+    :ivar occurred_at: by Nova's clock; of what is stored only
+    """
+
+    at: float
+    until: float
+    number: int
+    what: str
+    directory: str
+    verb: str
+    event_type: str
+    request_id: str
+    occurred_at: float | None
+    times: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Count:
+    """The numbers of one directory.
+
+    :ivar oldest: epoch seconds, when the oldest entry that is waiting or
+        deferred was stored; None when there is none
+    """
+
+    position: int
+    waiting: int
+    deferred: int
+    buried: int
+    confirm: int
+    oldest: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Totals:
+    """The numbers of an outbox, whatever the states of its entries.
+
+    :ivar last_stored: epoch seconds, when the latest entry was stored; None
+        when there is none
+    """
+
+    entries: int
+    parked: int
+    last_stored: float | None
+
+
+def directories(database: sqlite3.Connection) -> list[str]:
+    """Return the names of those that were ever delivered to from here."""
+    return [row["directory"] for row in database.execute(sql.DIRECTORIES)]
+
+
+def items(
+    database: sqlite3.Connection,
+    names: Iterable[str],
+    states: Collection[State] = OPEN,
+    *,
+    number: int | None = None,
+    instance_uuid: str = "",
+    limit: int | None = None,
+) -> list[Item]:
+    """List the states of entries with some directories.
+
+    :param names: the directories
+    :param number: of one entry; None for all, and what is parked
+    :param limit: lines, at most; the first in the order of :class:`State`
+    """
+    values: dict[str, str | int] = {
+        "directories": json.dumps(list(names)),
+        "states": json.dumps([state.value for state in states]),
+        "instance": instance_uuid,
+        "first": 0 if number is None else number,
+        "last": _ALL if number is None else number,
+        "limit": _ALL if limit is None else limit,
+    }
+    statements = [sql.ITEMS]
+    if State.WAITING in states:
+        statements.append(sql.ITEMS_FRESH)
+    if State.PARKED in states and number is None:
+        statements.append(sql.ITEMS_PARKED)
+    if any(state.final for state in states):
+        statements.append(sql.ITEMS_FINAL)
+    found = [
+        Item(**dict(row) | {"state": State(row["state"])})
+        for statement in statements
+        for row in database.execute(statement, values)
+    ]
+    found.sort(
+        key=lambda item: (_RANKS[item.state], item.number, item.directory)
+    )
+    return found[:limit]
+
+
+def entry(database: sqlite3.Connection, number: int) -> Entry | None:
+    """Return one entry, without any directory's counts."""
+    row = database.execute(sql.ENTRY, (number,)).fetchone()
+    return None if row is None else Entry.from_row(row)
+
+
+def parked(database: sqlite3.Connection, number: int) -> ParkedItem | None:
+    """Return one parked notification."""
+    row = database.execute(sql.PARKED, (number,)).fetchone()
+    if row is None:
+        return None
+    notification = _decoded(row["notification"])
+    return ParkedItem(**dict(row) | {"notification": notification})
+
+
+def journal(database: sqlite3.Connection, number: int) -> list[Note]:
+    """Return what was done about an entry, oldest first."""
+    return [Note(**row) for row in database.execute(sql.JOURNAL, (number,))]
+
+
+def history(
+    database: sqlite3.Connection, instance_uuid: str
+) -> list[Happening]:
+    """Return all that is known of an instance, oldest first."""
+    values = {"instance_uuid": instance_uuid}
+    found = [
+        Happening(**row)
+        for row in database.execute(sql.HISTORY_OF_INSTANCE, values)
+    ] + [
+        Happening(
+            at=row["stored_at"],
+            until=row["stored_at"],
+            number=row["number"],
+            what=State.PARKED.value,
+            directory="",
+            verb="",
+            event_type=row["event_type"],
+            request_id=_request_id(row["notification"]),
+            occurred_at=None,
+            times=1,
+            reason=row["reason"],
+        )
+        for row in database.execute(sql.PARKED_OF_INSTANCE, values)
+    ]
+    # Within one moment, too, an entry is stored before anything is done.
+    return sorted(
+        found,
+        key=lambda one: (one.at, one.number, one.what != "stored", one.until),
+    )
+
+
+def totals(database: sqlite3.Connection) -> Totals:
+    """Count all that is in the outbox."""
+    return Totals(**database.execute(sql.TOTALS).fetchone())
+
+
+def count(database: sqlite3.Connection, directory: str) -> Count:
+    """Count the entries of one directory by their state."""
+    fresh = database.execute(sql.COUNT_FRESH, (directory,)).fetchone()
+    found = {
+        State(row["state"]): row
+        for row in database.execute(sql.COUNT_BACKLOG, (directory,))
+    }
+
+    def number_of(state: State) -> int:
+        return int(found[state]["entries"]) if state in found else 0
+
+    oldest = [fresh["oldest"]] + [
+        found[state]["oldest"]
+        for state in (State.WAITING, State.DEFERRED)
+        if state in found
+    ]
+    return Count(
+        position=fresh["position"],
+        waiting=fresh["fresh"] + number_of(State.WAITING),
+        deferred=number_of(State.DEFERRED),
+        buried=number_of(State.BURIED),
+        confirm=number_of(State.CONFIRM),
+        oldest=min((at for at in oldest if at is not None), default=None),
+    )
+
+
+def _decoded(text: object) -> Mapping[str, Any] | str:
+    try:
+        found = json.loads(str(text))
+    except ValueError:
+        return str(text)
+    return found if isinstance(found, dict) else str(text)
+
+
+def _request_id(notification: str) -> str:
+    """Return the id of the request that a parked notification is of."""
+    try:
+        found = json.loads(notification)
+        return str((found.get("ctxt") or {}).get("request_id") or "")
+    except (ValueError, AttributeError):
+        return ""

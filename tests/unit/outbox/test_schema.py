@@ -1,0 +1,137 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""An outbox of a release before is taken over with all that it holds."""
+
+import sqlite3
+
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.outbox import admin, queries, schema
+from tests.unit import base
+
+#: Number -> state, deferrals and reason as version 2 had them, and the state
+#: now. An entry without a state is in no table but ``entry``.
+ENTRIES = {
+    1: ("buried", 5, "no such class", "buried"),
+    2: ("deferred", 2, "busy", "deferred"),
+    3: ("deferred", 0, "", "waiting"),
+    4: ("repeat", 0, "", "confirm"),
+    5: (None, 0, "", "delivered"),
+    6: (None, 0, "", "skipped"),
+    7: (None, 0, "", "dropped"),
+}
+POSITION = 7
+
+
+class MigrationTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.folder / "outbox.db"
+
+    def make(self, version):
+        """Make an outbox as an older release left it."""
+        with sqlite3.connect(self.path) as database:
+            for script in schema.MIGRATIONS[:version]:
+                database.executescript(script)
+            database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {version}")
+        return database
+
+    def put(self, database, number):
+        event = base.event(instance_uuid=f"{number:032x}")
+        database.execute(
+            "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                number,
+                event.message_id,
+                event.event_type,
+                event.verb,
+                event.instance_uuid,
+                event.occurred_at,
+                1000.0,
+                event.request_id,
+                event.record.to_json(),
+            ),
+        )
+
+    def make_with_every_state(self):
+        with self.make(2) as database:
+            for number, (state, deferrals, reason, now) in ENTRIES.items():
+                self.put(database, number)
+                if state:
+                    database.execute(
+                        "INSERT INTO exception VALUES"
+                        " ('d', ?, ?, ?, 1, ?, 0, ?)",
+                        (number, f"{number:032x}", state, deferrals, reason),
+                    )
+                else:
+                    database.execute(
+                        "INSERT INTO journal VALUES (?, 'd', ?, '', 1, 1, 1)",
+                        (number, now),
+                    )
+            database.execute(
+                "INSERT INTO journal VALUES (2, 'd', 'retried', '', 1, 1, 1)"
+            )
+            database.execute("INSERT INTO position VALUES ('d', ?)", (7,))
+            self.put(database, POSITION + 1)
+
+    def test_every_state_is_what_it_was_under_its_new_word(self):
+        self.make_with_every_state()
+        outbox.Outbox(self.path).check_writable()
+        with admin.OutboxAdmin(self.path).snapshot() as database:
+            found = queries.items(database, ["d"], queries.EVERY)
+            (note,) = queries.journal(database, 2)
+        self.assertEqual(
+            {number: state for number, (*_, state) in ENTRIES.items()}
+            | {POSITION + 1: "waiting"},
+            {item.number: item.state for item in found},
+        )
+        self.assertEqual(
+            ("waiting", "retried by an operator"), (note.state, note.reason)
+        )
+
+    def test_what_is_open_is_delivered_and_what_is_not_stays(self):
+        self.make_with_every_state()
+        box = outbox.Outbox(self.path, clock=lambda: 2000.0)
+        due = {
+            entry.number: turn.confirm
+            for turn in box.claim("d", 100).turns
+            for entry in turn.entries
+        }
+        self.assertEqual({2: False, 3: False, 4: True, 8: False}, due)
+
+    def test_an_outbox_of_the_first_version_is_brought_up_to_date(self):
+        with self.make(1) as database:
+            self.put(database, 1)
+        box = outbox.Outbox(self.path)
+        box.put(base.event(events.Verb.REFRESH))
+        self.assertEqual(2, box.pending("d"))
+
+    def test_each_statement_of_a_claim_uses_its_index(self):
+        """A claim that reads what is buried grows with it."""
+        box = outbox.Outbox(self.path)
+        box.check_writable()
+        with admin.OutboxAdmin(self.path).snapshot() as database:
+            for statement, index in (
+                (queries.sql.DUE, "backlog_due"),
+                (queries.sql.CLOCK_SKEWED, "backlog_due"),
+                (queries.sql.OPEN, "backlog_instance"),
+                (queries.sql.FRESH, "backlog_instance"),
+                (queries.sql.CONFIRM, "backlog_confirm"),
+            ):
+                plan = "\n".join(
+                    row["detail"]
+                    for row in database.execute(
+                        f"EXPLAIN QUERY PLAN {statement}",
+                        {
+                            "directory": "d",
+                            "now": 0,
+                            "latest": 0,
+                            "limit": 1,
+                            "instances": "[]",
+                            "position": 0,
+                        },
+                    )
+                )
+                self.assertIn(index, plan)
+                self.assertNotIn("SCAN backlog", plan)
+                self.assertNotIn("SCAN x", plan)
