@@ -5,8 +5,8 @@
 All write the same documents to the same example service on loopback, in
 rounds, one after the other: this project's dispatcher and driver; the driver
 alone; as many bare sessions of requests as the driver has connections, each
-in a thread; and wrk, a load generator in C, which shows what the service can
-take at most.
+in a thread; and wrk, a load generator in C, which shows the highest rate of
+the service.
 """
 
 import collections
@@ -31,10 +31,10 @@ from tests.functional import rest_service
 
 ROUNDS = 5
 
-#: Sessions, or connections; as many as the driver has by default.
+#: Sessions or connections, as many as the driver has by default.
 CLIENTS = 8
 
-#: Changes that the driver is given at a time, as by the dispatcher.
+#: Changes of one call of the driver, as by the dispatcher.
 BATCH = 128
 
 SESSIONS = f"{CLIENTS} bare sessions"
@@ -51,7 +51,7 @@ class _Contender(Protocol):
     def round(self, count: int) -> dict[str, float]:
         """Register and unregister; give the seconds of each.
 
-        One that cannot do either leaves it out.
+        A contender that cannot do one of them leaves it out.
         """
 
 
@@ -72,7 +72,7 @@ def run(arguments: Namespace) -> None:
         if wrk.is_there():
             contenders["wrk"] = wrk.Wrk(server, CLIENTS, pathlib.Path(folder))
         else:
-            print(f"wrk is not there and left out: {wrk.HOW_TO_HAVE_IT}")
+            print(f"wrk is not installed and left out: {wrk.HOW_TO_HAVE_IT}")
         rates = _measure(contenders, count)
         _report(rates)
         print(f"{count * ROUNDS} registers and unregisters each")
@@ -83,7 +83,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _measure(contenders: dict[str, _Contender], count: int) -> Rates:
-    """Let each have its turn, in rounds."""
+    """Measure each contender once a round."""
     rates: Rates = collections.defaultdict(list)
     for number in range(ROUNDS):
         for name, contender in contenders.items():
@@ -110,7 +110,7 @@ def _report(rates: Rates) -> None:
 
 
 class _Driver:
-    """The driver alone, on changes that are there."""
+    """The driver alone, without an outbox."""
 
     def __init__(self, directory: base.Directory) -> None:
         self._directory = directory
@@ -133,7 +133,7 @@ class _Driver:
 
 
 class _Sessions:
-    """Sessions of requests in threads, used as its documentation says."""
+    """Sessions of requests in threads, used as in its documentation."""
 
     def __init__(self, server: rest_service.RestService) -> None:
         self._url = server.url
@@ -156,13 +156,13 @@ class _Sessions:
         }
 
     def _all(self, writes: Sequence[_Write], send: _Send) -> float:
-        """Let each session send what no other has taken."""
-        waiting_ones = collections.deque(writes)
+        """Let each session send the writes that no other has taken."""
+        waiting = collections.deque(writes)
 
         def work(session: requests.Session) -> None:
             with contextlib.suppress(IndexError):
                 while True:
-                    send(session, self._url, waiting_ones.popleft())
+                    send(session, self._url, waiting.popleft())
 
         started = time.perf_counter()
         with futures.ThreadPoolExecutor(CLIENTS) as pool:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""A receiver that only takes POSTs and appends each to a file, as a line.
+"""A receiver of POSTs that appends each to a file, as one line.
 
-All that a webhook has to do for nova-dirsvc-sync: answer 2xx when, and only
-when, it has the news for good. Point register_url at /register, unregister_url
-at /unregister, and set unregister_method = POST.
+A webhook for nova-dirsvc-sync has to do no more: answer 2xx if, and only if,
+the event is stored durably. Set register_url to /register, unregister_url to
+/unregister, and unregister_method to POST.
 """
 
 import argparse
@@ -22,7 +22,7 @@ LARGEST_BODY = 64 * 1024
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # or each event costs a connection
-    timeout = 75  # seconds that a client may be quiet
+    timeout = 75  # seconds that a client may be idle
     disable_nagle_algorithm = True
     lines: "Lines"
 
@@ -37,12 +37,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _take(self, body: bytes) -> None:
         try:
-            news = json.loads(body.decode())
-            line = {"path": self.path, **news}
+            event = json.loads(body.decode())
+            line = {"path": self.path, **event}
         except (ValueError, TypeError, RecursionError):
             return self._answer(400, "the body is not a JSON object in UTF-8")
         if self.path not in PATHS:
-            return self._answer(404, f"there is only {' and '.join(PATHS)}")
+            return self._answer(404, f"the paths are {' and '.join(PATHS)}")
         line["idempotency_key"] = self.headers.get("Idempotency-Key", "")
         try:
             self.lines.append(json.dumps(line))
@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self._answer(204, "")
 
     def _refuse(self, status: int, why: str) -> None:
-        """Answer, and end the connection: its body is still to come."""
+        """Answer, and close the connection, as its body has not been read."""
         self.close_connection = True
         self._answer(status, why)
 
@@ -66,18 +66,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(f"{why}\n".encode() if why else b"")
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: a request line is not ours to tell."""
+        """Log nothing: a request line can contain data of tenants."""
 
 
 class Lines:
-    """A file that has a whole line, on disk, or none of it."""
+    """A file to which a line is appended wholly and durably, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def append(self, text: str) -> None:
-        with self._turn:
+        with self._lock:
             end = self._file.seek(0, os.SEEK_END)
             line = f"{text}\n".encode()
             try:
@@ -94,7 +94,7 @@ def main() -> None:
     add = parser.add_argument
     add("--listen", default="127.0.0.1", help="(default: %(default)s)")
     add("--port", type=int, default=8043, help="(default: %(default)s)")
-    add("--file", type=Path, required=True, help="what to append to")
+    add("--file", type=Path, required=True, help="file to append to")
     arguments = parser.parse_args()
     address = (arguments.listen, arguments.port)
     try:

@@ -48,10 +48,10 @@ class RequestsTest(ReceiverTestCase):
     def test_a_post_and_a_delete_are_as_the_contract_says(self):
         one = directory_contract.record()
         driver = self.driver()
-        told = self.apply(driver, REGISTER, one, 1795348800.25)
-        self.assertEqual(("POST", "/v1/instances"), (told.method, told.target))
-        self.assertEqual("application/json", told.headers["content-type"])
-        document = json.loads(told.body)
+        sent = self.apply(driver, REGISTER, one, 1795348800.25)
+        self.assertEqual(("POST", "/v1/instances"), (sent.method, sent.target))
+        self.assertEqual("application/json", sent.headers["content-type"])
+        document = json.loads(sent.body)
         self.assertEqual(
             one.essentials(),
             {name: document[name] for name in one.essentials()},
@@ -91,7 +91,7 @@ class RequestsTest(ReceiverTestCase):
         )
 
     def test_a_service_gets_the_names_that_it_knows(self):
-        told = self.apply(
+        sent = self.apply(
             self.driver(
                 rename={
                     "mac_address": "mac",
@@ -103,12 +103,12 @@ class RequestsTest(ReceiverTestCase):
             REGISTER,
             directory_contract.record(),
         )
-        document = json.loads(told.body)
+        document = json.loads(sent.body)
         self.assertEqual(directory_contract.MAC, document["mac"])
         self.assertEqual({"name": "plain"}, document["ci"])
         self.assertNotIn("verb", document)
         self.assertNotIn("addresses", document["host_record"])
-        self.assertEqual("nova", told.headers["x-source"])
+        self.assertEqual("nova", sent.headers["x-source"])
 
     def test_what_a_tenant_writes_is_in_the_body_alone(self):
         hostile = directory_contract.record(
@@ -116,10 +116,10 @@ class RequestsTest(ReceiverTestCase):
             host_name=directory_contract.HOSTILE,
             project_name="../../x?y=\r\nX-Evil: 1",
         )
-        told = self.apply(self.driver(), REGISTER, hostile)
-        self.assertEqual("/v1/instances", told.target)
-        self.assertNotIn("x-evil", told.headers)
-        json.loads(told.body)
+        sent = self.apply(self.driver(), REGISTER, hostile)
+        self.assertEqual("/v1/instances", sent.target)
+        self.assertNotIn("x-evil", sent.headers)
+        json.loads(sent.body)
 
     def test_a_uuid_goes_out_in_the_one_usual_way(self):
         one = uuid.uuid4()
@@ -148,15 +148,15 @@ class RequestsTest(ReceiverTestCase):
         driver = self.driver(hmac_key_file=str(key))
         one = directory_contract.record()
         for verb in (REGISTER, UNREGISTER):
-            told = self.apply(driver, verb, one)
+            sent = self.apply(driver, verb, one)
             moment, digest = (
                 part.partition("=")[2]
-                for part in told.headers["dirsvc-signature"].split(",")
+                for part in sent.headers["dirsvc-signature"].split(",")
             )
-            signed = f"{moment}\n{told.method}\n{told.target}\n".encode()
+            signed = f"{moment}\n{sent.method}\n{sent.target}\n".encode()
             self.assertEqual(
                 hmac.new(
-                    b"key", signed + told.body, hashlib.sha256
+                    b"key", signed + sent.body, hashlib.sha256
                 ).hexdigest(),
                 digest,
             )
@@ -218,7 +218,7 @@ class RequestsTest(ReceiverTestCase):
         (outcome,) = driver.apply([base.Change(REGISTER, one)])
         self.assertIsInstance(outcome, base.Unavailable)
         self.apply(driver, REGISTER, one)
-        targets = [told.target for told in self.receiver.requests]
+        targets = [sent.target for sent in self.receiver.requests]
         self.assertEqual(2, targets.count("/token"))
 
     def test_a_token_is_not_asked_for_where_it_is_sent_on_to(self):
@@ -230,8 +230,8 @@ class RequestsTest(ReceiverTestCase):
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertIn("no token", outcome.reason)
         self.assertIn("307: moved to /token/", outcome.reason)
-        (told,) = self.receiver.requests
-        self.assertEqual("/token", told.target)
+        (sent,) = self.receiver.requests
+        self.assertEqual("/token", sent.target)
 
     def test_a_token_server_that_asks_for_peace_gets_it(self):
         self.receiver.behaviour = hostile_service.answers(
@@ -272,12 +272,12 @@ class RequestsTest(ReceiverTestCase):
         self.useFixture(fixtures.EnvironmentVariable("http_proxy", proxy))
         self.useFixture(fixtures.EnvironmentVariable("no_proxy", None))
         url = "http://cmdb.invalid/v1/instances"
-        told = self.apply(
+        sent = self.apply(
             self.driver(url=url, insecure=True),
             REGISTER,
             directory_contract.record(),
         )
-        self.assertEqual(url, told.target)
+        self.assertEqual(url, sent.target)
         self.useFixture(
             fixtures.EnvironmentVariable("no_proxy", "cmdb.invalid")
         )
@@ -312,7 +312,7 @@ class ReadingTest(ReceiverTestCase):
             [str(uuid.UUID(int=number)) for number in (1, 2, 3)],
             [entry.instance_uuid for entry in found],
         )
-        targets = [told.target for told in self.receiver.requests]
+        targets = [sent.target for sent in self.receiver.requests]
         self.assertTrue(targets[0].endswith("?owner=nova&limit=500"))
         self.assertTrue(targets[2].endswith(f"&marker={uuid.UUID(int=3)}"))
 

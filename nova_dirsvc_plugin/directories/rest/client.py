@@ -24,7 +24,7 @@ from requests import adapters
 
 from nova_dirsvc_plugin.directories.rest import response, urls
 
-#: Bytes of an answer that are read, unless told otherwise.
+#: Bytes of an answer that are read by default.
 ANSWER_LIMIT = 64 * 1024
 
 _HTTP_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)

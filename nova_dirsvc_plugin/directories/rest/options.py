@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the REST driver; those of TLS as in keystoneauth."""
+"""The options of the REST driver; those of TLS have keystoneauth's names."""
 
 from oslo_config import cfg
 
@@ -9,22 +9,23 @@ OPTS = (
         "url",
         default="http://127.0.0.1:8042/v1/instances",
         help="""
-Where the service keeps instances. ``http://`` is for this host alone, unless
-``insecure`` is true.
+URL of the service's collection of instances. ``http://`` is permitted for
+this host only, unless ``insecure`` is true.
 """,
     ),
     cfg.StrOpt(
         "register_method",
         default="POST",
         choices=["POST", "PUT"],
-        help="How an instance is registered, or brought up to date.",
+        help="HTTP method that registers or refreshes an instance.",
     ),
     cfg.StrOpt(
         "register_url",
         default="",
         help="""
-Where to: a template of ``{url}``, ``{instance_uuid}`` and ``{owner}``. Empty:
-``{url}`` with POST, ``{url}/{instance_uuid}`` with PUT.
+URL that registers: a template with the fields ``{url}``, ``{instance_uuid}``
+and ``{owner}``. Empty: ``{url}`` with POST, ``{url}/{instance_uuid}`` with
+PUT.
 """,
     ),
     cfg.StrOpt(
@@ -32,24 +33,25 @@ Where to: a template of ``{url}``, ``{instance_uuid}`` and ``{owner}``. Empty:
         default="DELETE",
         choices=["DELETE", "POST"],
         help="""
-How an instance is unregistered. A POST carries ``{"instance_uuid": "…"}``.
+HTTP method that unregisters an instance. The body of a POST is
+``{"instance_uuid": "…"}``.
 """,
     ),
     cfg.StrOpt(
         "unregister_url",
         default="",
         help="""
-Where to, a template as above. Empty: ``{url}/{instance_uuid}`` with DELETE;
-with POST it must be given.
+URL that unregisters: a template with the same fields as ``register_url``.
+Empty: ``{url}/{instance_uuid}`` with DELETE. POST needs this option.
 """,
     ),
     cfg.StrOpt(
         "entries_url",
         default="{url}",
         help="""
-Where all entries can be read, page by page, a template as above without
-``{instance_uuid}``. Empty: they cannot be read. check-directory alone reads
-them so far.
+URL of the paged list of all entries: a template with the fields ``{url}`` and
+``{owner}``. Empty: the service has no such list. Only check-directory reads
+entries so far.
 """,
     ),
     cfg.IntOpt(
@@ -57,82 +59,84 @@ them so far.
         default=500,
         min=1,
         max=10_000,
-        help="Entries to ask for at a time.",
+        help="Entries to request for a page of the list.",
     ),
     cfg.MultiStrOpt(
         "header",
         default=[],
         help="""
-A header for each request, ``Name: value``; may be given several times. For
-secrets there is ``headers_file``.
+Header of each request, ``Name: value``; may be set several times. Secrets
+belong in ``headers_file``.
 """,
     ),
     cfg.StrOpt(
         "headers_file",
         default="",
         help="""
-A file with more of them, one a line, for the daemon's eyes only: an API key,
-say. Files of this group are read again for each batch, so that a new secret
-needs no restart.
+File with secret headers of each request, such as an API key, one per line;
+readable by the daemon only. The files of this group are read again for each
+batch, so that a new secret needs no restart.
 """,
     ),
     cfg.DictOpt(
         "rename",
         default={},
         help="""
-Fields of the document that the service calls something else:
-``mac_address:mac,host_record.flavor_name:flavor``. A dot goes into an
-object.
+Fields of the document that have another name in the service:
+``mac_address:mac,host_record.flavor_name:flavor``. A dot leads into an object.
 """,
     ),
     cfg.ListOpt(
         "leave_out",
         default=[],
-        help="Fields that the service is not told: ``host_record,user_name``.",
+        help="""
+Fields of the document that are not sent to the service:
+``host_record,user_name``.
+""",
     ),
     cfg.StrOpt(
         "auth",
         default="none",
         choices=["none", "basic", "bearer", "oauth2"],
         help="""
-How to say who we are. ``basic`` takes ``user`` and ``password_file``,
-``bearer`` a ``token_file``, ``oauth2`` (client credentials) the three options
-that begin so.
+Authentication method. ``basic`` needs ``user`` and ``password_file``;
+``bearer`` needs ``token_file``; ``oauth2`` (client credentials) needs
+``oauth2_token_url``, ``oauth2_client_id`` and ``oauth2_client_secret_file``.
 """,
     ),
-    cfg.StrOpt("user", default="", help="The user of ``auth = basic``."),
+    cfg.StrOpt("user", default="", help="User of ``auth = basic``."),
     cfg.StrOpt(
         "password_file",
         default="",
-        help="A file with that user's password.",
+        help="File with the password of ``user``.",
     ),
     cfg.StrOpt(
         "token_file",
         default="",
-        help="A file with the token of ``auth = bearer``.",
+        help="File with the token of ``auth = bearer``.",
     ),
     cfg.StrOpt(
         "oauth2_token_url",
         default="",
-        help="Where ``auth = oauth2`` gets its tokens.",
+        help="OAuth 2.0 token URL.",
     ),
-    cfg.StrOpt("oauth2_client_id", default="", help="As whom it does."),
+    cfg.StrOpt("oauth2_client_id", default="", help="OAuth 2.0 client id."),
     cfg.StrOpt(
         "oauth2_client_secret_file",
         default="",
-        help="A file with the secret of that client.",
+        help="File with the secret of the OAuth 2.0 client.",
     ),
     cfg.StrOpt(
         "oauth2_scope",
         default="",
-        help="What to ask the token for; several with blanks between.",
+        help="OAuth 2.0 scopes to request, separated by blanks.",
     ),
     cfg.StrOpt(
         "hmac_key_file",
         default="",
         help="""
-A file with a key: each request is signed with it (HMAC-SHA256), beside
-whatever ``auth`` says.
+File with the key that signs each request (HMAC-SHA256), in addition to
+``auth``.
 """,
     ),
     cfg.StrOpt(
@@ -140,29 +144,29 @@ whatever ``auth`` says.
         default="request",
         choices=["request", "body"],
         help="""
-What is signed. ``request``: time, method, path and body, in the header
-``Dirsvc-Signature``. ``body``: that alone, in ``X-Hub-Signature-256``, as
-receivers of webhooks know it; it needs ``unregister_method = POST``, since a
-DELETE has no body.
+Parts of a request that are signed. ``request``: time, method, path and body;
+the signature is in the header ``Dirsvc-Signature``. ``body``: the body only;
+the signature is in ``X-Hub-Signature-256``, the header of webhooks. ``body``
+needs ``unregister_method = POST``, since a DELETE has no body.
 """,
     ),
     cfg.StrOpt(
         "cafile",
         default="",
-        help="The CA to trust. Empty: those that requests trusts.",
+        help="File with trusted CA certificates. Empty: those of requests.",
     ),
-    cfg.StrOpt("certfile", default="", help="A client certificate."),
+    cfg.StrOpt("certfile", default="", help="File with a client certificate."),
     cfg.StrOpt(
         "keyfile",
         default="",
-        help="Its key, where it is not in the same file.",
+        help="Private key of ``certfile``, if in another file.",
     ),
     cfg.BoolOpt(
         "insecure",
         default=False,
         help="""
-Do without a checked certificate, and take ``http://`` to other hosts. Names
-and secrets then cross the network for anybody to read and change.
+Accept any certificate of the service, and ``http://`` to other hosts. Host
+names and credentials can then be read and changed on the network.
 """,
     ),
     cfg.IntOpt(
@@ -170,21 +174,21 @@ and secrets then cross the network for anybody to read and change.
         default=8,
         min=1,
         max=64,
-        help="Requests under way at a time.",
+        help="Connections to the service, each with one request at a time.",
     ),
     cfg.FloatOpt(
         "connection_timeout",
         default=5.0,
         min=0.1,
         max=10.0,
-        help="Seconds to wait for a connection.",
+        help="Time limit of a connection attempt, in seconds.",
     ),
     cfg.FloatOpt(
         "operation_timeout",
         default=10.0,
         min=0.1,
         max=15.0,
-        help="Seconds to wait for a whole answer.",
+        help="Time limit of a whole answer, in seconds.",
     ),
     cfg.FloatOpt(
         "retry_after_max",
@@ -192,8 +196,8 @@ and secrets then cross the network for anybody to read and change.
         min=0.0,
         max=1800.0,
         help="""
-Seconds that the service is left alone at most when it asks for that
-(``Retry-After``).
+Longest time without requests that the service may ask for by ``Retry-After``,
+in seconds.
 """,
     ),
 )

@@ -81,8 +81,8 @@ class DocumentTest(base.TestCase):
         name = 'né\x00\ud800\r\n"\\ 名 \U0001f600'
         text = rest_document.encoded(document(display_name=name))
         self.assertTrue(text.isascii())
-        said = json.loads(text)["host_record"]["display_name"]
-        self.assertEqual('né����"\\ 名 \U0001f600', said)
+        found = json.loads(text)["host_record"]["display_name"]
+        self.assertEqual('né����"\\ 名 \U0001f600', found)
 
     def test_the_six_keys_alone_are_read_too(self):
         six = RECORD.essentials()
@@ -153,60 +153,62 @@ class MetadataTest(base.TestCase):
 
 
 class NamesTest(base.TestCase):
-    def names(self, rename=None, leave_out=()):
+    def mapping(self, rename=None, leave_out=()):
         return mapping.FieldMapping(rename or {}, leave_out)
 
     def test_fields_are_called_what_the_service_calls_them(self):
-        names = self.names(
+        names = self.mapping(
             {
                 "mac_address": "mac",
                 "host_record.flavor_name": "flavor",
                 "project_name": "tenant.name",
             }
         )
-        said = names.to_service(document())
-        self.assertEqual(MAC, said["mac"])
-        self.assertEqual("m1.tiny", said["flavor"])
-        self.assertEqual({"name": "demo"}, said["tenant"])
+        mapped = names.to_service(document())
+        self.assertEqual(MAC, mapped["mac"])
+        self.assertEqual("m1.tiny", mapped["flavor"])
+        self.assertEqual({"name": "demo"}, mapped["tenant"])
         for name in ("mac_address", "project_name"):
-            self.assertNotIn(name, said)
-        self.assertNotIn("flavor_name", said["host_record"])
+            self.assertNotIn(name, mapped)
+        self.assertNotIn("flavor_name", mapped["host_record"])
         self.assertEqual(
-            RECORD, rest_document.record(names.from_service(said))
+            RECORD, rest_document.record(names.from_service(mapped))
         )
 
     def test_fields_may_change_places(self):
-        names = self.names(
+        names = self.mapping(
             {"user_name": "project_name", "project_name": "user_name"}
         )
-        said = names.to_service(document())
-        self.assertEqual("alice", said["project_name"])
-        self.assertEqual("demo", said["user_name"])
-        self.assertEqual(document(), names.from_service(said))
+        mapped = names.to_service(document())
+        self.assertEqual("alice", mapped["project_name"])
+        self.assertEqual("demo", mapped["user_name"])
+        self.assertEqual(document(), names.from_service(mapped))
 
     def test_fields_are_left_out(self):
-        said = self.names(leave_out=["host_record", "user_name"]).to_service(
-            document()
-        )
-        self.assertNotIn("host_record", said)
-        self.assertNotIn("user_name", said)
+        mapped = self.mapping(
+            leave_out=["host_record", "user_name"]
+        ).to_service(document())
+        self.assertNotIn("host_record", mapped)
+        self.assertNotIn("user_name", mapped)
 
     def test_the_given_document_stays_as_it_was(self):
         given = document()
-        self.names({"host_record.flavor_name": "x"}).to_service(given)
+        self.mapping({"host_record.flavor_name": "x"}).to_service(given)
         self.assertEqual(document(), given)
 
     def test_the_uuid_alone_is_called_so_too(self):
-        self.assertEqual({"instance_uuid": UUID}, self.names().only_uuid(UUID))
+        self.assertEqual(
+            {"instance_uuid": UUID}, self.mapping().only_uuid(UUID)
+        )
         self.assertEqual(
             {"ci": {"id": UUID}},
-            self.names({"instance_uuid": "ci.id"}).only_uuid(UUID),
+            self.mapping({"instance_uuid": "ci.id"}).only_uuid(UUID),
         )
 
     def test_a_field_of_the_services_own_is_none_of_ours(self):
-        names = self.names({"project_name": "tenant"})
-        said = names.to_service(document()) | {"project_name": "its own"}
-        self.assertEqual(document(), names.from_service(said))
+        names = self.mapping({"project_name": "tenant"})
+        mapped = names.to_service(document()) | {"project_name": "its own"}
+        self.assertEqual(document(), names.from_service(mapped))
 
     def test_what_cannot_be_is_said_before_anything_is_sent(self):
         for rename, leave_out, word in (
@@ -226,7 +228,7 @@ class NamesTest(base.TestCase):
             ),
         ):
             error = self.assertRaises(
-                directories.WrongOption, self.names, rename, leave_out
+                directories.WrongOption, self.mapping, rename, leave_out
             )
             self.assertIn(word, str(error))
             self.assertIn("[rest]", str(error))
