@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What each notification that Nova can send about an instance means.
+"""The types of notification that Nova sends about an instance.
 
 The versioned types are those of ``nova/notifications/objects``, the legacy
 ones those of ``nova/rpc.py``. A test holds the table against Nova itself.
@@ -14,12 +14,12 @@ from nova_dirsvc_plugin import events
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a type of notification means for the host entry.
+class EventType:
+    """A type of notification, and what it asks for.
 
     :ivar verb: None when there is nothing to do; what the payload says of
         the instance's state may change it
-    :ivar why: in a few words, for the operator
+    :ivar reason: in a few words, for the operator
     :ivar payload: the name of the versioned object that is read
     :ivar majors: its major versions that are understood
     :ivar twin: of a legacy type the versioned one, if there is one
@@ -28,7 +28,7 @@ class Meaning:
     """
 
     verb: events.Verb | None
-    why: str
+    reason: str
     payload: str = ""
     majors: tuple[str, ...] = ("1",)
     twin: str = ""
@@ -37,58 +37,58 @@ class Meaning:
 
 
 _READ = {
-    "instance.create.end": Meaning(
+    "instance.create.end": EventType(
         events.Verb.REGISTER, "launched", "InstanceCreatePayload"
     ),
     # 2.0 (Nova 25) dropped `bandwidth`, which nobody reads here.
-    "instance.update": Meaning(
+    "instance.update": EventType(
         events.Verb.REFRESH,
         "name, state or host changed",
         "InstanceUpdatePayload",
         ("1", "2"),
     ),
-    "instance.interface_attach.end": Meaning(
+    "instance.interface_attach.end": EventType(
         events.Verb.REFRESH, "addresses changed", "InstanceActionPayload"
     ),
-    "instance.interface_detach.end": Meaning(
+    "instance.interface_detach.end": EventType(
         events.Verb.REFRESH, "addresses changed", "InstanceActionPayload"
     ),
     # After an evacuation it names the old host; an update follows.
-    "instance.rebuild.end": Meaning(
+    "instance.rebuild.end": EventType(
         events.Verb.REFRESH, "image changed", "InstanceActionRebuildPayload"
     ),
-    "instance.resize_finish.end": Meaning(
+    "instance.resize_finish.end": EventType(
         events.Verb.REFRESH, "flavor and host changed", "InstanceActionPayload"
     ),
-    "instance.resize_confirm.end": Meaning(
+    "instance.resize_confirm.end": EventType(
         events.Verb.REFRESH, "flavor and host stay", "InstanceActionPayload"
     ),
-    "instance.resize_revert.end": Meaning(
+    "instance.resize_revert.end": EventType(
         events.Verb.REFRESH,
         "flavor and host are back",
         "InstanceActionPayload",
     ),
-    "instance.live_migration_post_dest.end": Meaning(
+    "instance.live_migration_post_dest.end": EventType(
         events.Verb.REFRESH, "host changed", "InstanceActionPayload"
     ),
-    "instance.shelve_offload.end": Meaning(
+    "instance.shelve_offload.end": EventType(
         events.Verb.REFRESH, "on no host", "InstanceActionPayload"
     ),
-    "instance.unshelve.end": Meaning(
+    "instance.unshelve.end": EventType(
         events.Verb.REFRESH, "on a host again", "InstanceActionPayload"
     ),
-    "instance.restore.end": Meaning(
+    "instance.restore.end": EventType(
         events.Verb.RESTORE, "soft delete undone", "InstanceActionPayload"
     ),
-    "instance.soft_delete.end": Meaning(
+    "instance.soft_delete.end": EventType(
         events.Verb.SOFT_UNREGISTER, "may be restored", "InstanceActionPayload"
     ),
-    "instance.delete.end": Meaning(
+    "instance.delete.end": EventType(
         events.Verb.UNREGISTER, "deleted", "InstanceActionPayload"
     ),
 }
 
-#: Why nothing is done -> types. A failed create may be tried on another
+#: Reason why nothing is done -> types. A failed create may be tried on another
 #: host; a failed delete leaves the instance.
 _IGNORED = {
     "not final": """
@@ -263,29 +263,31 @@ _VERSIONED_ONLY = (
 #: Legacy types that have no versioned one (``addFixedIp`` of the servers'
 #: actions, up to microversion 2.43).
 _LEGACY_ONLY = {
-    "compute.instance.create_ip.end": Meaning(
+    "compute.instance.create_ip.end": EventType(
         events.Verb.REFRESH, "addresses changed", legacy=True
     ),
-    "compute.instance.create_ip.start": Meaning(
+    "compute.instance.create_ip.start": EventType(
         None, "not final", legacy=True
     ),
-    "compute.instance.delete_ip.end": Meaning(
+    "compute.instance.delete_ip.end": EventType(
         events.Verb.REFRESH, "addresses changed", legacy=True
     ),
-    "compute.instance.delete_ip.start": Meaning(
+    "compute.instance.delete_ip.start": EventType(
         None, "not final", legacy=True
     ),
 }
 
 
-def _versioned() -> Iterator[tuple[str, Meaning]]:
+def _versioned() -> Iterator[tuple[str, EventType]]:
     yield from _READ.items()
-    for why, event_types in _IGNORED.items():
+    for reason, event_types in _IGNORED.items():
         for event_type in event_types.split():
-            yield event_type, Meaning(None, why)
+            yield event_type, EventType(None, reason)
 
 
-def _legacy(versioned: Mapping[str, Meaning]) -> Iterator[tuple[str, Meaning]]:
+def _legacy(
+    versioned: Mapping[str, EventType],
+) -> Iterator[tuple[str, EventType]]:
     renamed = set(_RENAMED.values()) - {
         "instance.delete.end",
         "instance.delete.start",
@@ -296,20 +298,20 @@ def _legacy(versioned: Mapping[str, Meaning]) -> Iterator[tuple[str, Meaning]]:
             continue
         twins[f"compute.{event_type}"] = event_type
     for event_type, twin in twins.items():
-        meaning = versioned[twin]
+        known = versioned[twin]
         yield (
             event_type,
-            Meaning(meaning.verb, meaning.why, twin=twin, legacy=True),
+            EventType(known.verb, known.reason, twin=twin, legacy=True),
         )
     yield from _LEGACY_ONLY.items()
 
 
-def _table() -> Mapping[str, Meaning]:
+def _table() -> Mapping[str, EventType]:
     versioned = dict(_versioned())
     return types.MappingProxyType(
         {**versioned, **dict(_legacy(versioned))},
     )
 
 
-#: Event type -> what it means. What is not here is ignored.
-MEANINGS: Mapping[str, Meaning] = _table()
+#: Name -> type. A type that is not here is ignored.
+EVENT_TYPES: Mapping[str, EventType] = _table()

@@ -1,11 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a notification of Nova to an event for a directory.
+"""Parses a notification of Nova into an event. Pure.
 
-Pure: a notification in, an event out. What each type means is in
-:mod:`nova_dirsvc_plugin.notifications.event_types`; this module reads the
-payload, which may change the meaning: an instance has a host entry as long as
-it has been launched and is neither deleted nor soft-deleted.
+The type of the notification says what it asks for
+(:mod:`nova_dirsvc_plugin.notifications.event_types`); its payload may change
+that: an instance has a host entry as long as it has been launched and is
+neither deleted nor soft-deleted.
 
 The payload classes are Nova's ``nova/notifications/objects/instance.py``; a
 new minor version adds fields only, so any minor is read.
@@ -17,21 +17,20 @@ from typing import Any
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.notifications import event_types, unversioned, values
 
-Meaning = event_types.Meaning
-MEANINGS = event_types.MEANINGS
-
 _CONCERNING = frozenset(
-    event_type for event_type, meaning in MEANINGS.items() if meaning.verb
+    event_type
+    for event_type, known in event_types.EVENT_TYPES.items()
+    if known.verb
 )
 _LEGACY = frozenset(
-    event_type for event_type, meaning in MEANINGS.items() if meaning.legacy
+    event_type
+    for event_type, known in event_types.EVENT_TYPES.items()
+    if known.legacy
 )
 
 #: Nova's ``vm_state`` of an instance that is gone, and of one that waits.
 _DELETED = "deleted"
 _SOFT_DELETED = "soft-delete"
-
-Complain = values.Warn
 
 
 class Unreadable(ValueError):
@@ -46,57 +45,57 @@ class Unreadable(ValueError):
 
 
 def concerns(event_type: object) -> bool:
-    """Tell whether notifications of a type can mean anything.
+    """Return whether notifications of a type can ask for anything.
 
-    A type that nobody knows, of a newer Nova, does not.
+    An unknown type, of a newer Nova, does not.
     """
     return isinstance(event_type, str) and event_type in _CONCERNING
 
 
 def is_legacy(event_type: object) -> bool:
-    """Tell whether a type is of Nova's unversioned notifications."""
+    """Return whether a type is of Nova's unversioned notifications."""
     return isinstance(event_type, str) and (
         event_type in _LEGACY or event_type.startswith("compute.instance.")
     )
 
 
 def parse(
-    ctxt: Mapping[str, Any], message: Mapping[str, Any], complain: Complain
+    ctxt: Mapping[str, Any], message: Mapping[str, Any], warn: values.Warn
 ) -> events.Event | None:
-    """Understand one notification, versioned or not.
+    """Parse one notification, versioned or not.
 
     :param ctxt: the request context as a dict, redacted or not: only names
         and ids are read
     :param message: ``message_id``, ``event_type``, ``timestamp``, ``payload``
-    :param complain: told in a sentence of each value that had to be left out
-    :returns: the event, or None when this is no event for a directory
+    :param warn: called with a sentence for each value that is left out
+    :returns: the event, or None where it asks for nothing
     :raises Unreadable: it is one, but of an unknown version or malformed
     """
     event_type = message.get("event_type")
     if not isinstance(event_type, str) or event_type not in _CONCERNING:
         return None
-    meaning = MEANINGS[event_type]
+    known = event_types.EVENT_TYPES[event_type]
     payload = message.get("payload")
     data = (
         _legacy_data(ctxt, payload)
-        if meaning.legacy
-        else _versioned_data(payload, meaning)
+        if known.legacy
+        else _versioned_data(payload, known)
     )
     instance_uuid = values.canonical_uuid(data.get("uuid"))
     if not instance_uuid:
         raise Unreadable(
             f"uuid is {values.for_log(data.get('uuid'))}, not a UUID"
         )
-    verb = _verb(meaning, data)
+    verb = _verb(known, data)
     if verb is None:
         return None
-    reader = values.PayloadReader(data, complain)
+    reader = values.PayloadReader(data, warn)
     remote_address = ctxt.get("remote_address")
     return events.Event(
         message_id=_message_id(message, instance_uuid),
         event_type=event_type,
         verb=verb,
-        occurred_at=_occurred_at(message, complain),
+        occurred_at=_occurred_at(message, warn),
         request_id=reader.text("request_id"),
         record=_record(
             ctxt,
@@ -109,7 +108,7 @@ def parse(
 
 
 def _versioned_data(
-    payload: object, meaning: event_types.Meaning
+    payload: object, known: event_types.EventType
 ) -> Mapping[str, Any]:
     data = values.unwrap(payload)
     if data is None:
@@ -117,14 +116,14 @@ def _versioned_data(
     instance_uuid = values.canonical_uuid(data.get("uuid"))
     assert isinstance(payload, Mapping)  # noqa: S101 - unwrap saw to it
     name = payload.get("nova_object.name")
-    if name != meaning.payload:
+    if name != known.payload:
         raise Unreadable(
-            f"the payload is {values.for_log(name)}, not {meaning.payload}",
+            f"the payload is {values.for_log(name)}, not {known.payload}",
             instance_uuid,
         )
     version = payload.get("nova_object.version")
-    if str(version).partition(".")[0] not in meaning.majors:
-        understood = " and ".join(f"{major}.x" for major in meaning.majors)
+    if str(version).partition(".")[0] not in known.majors:
+        understood = " and ".join(f"{major}.x" for major in known.majors)
         raise Unreadable(
             f"{name} {values.for_log(version)}:"
             f" only version {understood} is understood",
@@ -142,16 +141,16 @@ def _legacy_data(
 
 
 def _verb(
-    meaning: event_types.Meaning, data: Mapping[str, Any]
+    known: event_types.EventType, data: Mapping[str, Any]
 ) -> events.Verb | None:
-    """Refine a meaning by what the payload says of the instance.
+    """Return what a payload asks for, by the state of the instance.
 
     :returns: None for an instance that is not launched yet
     """
     state = data.get("state")
     if state == _DELETED:
         return events.Verb.UNREGISTER
-    if meaning.verb is events.Verb.UNREGISTER:
+    if known.verb is events.Verb.UNREGISTER:
         return (
             events.Verb.UNREGISTER
             if _is_destroyed(data)
@@ -159,17 +158,17 @@ def _verb(
         )
     if state == _SOFT_DELETED:
         return events.Verb.SOFT_UNREGISTER
-    if meaning.verb is events.Verb.SOFT_UNREGISTER:
-        return meaning.verb
+    if known.verb is events.Verb.SOFT_UNREGISTER:
+        return known.verb
     if "launched_at" in data and not data["launched_at"]:
         return None
-    return meaning.verb
+    return known.verb
 
 
 def _is_destroyed(data: Mapping[str, Any]) -> bool:
-    """Tell whether the end of a delete that has no such state proves it.
+    """Return whether the end of a delete without that state proves it.
 
-    Nova's API says ``delete.end`` when the delete has failed, too. A build
+    Nova's API sends ``delete.end`` when the delete has failed, too. A build
     that was aborted is destroyed without a change of its state. The request
     for a soft delete sets ``deleted_at`` before anything is done, and it
     stays when that fails, so of an instance that was launched it proves
@@ -220,10 +219,10 @@ def _record(
 def _owner_names(
     ctxt: Mapping[str, Any], user_id: str, project_id: str
 ) -> tuple[str, str]:
-    """User and project by name, where the context names the owner.
+    """Return user and project by name, where the context names the owner.
 
-    A context names who *acts*: when an admin deletes alice's instance it
-    says admin, and that is not whose instance it was.
+    A context names who *acts*: when an admin deletes alice's instance, it
+    names the admin, who is not the owner.
     """
     by_owner = user_id and user_id == ctxt.get("user_id")
     in_project = project_id and project_id == ctxt.get("project_id")
@@ -233,13 +232,13 @@ def _owner_names(
     )
 
 
-def _occurred_at(message: Mapping[str, Any], complain: Complain) -> float:
+def _occurred_at(message: Mapping[str, Any], warn: values.Warn) -> float:
     """Read oslo.messaging's own stamp: naive, UTC, a blank for the T."""
     value = message.get("timestamp")
     try:
         return values.moment(str(value)).timestamp()
     except (ValueError, OverflowError):
-        complain(f"timestamp {values.for_log(value)} is not a time")
+        warn(f"timestamp {values.for_log(value)} is not a time")
         return 0.0
 
 

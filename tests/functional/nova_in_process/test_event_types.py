@@ -18,7 +18,7 @@ from nova.notifications.objects import compute_task, instance
 from nova.objects import fields
 from oslotest import base
 
-from nova_dirsvc_plugin.notifications import parked, parse
+from nova_dirsvc_plugin.notifications import event_types, parked, parse
 from tests.functional.nova_in_process import cloud
 
 SOURCES = pathlib.Path(nova.__file__).parent
@@ -55,7 +55,7 @@ class TestEventTypes(base.BaseTestCase):
         self.assertEqual(set(), found - table(legacy=True))
 
     def test_every_payload_that_is_read_is_of_a_known_version(self):
-        for event_type, meaning in parse.MEANINGS.items():
+        for event_type, meaning in event_types.EVENT_TYPES.items():
             if meaning.payload:
                 version = getattr(instance, meaning.payload).VERSION
                 self.assertIn(
@@ -64,7 +64,7 @@ class TestEventTypes(base.BaseTestCase):
 
     def test_every_field_that_is_read_is_there(self):
         read = {*parked.VERSIONED_KEYS, "flavor", "ip_addresses"}
-        for event_type, meaning in parse.MEANINGS.items():
+        for event_type, meaning in event_types.EVENT_TYPES.items():
             if meaning.payload:
                 there = getattr(instance, meaning.payload).fields
                 self.assertEqual(set(), read - set(there), event_type)
@@ -82,7 +82,11 @@ class TestEventTypes(base.BaseTestCase):
         self.assertEqual(set(), sent - named, "Nova sends, the table lacks")
         self.assertEqual(
             set(),
-            {name for name in named - sent if not parse.MEANINGS[name].until},
+            {
+                name
+                for name in named - sent
+                if not event_types.EVENT_TYPES[name].until
+            },
             "the table names, Nova does not send",
         )
 
@@ -133,7 +137,7 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
 def table(*, legacy: bool) -> set[str]:
     return {
         event_type
-        for event_type, meaning in parse.MEANINGS.items()
+        for event_type, meaning in event_types.EVENT_TYPES.items()
         if meaning.legacy is legacy
     }
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.notifications import event_types
 from nova_dirsvc_plugin.notifications import parse as payloads
 from tests import recordings
 from tests.unit import base
@@ -403,14 +404,14 @@ class TableTest(base.TestCase):
             self.assertIsNone(parse({}, {"event_type": event_type}))
 
     def test_what_means_something_concerns_us_in_both_formats(self):
-        for event_type, meaning in payloads.MEANINGS.items():
+        for event_type, meaning in event_types.EVENT_TYPES.items():
             self.assertEqual(
                 bool(meaning.verb), payloads.concerns(event_type), event_type
             )
             if meaning.twin:
-                twin = payloads.MEANINGS[meaning.twin]
+                twin = event_types.EVENT_TYPES[meaning.twin]
                 self.assertEqual(
-                    (twin.verb, twin.why), (meaning.verb, meaning.why)
+                    (twin.verb, twin.reason), (meaning.verb, meaning.reason)
                 )
 
     def test_legacy_types_are_known_by_their_name(self):
@@ -428,12 +429,12 @@ class TableTest(base.TestCase):
             self.assertFalse(payloads.is_legacy(event_type))
 
     def test_no_start_and_no_error_means_anything(self):
-        for event_type, meaning in payloads.MEANINGS.items():
+        for event_type, meaning in event_types.EVENT_TYPES.items():
             if event_type.endswith((".start", ".error")):
                 self.assertIsNone(meaning.verb, event_type)
 
     def test_what_is_read_has_a_payload_of_a_known_version(self):
-        for event_type, meaning in payloads.MEANINGS.items():
+        for event_type, meaning in event_types.EVENT_TYPES.items():
             self.assertEqual(
                 bool(meaning.verb and not meaning.legacy),
                 bool(meaning.payload),
@@ -480,14 +481,14 @@ def names(event_types):
 def legacy_names(versioned):
     return [
         event_type
-        for event_type, meaning in payloads.MEANINGS.items()
+        for event_type, meaning in event_types.EVENT_TYPES.items()
         if meaning.twin == versioned
     ]
 
 
 def read_table():
     rows = [[["event"], ["legacy event"], ["meaning"], ["payload"]]]
-    for event_type, meaning in payloads.MEANINGS.items():
+    for event_type, meaning in event_types.EVENT_TYPES.items():
         if not meaning.verb or meaning.twin:
             continue
         if meaning.legacy:
@@ -500,7 +501,7 @@ def read_table():
             [
                 [quoted(versioned)],
                 names(legacy) if legacy else ["none"],
-                [f"{meaning.verb}: {meaning.why}"],
+                [f"{meaning.verb}: {meaning.reason}"],
                 [payload],
             ]
         )
@@ -509,9 +510,9 @@ def read_table():
 
 def ignored_table():
     reasons = {}
-    for event_type, meaning in payloads.MEANINGS.items():
+    for event_type, meaning in event_types.EVENT_TYPES.items():
         if not meaning.verb and not meaning.twin:
-            reasons.setdefault(meaning.why, []).append(event_type)
+            reasons.setdefault(meaning.reason, []).append(event_type)
     return list_table(
         [["why"], ["events"]],
         *([[why], names(found)] for why, found in reasons.items()),
@@ -523,7 +524,7 @@ def legacy_table():
         [["legacy event"], ["event"]],
         *(
             [[quoted(event_type)], [quoted(meaning.twin)]]
-            for event_type, meaning in payloads.MEANINGS.items()
+            for event_type, meaning in event_types.EVENT_TYPES.items()
             if meaning.twin and event_type != f"compute.{meaning.twin}"
         ),
     )
