@@ -35,6 +35,7 @@ FORK = multiprocessing.get_context("fork")
 
 FOLDER = pathlib.Path("/var/lib/nova-dirsvc")
 OUTBOX = FOLDER / "outbox.db"
+LOG = pathlib.Path("/var/log/nova-dirsvc/nova_dirsvc_plugin.log")
 SECRETS = ("password", "nova-dirsvc.conf")
 NO_NAMESPACE = "this machine lets nobody make a mount namespace"
 
@@ -72,6 +73,9 @@ class AccountsTest(testtools.TestCase):
 
     def test_the_daemon_alone_reads_secrets_and_writes_its_log(self):
         self.on_a_machine_of_its_own(_secrets_and_log)
+
+    def test_nova_leads_the_daemon_to_no_other_file(self):
+        self.on_a_machine_of_its_own(_link_in_the_place_of_the_lock)
 
 
 class Failed(Exception):
@@ -167,9 +171,24 @@ def _secrets_and_log():
         path.write_text("secret")
         as_account("nova", _may_not_open, path, "r")
         as_account("nova-dirsvc", path.read_text)
-    log = pathlib.Path("/var/log/nova-dirsvc/nova_dirsvc_plugin.log")
-    as_account("nova-dirsvc", log.write_text, "line")
-    as_account("nova", _may_not_open, log, "a")
+    as_account("nova-dirsvc", LOG.write_text, "line")
+    as_account("nova", _may_not_open, LOG, "a")
+
+
+def _link_in_the_place_of_the_lock():
+    as_account("nova-dirsvc", LOG.touch, 0o600)
+    lock_file = pathlib.Path(f"{OUTBOX}.d.lock")
+    as_account("nova", lock_file.symlink_to, LOG)
+    as_account("nova-dirsvc", _is_refused_the_lock)
+    expect(0o600, stat.S_IMODE(LOG.stat().st_mode))
+
+
+def _is_refused_the_lock():
+    try:
+        _hold_the_lock()
+    except lock.AlreadyLocked:
+        return
+    raise AssertionError("it has the lock")
 
 
 def _may_not_open(path, mode):
@@ -191,7 +210,7 @@ def _notify(ctxt, message):
 
 def _hold_the_lock():
     outbox.Outbox(OUTBOX).check_writable()
-    lock.Claimer(str(OUTBOX), "d").hold()
+    lock.DirectoryLock(str(OUTBOX), "d").acquire()
 
 
 def _deliver():

@@ -29,8 +29,9 @@ class DirectoryLock:
         :raises AlreadyLocked: another has it, or the file cannot be made
         """
         try:
+            # Nova's account, too, may put something into the folder.
             self._descriptor = os.open(
-                self._path, os.O_CREAT | os.O_RDWR, 0o660
+                self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o660
             )
             self._share_with_group()
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
