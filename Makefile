@@ -6,7 +6,15 @@
 PYTHON ?= python3
 TOOLS := .venv
 BIN := $(TOOLS)/bin
-POCKET_OPTIONS = $(if $(DIRECTORY),--directory '$(DIRECTORY)')
+# Of a demo: its directory, ldap or rest, and the first of its ports.
+POCKET_OPTIONS = $(if $(DIRECTORY),--directory '$(DIRECTORY)') \
+	$(if $(PORT_BASE),--port-base '$(PORT_BASE)')
+KIND = $(or $(DIRECTORY),$(POCKET_DIRECTORY),ldap)
+# What is installed of bindep.txt.
+PROFILES = directory pocket rest test
+demo demo-up: PROFILES = pocket $(if $(filter rest,$(KIND)),rest,directory)
+style: PROFILES = test
+bench: PROFILES = directory pocket rest test bench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-up demo-down test test-faults bench style devstack clean packages
@@ -14,40 +22,42 @@ POCKET_OPTIONS = $(if $(DIRECTORY),--directory '$(DIRECTORY)')
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: packages ## boot an instance, find its entry, delete it, gone (DIRECTORY=ldap or rest)
+demo: $(TOOLS)/ready ## boot an instance, find its entry, delete it, gone (DIRECTORY=ldap or rest, PORT_BASE=23000)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket demo $(POCKET_OPTIONS)
 
-demo-up: packages ## the same cloud, left running, and how to use it
+demo-up: $(TOOLS)/ready ## the same cloud, left running, and how to use it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket up $(POCKET_OPTIONS)
 
-demo-down: $(TOOLS)/ready ## end all of it
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket down
+demo-down: ## end all of it
+	@$(PYTHON) -m pocket down
 
-test: packages ## every test that runs on one machine
+test: $(TOOLS)/ready ## every test that runs on one machine
 	@$(BIN)/python tests/run.py
 
-test-faults: packages ## kill, freeze and fill what it stands on: ten minutes
+test-faults: $(TOOLS)/ready ## kill, freeze and fill what it stands on: ten minutes
 	@$(BIN)/python tests/run.py faults
 
-style: packages ## ruff, hacking, mypy, bashate, shellcheck, doc8
+style: $(TOOLS)/ready ## ruff, hacking, mypy, bashate, shellcheck, doc8
 	@$(BIN)/python tests/run.py style types
 
-bench: packages ## measure, beside a reference in the same run
-	@tools/install-packages $(BIN)/bindep bench
+bench: $(TOOLS)/ready ## measure, beside a reference in the same run
 	@$(BIN)/tox run -q -e bench
 
 devstack: ## a real stack.sh with this plugin, in a container: an hour, root
 	@tools/devstack/run
 
-packages: $(TOOLS)/ready
-	@tools/install-packages $(BIN)/bindep directory pocket test
+packages:
+	@tools/install-packages $(PROFILES)
 
-$(TOOLS)/ready: tools/requirements.txt
-	@tools/install-packages venv
+$(TOOLS)/ready: tools/requirements.txt | packages
+	@echo "installing uv and tox into $(CURDIR)/$(TOOLS)"
 	@$(PYTHON) -m venv $(TOOLS)
-	@$(BIN)/pip install -q --disable-pip-version-check -r tools/requirements.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-cache-dir -r tools/requirements.txt
 	@touch $@
 
-clean: ## remove what was made here; ends the demo
-	@if [ -d .pocket ]; then $(PYTHON) -m pocket down --purge; fi
+clean: ## remove what was made here, and end the demo; Debian packages stay
+	@if [ -d .pocket ]; then $(PYTHON) -m pocket down --purge --home .pocket; fi
+	rm -rf .pocket
 	rm -rf $(TOOLS) .tox .stestr .mypy_cache .ruff_cache build cover doc/build releasenotes/build *.egg-info
+	@packages=$$(tools/install-packages --installed); if [ -n "$$packages" ]; then \
+		echo "Debian packages stay; as root: apt-get purge --auto-remove $$packages"; fi

@@ -144,6 +144,7 @@ class ChangeTest(testtools.TestCase):
             "devstack/plugin.sh",
             "devstack/settings",
             "tests/devstack/",
+            "tests/tools/",
             "tools/check-shell",
             "tox.ini",
         )
