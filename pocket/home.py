@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 import tempfile
 import types
 
@@ -45,6 +46,8 @@ PASSWORD_NAMES = (
     "placement",
     "dirsvc",
 )
+#: What does not know the ports and the passwords, and is dear to make.
+LASTING = ("venv", "tempest")
 HOME_PATH_MAX = 60  # a socket's 107 bytes, less the longest path below it
 
 
@@ -52,13 +55,15 @@ class Home:
     """Where one cloud lives.
 
     :param path: the folder; made on first use, for its owner only
-    :param port_base: the first of twelve ports, used when the home is new
+    :param port_base: the first of its ports; None: those that it has, or
+        :data:`PORT_BASE` when it is new
     """
 
-    def __init__(self, path, port_base=PORT_BASE):
+    def __init__(self, path, port_base=None):
         self.path = pathlib.Path(path).absolute()
         self.etc = self.path / "etc"
         self.log = self.path / "log"
+        self.cache = self.path / "cache"
         self.run = self.path / "run"
         self.venv = self.path / "venv"
         self.bin = self.venv / "bin"
@@ -92,7 +97,7 @@ class Home:
                 json.dumps(
                     {
                         "mark": secrets.token_hex(6),
-                        "port_base": self._port_base,
+                        "port_base": self._port_base or PORT_BASE,
                         "passwords": {
                             name: secrets.token_urlsafe(18)
                             for name in PASSWORD_NAMES
@@ -101,6 +106,28 @@ class Home:
                     indent=1,
                 ),
             )
+
+    def is_elsewhere(self):
+        """Whether it has other ports than it was asked to have."""
+        return self._port_base not in (None, self._state["port_base"])
+
+    def make_anew(self):
+        """Forget all but what lasts, and have the ports that were asked."""
+        stamps = {step: self.done_with(step) for step in LASTING}
+        kept = {*LASTING, self.cache.name, self.log.name}
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        for entry in self.path.iterdir():
+            if entry.is_dir() and entry.name not in kept:
+                shutil.rmtree(entry)
+        self._state_file.unlink()
+        self.make()
+        for step, text in stamps.items():
+            if text is not None:
+                self.set_done(step, text)
+
+    @property
+    def port_base(self):
+        return self._state["port_base"]
 
     @property
     def sockets(self):
@@ -126,9 +153,8 @@ class Home:
 
     @property
     def ports(self):
-        base = self._state["port_base"]
         return types.SimpleNamespace(
-            **{name: base + i for i, name in enumerate(PORT_NAMES)}
+            **{name: self.port_base + i for i, name in enumerate(PORT_NAMES)}
         )
 
     @staticmethod
