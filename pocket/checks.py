@@ -9,6 +9,7 @@ import shutil
 from pocket import directory, install, rabbitmq, stores
 from pocket.errors import PocketError
 from pocket.home import PORT_NAMES
+from pocket.processes import program
 
 GIB = 1 << 30
 DISK_FIRST, DISK_LATER = 2 * GIB, GIB // 2
@@ -25,8 +26,9 @@ def check(home, processes, kind):
     ]
     if strangers and not processes.members():
         raise PocketError(
-            f"port {', '.join(strangers)} of 127.0.0.1 is in use; free "
-            "it, or use another range: --port-base with a new --home"
+            f"port {', '.join(strangers)} of 127.0.0.1 is in use; free it, "
+            f"or choose others: make demo PORT_BASE={home.port_base + 1000}, "
+            "or --port-base"
         )
     needed = DISK_LATER if install.is_installed(home) else DISK_FIRST
     free = shutil.disk_usage(home.path).free
@@ -46,7 +48,8 @@ def check(home, processes, kind):
 def _check_packages(kind):
     """:raises PocketError: naming the Debian packages that are missing"""
     needed = {
-        "mariadb-server": stores.MARIADB.exists(),
+        "mariadb-client-core": program("mariadb"),
+        "mariadb-server-core": stores.MARIADB.exists(),
         "rabbitmq-server": rabbitmq.PROGRAMS.exists(),
         **directory.KINDS[kind].packages(),
     }

@@ -9,12 +9,12 @@ import signal
 import sys
 
 from pocket import demo as story
-from pocket import directory, extras
+from pocket import directory, extras, remains
 from pocket import tempest as scenarios
 from pocket.cloud import Cloud, Lock
 from pocket.configuration import SOURCES
 from pocket.errors import PocketError
-from pocket.home import CHECKOUT, PORT_BASE, Home
+from pocket.home import CHECKOUT, PORT_BASE, PORT_NAMES, Home
 
 LOG_LINES = 12
 
@@ -66,8 +66,10 @@ def demo(home, args):
         try:
             story.run(home, cloud.processes, _say)
         finally:
+            cloud.say("taking the cloud down")
             cloud.down()
-    cloud.say("done; the cloud is down")
+    cloud.say("done")
+    _say(remains.told(home))
 
 
 def tempest(home, args):
@@ -94,7 +96,7 @@ def env(home, args):
 
 def _parse(argv):
     parser = argparse.ArgumentParser(prog="python3 -m pocket")
-    parser.set_defaults(port_base=PORT_BASE)
+    parser.set_defaults(port_base=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command, text in (
         (demo, "up, an instance's life seen in the directory, down"),
@@ -132,9 +134,9 @@ def _parse(argv):
             )
             sub.add_argument(
                 "--port-base",
-                type=int,
-                default=PORT_BASE,
-                help="first port of a new home (%(default)s)",
+                type=_port_base,
+                help="first of its ports; other ones than the home has had"
+                f" make its cloud anew ({PORT_BASE} in a new home)",
             )
         if command is down:
             sub.add_argument(
@@ -157,6 +159,15 @@ def _add_choice(parser, name, choices, text):
         default=default,
         help=f"{text} ({variable}, or {choices[0]})",
     )
+
+
+def _port_base(text):
+    base, last = int(text), 1 << 16
+    if not 1024 <= base <= last - len(PORT_NAMES):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not between 1024 and {last - len(PORT_NAMES)}"
+        )
+    return base
 
 
 def _cloud(home, args):

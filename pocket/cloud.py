@@ -6,12 +6,12 @@ import concurrent.futures
 import fcntl
 import json
 import shutil
-import time
 
 from pocket import checks, configuration, directory, install, stores
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT, digest
 from pocket.processes import Processes
+from pocket.progress import Progress
 from pocket.services import services
 
 
@@ -29,13 +29,15 @@ class Cloud:
         self.home = home
         self._source = source
         self._kind = kind
-        self.processes = Processes(home)
-        self._say = say
-        self._begin = time.monotonic()
+        progress = Progress(say)
+        self.say = progress.say
+        self.processes = Processes(home, progress.step)
 
     def up(self):
         """Make it run; quick when it does already."""
         self.home.make()
+        if self.home.is_elsewhere():
+            self._change_ports()
         if self.is_up():
             if self._is_as_asked():
                 self.say("the cloud is already running")
@@ -45,7 +47,7 @@ class Cloud:
         try:
             self._stop_what_changes()
             if not install.is_installed(self.home):
-                self.say("installing OpenStack into the venv")
+                self.say(f"installing OpenStack into {self.home.venv}")
                 install.install(self.home, self.processes)
                 self.say("the venv is ready")
             configuration.write_all(self.home, self._source, self._kind)
@@ -73,13 +75,21 @@ class Cloud:
         if purge and self.home.exists():
             shutil.rmtree(self.home.path)
 
-    def say(self, text):
-        self._say(f"[{time.monotonic() - self._begin:5.1f} s] {text}")
-
     def _is_as_asked(self):
         return (
             self.home.is_done("source", self._source)
             and directory.kind(self.home) == self._kind
+        )
+
+    def _change_ports(self):
+        if self.processes.members():
+            raise PocketError(
+                f"the cloud in {self.home.path} runs on ports from"
+                f" {self.home.port_base}; first take it down: make demo-down"
+            )
+        self.home.make_anew()
+        self.say(
+            f"the cloud is made anew for ports from {self.home.port_base}"
         )
 
     def _stop_what_changes(self):
@@ -175,6 +185,7 @@ class Cloud:
             )
 
     def _directory(self):
+        self.say(f"starting {directory.of(self.home).NAME}")
         directory.start(self.home, self.processes)
         self.say(f"{directory.of(self.home).NAME} answers")
         directory.start_sync(self.home, self.processes)
@@ -183,6 +194,7 @@ class Cloud:
         if self.home.is_done(service.name, self._schema()):
             return
         if service.databases:
+            self.say(f"making the databases {', '.join(service.databases)}")
             stores.make_databases(self.home, self.processes, service.databases)
         for argv in service.prepare:
             self.processes.call(

@@ -30,7 +30,8 @@ def run(home, processes, say):
 
     def show(command):
         say(f"\n$ {command}")
-        done = _shell(home, processes, command)
+        with processes.step("that command"):
+            done = _shell(home, processes, command)
         say(done.stdout.rstrip())
         if done.returncode:
             raise PocketError(

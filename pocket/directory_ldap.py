@@ -7,9 +7,9 @@ import os
 import pathlib
 import pwd
 import shlex
-import shutil
 
 from pocket.home import CHECKOUT, digest
+from pocket.processes import program
 from pocket.stores import listens
 
 EXAMPLE = CHECKOUT / "examples" / "389ds"
@@ -19,9 +19,9 @@ NAME = "389 Directory Server"
 def packages():
     """Debian package -> whether what is needed of it is there."""
     return {
-        "ldap-utils": shutil.which("ldapsearch"),
-        "389-ds-base": shutil.which("ns-slapd"),
-        "python3-lib389": shutil.which("dscreate"),
+        "ldap-utils": program("ldapsearch"),
+        "389-ds-base": program("ns-slapd"),
+        "python3-lib389": program("dscreate"),
     }
 
 

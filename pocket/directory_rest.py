@@ -4,10 +4,10 @@
 
 import json
 import shlex
-import shutil
 
 from pocket.errors import PocketError
 from pocket.home import CHECKOUT
+from pocket.processes import program
 from pocket.services import Service
 
 EXAMPLE = CHECKOUT / "examples" / "rest"
@@ -16,7 +16,7 @@ NAME = "dirsvc-rest"
 
 def packages():
     """Debian package -> whether what is needed of it is there."""
-    return {"curl": shutil.which("curl")}
+    return {"curl": program("curl")}
 
 
 def start(home, processes):

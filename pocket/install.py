@@ -25,7 +25,7 @@ SOURCES = tuple(
     )
 )
 # python-ldap is built from source.
-HEADERS = {"libldap2-dev": "ldap.h", "libsasl2-dev": "sasl/sasl.h"}
+HEADERS = {"libldap-dev": "ldap.h", "libsasl2-dev": "sasl/sasl.h"}
 
 
 def is_installed(home):

@@ -11,9 +11,11 @@ killed controller had not yet written down) or at the end of an argument
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import threading
@@ -24,13 +26,25 @@ from pocket.errors import PocketError
 MARK = "POCKET_MARK"
 STOP_SECONDS = 10
 READY_SECONDS = 300  # of a small machine that has much else to do
+#: Where servers are, which is not on an ordinary user's PATH.
+SBIN = "/usr/sbin:/sbin"
+
+
+def program(name):
+    """Where a program of the system is; None: nowhere."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:{SBIN}")
 
 
 class Processes:
-    """All processes of the cloud in *home*."""
+    """All processes of the cloud in *home*.
 
-    def __init__(self, home):
+    :param step: called with what takes a while and its log, gives a context
+        in which that is under way
+    """
+
+    def __init__(self, home, step=lambda *_: contextlib.nullcontext()):
         self._home = home
+        self.step = step
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -41,7 +55,9 @@ class Processes:
             for name, value in os.environ.items()
             if not name.startswith(("OS_", "PYTHON", "RABBITMQ_", "LDAP"))
         }
-        kept["PATH"] = f"{self._home.bin}{os.pathsep}{os.environ['PATH']}"
+        kept["PATH"] = f"{self._home.bin}:{os.environ['PATH']}:{SBIN}"
+        # Else uv, pip and the clients leave theirs in the user's own.
+        kept["XDG_CACHE_HOME"] = str(self._home.cache)
         kept["PYTHONWARNINGS"] = "ignore"
         return {**kept, MARK: self._home.mark, **more}
 
@@ -81,17 +97,18 @@ class Processes:
         :raises PocketError: when the process ended, or the time has
         """
         end = time.monotonic() + seconds
-        while not is_ready():
-            if not self.is_running(name):
-                raise PocketError(
-                    f"{name} ended while it started", log=self.log(name)
-                )
-            if time.monotonic() > end:
-                raise PocketError(
-                    f"{name} was not ready after {seconds} s",
-                    log=self.log(name),
-                )
-            time.sleep(0.1)
+        with self.step(f"start of {name}", self.log(name)):
+            while not is_ready():
+                if not self.is_running(name):
+                    raise PocketError(
+                        f"{name} ended while it started", log=self.log(name)
+                    )
+                if time.monotonic() > end:
+                    raise PocketError(
+                        f"{name} was not ready after {seconds} s",
+                        log=self.log(name),
+                    )
+                time.sleep(0.1)
 
     def call(self, name, argv, environment=None, text="", watch=()):
         """Run a command to its end, its output in the log of *name*.
@@ -100,9 +117,10 @@ class Processes:
         :param watch: processes without which it could not succeed
         :raises PocketError: when it fails, or one of *watch* ends
         """
+        argv = [str(word) for word in argv]
         with self.log(name).open("a") as log:
             child = subprocess.Popen(
-                [str(word) for word in argv],
+                argv,
                 env=self.environment(**(environment or {})),
                 cwd=self._home.path,
                 start_new_session=True,
@@ -113,19 +131,18 @@ class Processes:
             )
         with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text)
-        while child.poll() is None:
-            for other in watch:
-                if not self.is_running(other):
-                    child.kill()
-                    raise PocketError(
-                        f"{other} ended while it started", log=self.log(other)
-                    )
-            time.sleep(0.05)
+        words = _shortened(argv)
+        with self.step(words, self.log(name)):
+            while child.poll() is None:
+                for other in watch:
+                    if not self.is_running(other):
+                        child.kill()
+                        raise PocketError(
+                            f"{other} ended while it started",
+                            log=self.log(other),
+                        )
+                time.sleep(0.05)
         if child.returncode:
-            words = " ".join(
-                pathlib.Path(w).name if i == 0 else str(w)
-                for i, w in enumerate(argv[:4])
-            )
             raise PocketError(
                 f"`{words}` ended with {child.returncode}", log=self.log(name)
             )
@@ -201,6 +218,17 @@ class Processes:
         pid = known["pid"]
         alive = _started(pid) == known["started"] and not _is_zombie(pid)
         return pid if alive else None
+
+
+def _shortened(argv):
+    """A command's name, and the words after its first options, if any."""
+
+    def is_option(word):
+        return word.startswith(("-", "/"))
+
+    words = itertools.dropwhile(is_option, argv[1:])
+    words = itertools.takewhile(lambda word: not is_option(word), words)
+    return " ".join([pathlib.Path(argv[0]).name, *words])
 
 
 def _end(remaining):
