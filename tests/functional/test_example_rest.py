@@ -10,6 +10,7 @@ from typing import Any
 import requests
 from testtools.matchers import MatchesRegex
 
+from tests import waiting
 from tests.functional.rest_service import (
     RestService,
     SharedServiceTestCase,
@@ -50,7 +51,7 @@ class RestTestCase(SharedServiceTestCase):
             self.service.url,
             json=document | changed,
             headers=headers,
-            timeout=30,
+            timeout=waiting.LIMIT,
         )
 
     def stored(self) -> dict[str, Any]:
