@@ -260,6 +260,8 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Watched(urllib3.connection.HTTPConnection):
+    """A connection whose socket is watched; to be mixed into the others."""
+
     response_class = _Response
 
     def __init__(self, *args: Any, watch: _Watch, **kwargs: Any) -> None:
@@ -270,16 +272,6 @@ class _Watched(urllib3.connection.HTTPConnection):
         connected = super()._new_conn()
         self._watch(self, connected)
         return connected
-
-
-class _WatchedTLS(_Watched, urllib3.connection.HTTPSConnection):
-    pass
-
-
-_WATCHED = {
-    urllib3.connection.HTTPConnection: _Watched,
-    urllib3.connection.HTTPSConnection: _WatchedTLS,
-}
 
 
 class _Adapter(adapters.HTTPAdapter):
@@ -293,8 +285,9 @@ class _Adapter(adapters.HTTPAdapter):
         self, *args: Any, **kwargs: Any
     ) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        # Those of SOCKS are not watched: requests limits each piece alone.
-        if watched := _WATCHED.get(pool.ConnectionCls):
-            pool.ConnectionCls = watched
+        # A plain connection, or one of TLS, or of a SOCKS proxy.
+        kind = pool.ConnectionCls
+        if not issubclass(kind, _Watched):
+            pool.ConnectionCls = type("_Watched", (_Watched, kind), {})
             pool.conn_kw["watch"] = self._watch
         return pool

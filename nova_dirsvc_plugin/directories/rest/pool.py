@@ -19,6 +19,9 @@ _INTERVAL = 0.05
 #: is not resolved, a host with many addresses that do not answer.
 _PATIENCE = 5.0
 
+_NOT_SENT = base.Unavailable("not sent: time limit of the batch reached")
+_GIVEN_UP = base.Unavailable("no answer: the request was given up")
+
 Result = TypeVar("Result")
 
 
@@ -97,9 +100,7 @@ class Batch:
         self._begin_before = begin_before
         self._outages = itertools.count(1)
         self._stopped = False
-        self._reason = base.Unavailable(
-            "not sent: time limit of the batch reached"
-        )
+        self._reason = _NOT_SENT
 
     def work(self, connection: client.Connection) -> None:
         """Apply the changes that no other thread has taken.
@@ -111,6 +112,7 @@ class Batch:
                 index, change = self._waiting.popleft()
             except IndexError:
                 return
+            self._outcomes[index] = _GIVEN_UP
             outcome = self._apply_one(connection, change)
             self._outcomes[index] = outcome
             if isinstance(outcome, response.Outage) and (

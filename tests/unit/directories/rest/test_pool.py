@@ -1,0 +1,34 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+import math
+import threading
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base as directories
+from nova_dirsvc_plugin.directories.rest import pool
+from tests.unit import base
+
+CHANGE = directories.Change(
+    events.Verb.REGISTER, events.HostRecord(instance_uuid="u")
+)
+WAIT = 60
+
+
+class BatchTest(base.TestCase):
+    def test_a_request_that_was_given_up_is_not_called_unsent(self):
+        began, over = threading.Event(), threading.Event()
+
+        def hang(connection, change):
+            began.set()
+            over.wait(WAIT)
+            return directories.Done()
+
+        batch = pool.Batch([CHANGE, CHANGE], hang, math.inf)
+        worker = threading.Thread(target=batch.work, args=(None,))
+        worker.start()
+        self.addCleanup(worker.join)
+        self.addCleanup(over.set)
+        self.assertTrue(began.wait(WAIT))
+        given_up, waiting = batch.outcomes()
+        self.assertIn("given up", given_up.reason)
+        self.assertIn("not sent", waiting.reason)
