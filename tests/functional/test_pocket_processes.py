@@ -48,6 +48,9 @@ def main():
         ours = processes.Processes(home)
         ours.start("one", ["sleep", "600"])
         number = ours._pid("one")
+        # Start times are told apart from one tick of the clock to the next.
+        born = processes._started(number)
+        waiting.until(lambda: ticks() > born + 1, "the next tick")
         strangers = []
 
         def sleep(seconds):
@@ -60,6 +63,12 @@ def main():
             ours.stop("one")
         [one] = strangers
         print("spared" if one.poll() is None else "ended")
+
+
+def ticks():
+    """Give the time as start times are given: proc(5), since boot."""
+    since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return since_boot * os.sysconf("SC_CLK_TCK")
 
 
 def stranger(number):
