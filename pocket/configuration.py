@@ -108,12 +108,12 @@ def _source_values(home, source):
     common = {"notification_url": url}
     if source == "hook":
         return common | {
-            "notification_topics": "versioned_notifications",
+            "notification_topics": "",
             "notification_source": "driver = nova_dirsvc",
             "listen": "false",
         }
     return common | {
-        "notification_topics": "versioned_notifications,nova_dirsvc",
+        "notification_topics": "nova_dirsvc",
         "notification_source": f"transport_url = {url}",
         "listen": "true",
     }

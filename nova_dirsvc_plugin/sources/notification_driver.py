@@ -83,7 +83,7 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
             LOG.info(
                 "Notification driver nova_dirsvc loaded for topic %s,"
                 " outbox %s",
-                ", ".join(self.topics),
+                ", ".join(self.topics) or "none",
                 self._path,
             )
 
