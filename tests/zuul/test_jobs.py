@@ -73,7 +73,7 @@ class DevstackJobTest(testtools.TestCase):
             [plugin] = tree.Settings({}).plugins
             self.assertEqual(layout.REPOSITORY, plugin)
             self.assertEqual(
-                {plugin: f"https://{layout.CANONICAL_NAME}"},
+                {plugin: f"https://{layout.CANONICAL_NAME} main"},
                 variables["devstack_plugins"],
             )
             self.assertIn(layout.CANONICAL_NAME, OURS.required_projects(name))
