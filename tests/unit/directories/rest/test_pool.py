@@ -6,12 +6,12 @@ import threading
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories.rest import pool
+from tests import waiting
 from tests.unit import base
 
 CHANGE = directories.Change(
     events.Verb.REGISTER, events.HostRecord(instance_uuid="u")
 )
-WAIT = 60
 
 
 class BatchTest(base.TestCase):
@@ -20,7 +20,7 @@ class BatchTest(base.TestCase):
 
         def hang(connection, change):
             began.set()
-            over.wait(WAIT)
+            over.wait(waiting.LIMIT)
             return directories.Done()
 
         batch = pool.Batch([CHANGE, CHANGE], hang, math.inf)
@@ -28,7 +28,7 @@ class BatchTest(base.TestCase):
         worker.start()
         self.addCleanup(worker.join)
         self.addCleanup(over.set)
-        self.assertTrue(began.wait(WAIT))
-        given_up, waiting = batch.outcomes()
+        self.assertTrue(began.wait(waiting.LIMIT))
+        given_up, unsent = batch.outcomes()
         self.assertIn("given up", given_up.reason)
-        self.assertIn("not sent", waiting.reason)
+        self.assertIn("not sent", unsent.reason)
