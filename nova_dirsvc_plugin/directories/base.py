@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a directory driver is: one class, its options, two methods.
+"""The contract of a directory driver: one class, its options, two methods.
 
 A driver has never heard of Nova, of the outbox or of other directories. It
 is called by one thread at a time. To write one: subclass
@@ -27,14 +27,14 @@ Change = events.HostState
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """The directory is as the change asks, durably."""
+    """The directory has the state, durably."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unavailable:
     """The directory could not be asked, or not now: try again later.
 
-    :ivar retry_after: seconds for which it asks to be left alone, at least
+    :ivar retry_after: seconds for which it asks for no requests, at least
     """
 
     reason: str
@@ -63,10 +63,9 @@ class Directory(abc.ABC):
     success. An entry that carries another owner mark is never changed: that
     is Rejected.
 
-    Others write to the same directory, whose news may be newer: an entry
-    keeps the time of the news that it rests on, and a change that is older
-    adds no more than what was not known; it is Done. *unregister* alone is
-    for ever, and heeds no time.
+    Other daemons may write later states to the same directory: an entry
+    keeps the time of its state, and an older state only fills in what is
+    unknown; it is Done. *unregister* alone is final, and ignores the time.
 
     :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
         group that has the driver's name
@@ -75,7 +74,7 @@ class Directory(abc.ABC):
         the essentials, and ignores the time of the state
     :param options: that group
     :param owner: the owner mark
-    :raises WrongOption: an option makes no sense
+    :raises WrongOption: an option cannot be used
     """
 
     OPTS: ClassVar[Sequence[Any]] = ()
@@ -86,15 +85,15 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Do changes of distinct instances, in any order or all at once.
+        """Apply states of distinct instances, in any order or all at once.
 
-        Returns within a bounded time. Trouble is an answer, not an
-        exception: one :data:`Outcome` a change, in the changes' order.
+        Returns within :data:`LONGEST_BATCH`. An error is an answer, not an
+        exception: one :data:`Outcome` for each, in the same order.
         """
 
     @abc.abstractmethod
     def entries(self) -> Iterator[events.HostRecord]:
-        """Give every entry with this cloud's owner mark, in any order.
+        """Return every entry with this cloud's owner mark, in any order.
 
         What the directory does not keep is empty in the record.
 
@@ -102,12 +101,12 @@ class Directory(abc.ABC):
         :raises EntriesNotKept: none of them ever can
         """
 
-    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
-        """Let go of connections; the next call opens them again."""
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Close connections; the next call opens them again."""
 
 
 class EntriesNotKept(Exception):
-    """The directory is written to only: it cannot be compared with Nova."""
+    """The directory cannot be read, and so not be compared with Nova."""
 
 
 class DirectoryUnavailable(Exception):

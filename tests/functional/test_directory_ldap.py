@@ -1,14 +1,18 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import dataclasses
 import pathlib
+import threading
+import time
 
+import fixtures
 import ldap
 import testtools
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.directories import base, conformance, loading
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from tests import ports, waiting
 from tests.functional import directory389, directory_contract
@@ -84,6 +88,68 @@ class LdapDirectoryContractTest(
         self.addCleanup(self.server.start)
         self.server.stop()
         return self.server.start
+
+
+class SlowServerTest(LdapDirectoryTestCase):
+    """A batch ends in its time, however slow the server is."""
+
+    LIMIT = 4.0
+
+    def setUp(self):
+        super().setUp()
+        for name, value in (
+            ("base.LONGEST_BATCH", self.LIMIT),
+            ("ldap.connection._SEND_MARGIN", self.LIMIT / 2),
+        ):
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    f"nova_dirsvc_plugin.directories.{name}", value
+                )
+            )
+
+    @contextlib.contextmanager
+    def slow_server(self):
+        """Let the server work for a millisecond out of a hundred."""
+        stop = threading.Event()
+
+        def hinder():
+            while not stop.wait(0.001):
+                self.server.freeze()
+                stop.wait(0.1)
+                self.server.thaw()
+
+        thread = threading.Thread(target=hinder)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def test_what_does_not_fit_waits_and_is_done_later(self):
+        driver = self.driver()
+        records = [directory_contract.record() for _ in range(512)]
+        self.assertEqual(
+            [base.Done()],
+            self.ask(driver, REGISTER, directory_contract.record()),
+        )
+        with self.slow_server():
+            outcomes = self.ask(driver, REGISTER, *records)
+        self.assertIsInstance(outcomes[0], base.Done)
+        self.assertIsInstance(outcomes[-1], base.Unavailable)
+        self.assertEqual(
+            {"the time limit of the batch is reached"},
+            {one.reason for one in outcomes if not isinstance(one, base.Done)},
+        )
+        for start in range(0, len(records), 64):
+            outcomes = self.ask(driver, REGISTER, *records[start : start + 64])
+            self.assertEqual({base.Done()}, set(outcomes))
+
+    def test_the_checks_of_an_operator_find_no_batch_that_lasts_longer(self):
+        trial = conformance.Trial(self.driver, "nova", time.time())
+        with self.slow_server():
+            findings = {one.check: one for one in conformance.run(trial)}
+        self.assertTrue(findings["a batch ends within 60 s"].holds)
 
 
 class LdapEntryTest(LdapDirectoryTestCase):

@@ -40,9 +40,9 @@ class CheckDirectoryTest(testtools.TestCase):
 
     def answers(self, lines, needed=None):
         return {
-            line["Holds"]
+            line["Result"]
             for line in lines.values()
-            if needed in (None, line["Needed"])
+            if needed in (None, line["Required for"])
         }
 
     def test_all_holds_of_the_example_and_nothing_is_left(self):
@@ -59,8 +59,8 @@ class CheckDirectoryTest(testtools.TestCase):
         self.assertEqual(0, status)
         for needed in (
             "always",
-            "to compare it with Nova",
-            "with several daemons",
+            "comparing with Nova",
+            "several daemons",
         ):
             self.assertEqual({"yes"}, self.answers(lines, needed))
 
@@ -69,7 +69,7 @@ class CheckDirectoryTest(testtools.TestCase):
         status, lines = self.check("rest", "--url", receiver.url)
         self.assertEqual(0, status)
         self.assertEqual({"yes"}, self.answers(lines, "always"))
-        self.assertNotIn("yes", self.answers(lines, "with several daemons"))
+        self.assertNotIn("yes", self.answers(lines, "several daemons"))
         self.assertEqual(
             1, self.check("rest", "--all", "--url", receiver.url)[0]
         )
@@ -84,7 +84,7 @@ class CheckDirectoryTest(testtools.TestCase):
         receiver.behaviour = behave
         status, lines = self.check("rest", "--url", receiver.url)
         self.assertEqual(1, status)
-        self.assertIn("409", lines["an instance is unregistered"]["Seen"])
+        self.assertIn("409", lines["an instance is unregistered"]["Detail"])
 
     def test_the_owner_mark_that_the_directory_refuses_is_named(self):
         server = self.useFixture(directory389.Directory389())
@@ -92,7 +92,7 @@ class CheckDirectoryTest(testtools.TestCase):
         own.write_text("[nova_dirsvc]\nowner = my-cloud\n")
         status, lines = self.check("ldap", file=own, before=server.conf_file)
         self.assertEqual(1, status)
-        seen = lines["an instance is registered"]["Seen"]
+        seen = lines["an instance is registered"]["Detail"]
         self.assertIn("owner mark 'my-cloud'", seen)
         self.assertIn("[nova_dirsvc] owner", seen)
         self.assertIn("dirsvc-389ds deploy --owner", seen)

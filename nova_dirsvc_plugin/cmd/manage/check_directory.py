@@ -12,25 +12,24 @@ from cliff import lister
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin.cmd.manage import base as desk_command
+from nova_dirsvc_plugin.cmd.manage import base as commands
 from nova_dirsvc_plugin.cmd.manage import config, formatting
 from nova_dirsvc_plugin.directories import base, conformance, loading
 
-_COLUMNS = ("Check", "Needed", "Holds", "Seen")
+_COLUMNS = ("Check", "Required for", "Result", "Detail")
 _ANSWERS = {True: "yes", False: "NO", None: "not tried"}
 
 
-class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
-    """Try out whether a directory service does what is asked of one.
+class CheckDirectory(commands.OperatorCommand, lister.Lister):
+    """Check whether a directory service keeps the contract of a driver.
 
-    It is written to and read by its driver with the options of the daemon:
-    some hundred instances that there never were, with this cloud's owner
-    mark, which are removed at the end. What is there already is not touched.
+    The driver, with the options of the daemon, writes and reads about 220
+    fictitious instances with this cloud's owner mark, and removes them at
+    the end. Other entries are not touched.
 
-    What is needed always must hold. What is needed to compare it with Nova,
-    with several daemons, or with several clouds, should; to compare it with
-    Nova is not possible yet. The exit status is 1 if something that must
-    hold does not.
+    Each check is required always, or for comparing the directory with Nova
+    (which is not possible yet), for several daemons, or for several clouds.
+    The exit status is 1 if a check that is always required fails.
     """
 
     _findings: Sequence[conformance.Finding] = ()
@@ -44,13 +43,12 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
         )
         parser.add_argument(
             "--url",
-            help="where the service is, instead of what the driver's option"
-            " url says",
+            help="URL of the service, instead of the driver's option url",
         )
         parser.add_argument(
             "--all",
             action="store_true",
-            help="all must hold",
+            help="exit with 1 if any check fails",
         )
         return parser
 
@@ -58,7 +56,7 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
         conf = self._conf(parsed_args)
-        # What could not be removed is said by the check itself.
+        # The check itself reports what could not be removed.
         logging.getLogger(conformance.__name__).setLevel(logging.ERROR)
         try:
             trial = conformance.Trial(
@@ -74,7 +72,7 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
         ) as error:
             raise config.WrongUse(str(error)) from error
         except base.DirectoryUnavailable as error:
-            raise desk_command.NotPossible(
+            raise commands.NotPossible(
                 f"directory {parsed_args.directory} cannot be reached: {error}"
             ) from error
         return _COLUMNS, [
@@ -102,7 +100,7 @@ class CheckDirectory(desk_command.OperatorCommand, lister.Lister):
     def _conf(self, parsed_args: argparse.Namespace) -> Any:
         """Read the daemon's options.
 
-        :raises settings.WrongUse: they make no sense
+        :raises WrongUse: they cannot be used
         """
         conf = config.configured(self.app.options)
         try:

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tries out what a directory service does."""
+"""Checks whether a directory service keeps the contract of a driver."""
 
 from nova_dirsvc_plugin.directories.conformance.checks import (
     Finding,

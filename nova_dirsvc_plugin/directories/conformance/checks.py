@@ -1,9 +1,9 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a directory service is to do, a function a thing.
+"""The checks of a directory service, a function each.
 
-The contract of :class:`directories.base.Directory`, seen from outside, with
-instances that there never were. What was made is removed at the end.
+They are the contract of :class:`directories.base.Directory`, seen from
+outside, with fictitious instances. What was made is removed at the end.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from nova_dirsvc_plugin.directories.conformance.trial import (
     Fails,
     NotTried,
     Trial,
-    said,
+    describe,
 )
 
 _REGISTER, _REFRESH = events.Verb.REGISTER, events.Verb.REFRESH
@@ -26,17 +26,17 @@ _UNREGISTER, _SOFTLY = events.Verb.UNREGISTER, events.Verb.SOFT_UNREGISTER
 #: Entries that are written in one batch.
 MANY = 100
 
-#: What tenants may call an instance; NUL and halves of characters included.
+#: A name that a tenant may choose, with NUL and a lone surrogate.
 _HOSTILE = '# né ,+"\\<>;=()*%{}\x00\ud800\r\n\U0001f600 名 ' + "x" * 220
 
 
 class Need(enum.StrEnum):
-    """When something has to hold."""
+    """What a check is required for."""
 
     ALWAYS = "always"
-    READING = "to compare it with Nova"
-    WRITERS = "with several daemons"
-    OWNERS = "with several clouds"
+    READING = "comparing with Nova"
+    WRITERS = "several daemons"
+    OWNERS = "several clouds"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Finding:
 
 
 def run(trial: Trial) -> Iterator[Finding]:
-    """Try one thing after another, and remove what was made.
+    """Do one check after another, and remove what was made.
 
-    :raises base.DirectoryUnavailable: it is out of reach from the start
+    :raises base.DirectoryUnavailable: the directory does not answer
     """
     try:
-        trial.knock()
+        trial.check_reachable()
         for check, need, try_out in _CHECKS:
             yield _finding(trial, check, need, try_out)
     finally:
@@ -70,7 +70,9 @@ def _finding(
     trial: Trial, check: str, need: Need, try_out: Callable[[Trial], None]
 ) -> Finding:
     if need in (Need.WRITERS, Need.OWNERS) and trial.ours.APPEND_ONLY:
-        return Finding(check, need, None, "it records what happens, whatever")
+        return Finding(
+            check, need, None, "it appends each event and keeps no state"
+        )
     try:
         try_out(trial)
     except (base.EntriesNotKept, NotTried) as why:
@@ -84,53 +86,60 @@ def _finding(
 
 
 def _registers(trial: Trial) -> None:
-    trial.tell(_REGISTER, trial.record())
+    trial.apply_ok(_REGISTER, trial.record())
 
 
-def _repeats(trial: Trial) -> None:
+def _registers_twice(trial: Trial) -> None:
     one = trial.record()
     for _ in range(2):
-        trial.tell(_REGISTER, one)
+        trial.apply_ok(_REGISTER, one)
     trial.expect_if_readable(one)
 
 
 def _refreshes(trial: Trial) -> None:
     one = trial.record()
-    trial.tell(_REGISTER, one)
+    trial.apply_ok(_REGISTER, one)
     newer = dataclasses.replace(one, image_uuid=str(uuid.uuid4()))
-    trial.tell(_REFRESH, newer, seconds=1)
+    trial.apply_ok(_REFRESH, newer, seconds=1)
     trial.expect_if_readable(newer)
 
 
-def _bears_any_letter(trial: Trial) -> None:
+def _accepts_any_text(trial: Trial) -> None:
     plain = trial.record()
-    trial.tell(_REGISTER, plain)
+    trial.apply_ok(_REGISTER, plain)
     hostile = dataclasses.replace(
         trial.record(),
         display_name=_HOSTILE,
         project_name=_HOSTILE,
         user_name=_HOSTILE,
     )
-    trial.tell(_REGISTER, hostile)
+    trial.apply_ok(_REGISTER, hostile)
     trial.expect_if_readable(plain)
 
 
-def _bears_a_uuid_alone(trial: Trial) -> None:
-    trial.tell(_REGISTER, events.HostRecord(instance_uuid=str(uuid.uuid4())))
+def _accepts_a_bare_uuid(trial: Trial) -> None:
+    trial.apply_ok(
+        _REGISTER, events.HostRecord(instance_uuid=str(uuid.uuid4()))
+    )
 
 
-def _takes_many(trial: Trial) -> None:
-    trial.tell(_REGISTER, *(trial.record() for _ in range(MANY)))
+def _accepts_many(trial: Trial) -> None:
+    trial.apply_ok(_REGISTER, *(trial.record() for _ in range(MANY)))
 
 
 def _unregisters(trial: Trial) -> None:
     one = trial.record()
-    trial.tell(_REGISTER, one)
-    trial.tell(_UNREGISTER, one)
+    trial.apply_ok(_REGISTER, one)
+    trial.apply_ok(_UNREGISTER, one)
 
 
-def _knows_of_none(trial: Trial) -> None:
-    trial.tell(_UNREGISTER, trial.record())
+def _unregisters_unknown(trial: Trial) -> None:
+    trial.apply_ok(_UNREGISTER, trial.record())
+
+
+def _ends_batches_in_time(trial: Trial) -> None:
+    if trial.longest_batch > base.LONGEST_BATCH:
+        raise Fails(f"one has taken {trial.longest_batch:.0f} s")
 
 
 # -- to compare it with Nova -------------------------------------------
@@ -138,22 +147,22 @@ def _knows_of_none(trial: Trial) -> None:
 
 def _reads_back(trial: Trial) -> None:
     one = trial.record()
-    trial.tell(_REGISTER, one)
+    trial.apply_ok(_REGISTER, one)
     trial.expect(one)
 
 
 def _reads_all(trial: Trial) -> None:
     records = [trial.record() for _ in range(MANY)]
-    trial.tell(_REGISTER, *records)
+    trial.apply_ok(_REGISTER, *records)
     missing = {one.instance_uuid for one in records} - set(trial.found())
     if missing:
         raise Fails(f"{len(missing)} of {MANY} are not in the list")
 
 
-def _reads_no_more(trial: Trial) -> None:
+def _reads_no_removed(trial: Trial) -> None:
     one, gone = trial.record(), trial.record()
-    trial.tell(_REGISTER, one, gone)
-    trial.tell(_UNREGISTER, gone)
+    trial.apply_ok(_REGISTER, one, gone)
+    trial.apply_ok(_UNREGISTER, gone)
     trial.expect(one)
     trial.expect_none(gone)
 
@@ -161,17 +170,17 @@ def _reads_no_more(trial: Trial) -> None:
 # -- with several daemons ----------------------------------------------
 
 
-def _heeds_time(trial: Trial) -> None:
+def _ignores_older(trial: Trial) -> None:
     newer = trial.record()
-    trial.tell(_REFRESH, newer, seconds=2)
+    trial.apply_ok(_REFRESH, newer, seconds=2)
     older = dataclasses.replace(newer, image_uuid=str(uuid.uuid4()))
-    trial.tell(_REGISTER, older, seconds=1)
+    trial.apply_ok(_REGISTER, older, seconds=1)
     trial.expect(newer)
 
 
-def _completes(trial: Trial) -> None:
+def _keeps_unknown(trial: Trial) -> None:
     one = trial.record()
-    trial.tell(_REGISTER, one)
+    trial.apply_ok(_REGISTER, one)
     silent = dataclasses.replace(
         one,
         image_uuid=str(uuid.uuid4()),
@@ -180,15 +189,15 @@ def _completes(trial: Trial) -> None:
         user_remote_address="",
         addresses=None,
     )
-    trial.tell(_REFRESH, silent, seconds=1)
+    trial.apply_ok(_REFRESH, silent, seconds=1)
     trial.expect(silent.completed(one))
 
 
-def _heeds_time_softly(trial: Trial) -> None:
+def _soft_unregister_ignores_newer(trial: Trial) -> None:
     newer, older = trial.record(), trial.record()
-    trial.tell(_REGISTER, older)
-    trial.tell(_REGISTER, newer, seconds=2)
-    trial.tell(_SOFTLY, newer, older, seconds=1)
+    trial.apply_ok(_REGISTER, older)
+    trial.apply_ok(_REGISTER, newer, seconds=2)
+    trial.apply_ok(_SOFTLY, newer, older, seconds=1)
     trial.expect(newer)
     trial.expect_none(older)
 
@@ -196,7 +205,7 @@ def _heeds_time_softly(trial: Trial) -> None:
 # -- with several clouds -----------------------------------------------
 
 
-def _heeds_owners(trial: Trial) -> None:
+def _refuses_foreign(trial: Trial) -> None:
     theirs = trial.theirs_record()
     for verb in (_REFRESH, _UNREGISTER):
         change = base.Change(
@@ -204,30 +213,47 @@ def _heeds_owners(trial: Trial) -> None:
         )
         (outcome,) = trial.apply(trial.ours, [change])
         if not isinstance(outcome, base.Rejected):
-            raise Fails(f"{verb} was not refused: {said(outcome)}")
+            raise Fails(f"{verb} was not refused: {describe(outcome)}")
     trial.expect(theirs, by=trial.theirs)
 
 
-def _lists_ours(trial: Trial) -> None:
+def _lists_own_only(trial: Trial) -> None:
     theirs = trial.theirs_record()
     trial.expect_none(theirs)
 
 
 _CHECKS = (
     ("an instance is registered", Need.ALWAYS, _registers),
-    ("to do so twice is to do so once", Need.ALWAYS, _repeats),
-    ("what changed is taken", Need.ALWAYS, _refreshes),
-    ("any letter is taken", Need.ALWAYS, _bears_any_letter),
-    ("a uuid alone is taken", Need.ALWAYS, _bears_a_uuid_alone),
-    (f"{MANY} at once are taken", Need.ALWAYS, _takes_many),
+    ("registering twice changes nothing", Need.ALWAYS, _registers_twice),
+    ("a refresh updates the entry", Need.ALWAYS, _refreshes),
+    ("any Unicode text is accepted", Need.ALWAYS, _accepts_any_text),
+    (
+        "a record with a uuid alone is accepted",
+        Need.ALWAYS,
+        _accepts_a_bare_uuid,
+    ),
+    (f"a batch of {MANY} is accepted", Need.ALWAYS, _accepts_many),
+    (
+        f"a batch ends within {base.LONGEST_BATCH:.0f} s",
+        Need.ALWAYS,
+        _ends_batches_in_time,
+    ),
     ("an instance is unregistered", Need.ALWAYS, _unregisters),
-    ("so is one that is not there", Need.ALWAYS, _knows_of_none),
-    ("entries are read as written", Need.READING, _reads_back),
+    (
+        "unregistering an unknown instance succeeds",
+        Need.ALWAYS,
+        _unregisters_unknown,
+    ),
+    ("entries are read as they were written", Need.READING, _reads_back),
     ("all entries are read", Need.READING, _reads_all),
-    ("what is gone is not read", Need.READING, _reads_no_more),
-    ("older news replaces nothing", Need.WRITERS, _heeds_time),
-    ("what news leaves out stays", Need.WRITERS, _completes),
-    ("softly, only older goes", Need.WRITERS, _heeds_time_softly),
-    ("others' entries stay theirs", Need.OWNERS, _heeds_owners),
-    ("others' entries are not ours", Need.OWNERS, _lists_ours),
+    ("removed entries are not read", Need.READING, _reads_no_removed),
+    ("an older state replaces nothing", Need.WRITERS, _ignores_older),
+    ("what a state leaves out is kept", Need.WRITERS, _keeps_unknown),
+    (
+        "soft-unregister removes only older entries",
+        Need.WRITERS,
+        _soft_unregister_ignores_newer,
+    ),
+    ("entries of other owners are not changed", Need.OWNERS, _refuses_foreign),
+    ("entries of other owners are not listed", Need.OWNERS, _lists_own_only),
 )

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a check is made of: tell a directory something, see what it holds."""
+"""The steps of a check: apply a state to a directory, see what it holds."""
 
 import logging
 import time
@@ -12,34 +12,35 @@ from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
 
-#: How often it is waited for a directory that asks to be left alone, and
-#: how long at most, in seconds.
+#: How often a pause that the directory asks for is kept, and how long at
+#: most, in seconds.
 _WAITS = 20
 _LONGEST_WAIT = 30.0
 
-#: The owner mark of a cloud that there is not.
+#: The owner mark of a fictitious other cloud.
 _OTHER = "conformance-of-another-cloud"
 
 
 class Fails(Exception):
-    """It does not hold; the message says what was seen."""
+    """The check does not hold; the message says what was seen."""
 
 
 class NotTried(Exception):
-    """It cannot be tried here; the message says why."""
+    """The check cannot be done here; the message says why."""
 
 
 class Trial:
     """Two clouds that write to one directory.
 
     :param make: makes the driver for an owner mark
-    :param owner: the mark of one of them: the directory may let nobody write
-        any other
-    :param now: epoch seconds, the time of the first news
-    :param sleep: waits so many seconds, where the directory asks for it
+    :param owner: the mark of one of them, which the directory admits; it may
+        admit no other
+    :param now: epoch seconds, the time of the first state
+    :param sleep: waits for some seconds, where the directory asks for it
     :ivar ours: the driver of that one
     :ivar theirs: the driver of the other
     :ivar now: as given
+    :ivar longest_batch: seconds that the longest batch has taken
     """
 
     def __init__(
@@ -53,12 +54,13 @@ class Trial:
         self.ours = make(owner)
         self.theirs = make(_OTHER)
         self.now = now
+        self.longest_batch = 0.0
         self._made: dict[str, base.Directory] = {}
 
-    def knock(self) -> None:
-        """Do something harmless, to see whether there is anybody.
+    def check_reachable(self) -> None:
+        """Unregister an unknown instance, which changes nothing.
 
-        :raises base.DirectoryUnavailable: there is not
+        :raises base.DirectoryUnavailable: the directory does not answer
         """
         change = base.Change(events.Verb.UNREGISTER, self.record(), self.now)
         (outcome,) = self.apply(self.ours, [change])
@@ -66,7 +68,7 @@ class Trial:
             raise base.DirectoryUnavailable(outcome.reason)
 
     def record(self) -> events.HostRecord:
-        """Make the record of an instance that there never was."""
+        """Make the record of a fictitious instance."""
         return events.HostRecord(
             instance_uuid=str(uuid.uuid4()),
             display_name="conformance",
@@ -87,27 +89,27 @@ class Trial:
     def theirs_record(self) -> events.HostRecord:
         """Register an instance of the other cloud's.
 
-        :raises NotTried: the directory does not let us
+        :raises NotTried: the directory refuses that
         """
         record = self.record()
         try:
-            self.tell(events.Verb.REGISTER, record, by=self.theirs)
+            self.apply_ok(events.Verb.REGISTER, record, by=self.theirs)
         except Fails as refused:
             raise NotTried(
                 "an entry with another owner mark is refused here"
             ) from refused
         return record
 
-    def tell(
+    def apply_ok(
         self,
         verb: events.Verb,
         *records: events.HostRecord,
         seconds: float = 0.0,
         by: base.Directory | None = None,
     ) -> None:
-        """Apply news; it is to be Done.
+        """Apply states; each is to be Done.
 
-        :param seconds: from the first news to this
+        :param seconds: from the first state to this
         """
         directory = by or self.ours
         for record in records:
@@ -121,13 +123,13 @@ class Trial:
         )
         for outcome in outcomes:
             if not isinstance(outcome, base.Done):
-                raise Fails(f"{verb}: {said(outcome)}")
+                raise Fails(f"{verb}: {describe(outcome)}")
 
     def apply(
         self, directory: base.Directory, changes: Sequence[base.Change]
     ) -> list[base.Outcome]:
-        """Apply changes; for as long as that is asked for, wait and go on."""
-        outcomes = list(directory.apply(changes))
+        """Apply states; keep the pauses that the directory asks for."""
+        outcomes = self._timed(directory, changes)
         for _ in range(_WAITS):
             put_off = {
                 index: outcome.retry_after
@@ -138,9 +140,22 @@ class Trial:
             if not longest:
                 break
             self._sleep(min(longest, _LONGEST_WAIT))
-            again = directory.apply([changes[index] for index in put_off])
+            again = self._timed(
+                directory, [changes[index] for index in put_off]
+            )
             for index, outcome in zip(put_off, again, strict=True):
                 outcomes[index] = outcome
+        return outcomes
+
+    def _timed(
+        self, directory: base.Directory, changes: Sequence[base.Change]
+    ) -> list[base.Outcome]:
+        """Apply a batch, and note how long that takes."""
+        started = time.monotonic()
+        outcomes = list(directory.apply(changes))
+        self.longest_batch = max(
+            self.longest_batch, time.monotonic() - started
+        )
         return outcomes
 
     def found(
@@ -168,7 +183,7 @@ class Trial:
         try:
             self.expect(record)
         except (base.EntriesNotKept, base.DirectoryUnavailable):
-            # That is for the checks that are about reading.
+            # Other checks are about reading.
             return
 
     def expect_none(self, record: events.HostRecord) -> None:
@@ -176,7 +191,7 @@ class Trial:
             raise Fails("the entry is in the list")
 
     def clean_up(self) -> None:
-        """Remove all that was made, and say what could not be; the end."""
+        """Remove all that was made, log what remains, and end."""
         for directory in (self.ours, self.theirs):
             changes = [
                 base.Change(
@@ -196,14 +211,14 @@ class Trial:
             ]
             if left:
                 LOG.error(
-                    "%d entries of this check are left: %s",
+                    "%d entries of this check remain: %s",
                     len(left),
                     ", ".join(left),
                 )
             directory.close()
 
 
-def said(outcome: base.Outcome) -> str:
+def describe(outcome: base.Outcome) -> str:
     if isinstance(outcome, base.Done):
         return "done"
     return f"{type(outcome).__name__.lower()}: {outcome.reason}"

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection to an LDAP server: made, used, and made again."""
 
+import math
 import pathlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import ldap
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import entry, pipeline
 
-#: After these the connection is of no more use.
+#: After these the connection cannot be used any longer.
 _BROKEN = (
     ldap.SERVER_DOWN,
     ldap.CONNECT_ERROR,
@@ -27,11 +29,15 @@ _CERTIFICATE_CHECKS = {
     "never": ldap.OPT_X_TLS_NEVER,
 }
 
-Request = tuple[str, tuple[Any, ...]]
+#: Seconds before the end of a batch when nothing is sent any longer: a slow
+#: server has this time for the requests that it was sent before.
+_SEND_MARGIN = base.LONGEST_BATCH / 2
+
+_BATCH_OVER = "the time limit of the batch is reached"
 
 
 class Connection:
-    """One connection, to the first of the servers that lets us in.
+    """One connection, to the first of the servers that accepts the bind.
 
     :param options: the group ``[ldap]``
     :raises base.WrongOption: no server is named, or not as an LDAP URL
@@ -41,6 +47,7 @@ class Connection:
         self._options = options
         self._tree = options.hosts_tree_dn
         self._connection: Any = None
+        self._ends_at = math.inf
         self._urls = options.url.replace(",", " ").split()
         if not self._urls:
             raise base.WrongOption("[ldap] url is empty")
@@ -50,11 +57,21 @@ class Connection:
                     f"[ldap] url {url!r} is not ldap://, ldaps:// or ldapi://"
                 )
 
-    def open(self) -> None:
-        """Connect to the first server that lets us in.
+    def begin_batch(self) -> None:
+        """Start the time limit of a batch, and connect.
 
-        :raises DirectoryUnavailable: none did
+        :raises DirectoryUnavailable: no server accepts the bind
         """
+        ends_at = time.monotonic() + base.LONGEST_BATCH
+        self.open()
+        self._ends_at = ends_at
+
+    def open(self) -> None:
+        """Connect to the first server that accepts the bind.
+
+        :raises DirectoryUnavailable: none does
+        """
+        self._ends_at = math.inf
         if self._connection is not None:
             return
         reasons = []
@@ -68,7 +85,7 @@ class Connection:
         raise base.DirectoryUnavailable("; ".join(reasons))
 
     def close(self) -> None:
-        """Let go of it; :meth:`open` makes another."""
+        """Close it; :meth:`open` makes another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.unbind_ext()
@@ -76,9 +93,9 @@ class Connection:
     def search(
         self, condition: str, names: Sequence[str], *controls: Any
     ) -> tuple[list[entry.Attributes], list[Any]]:
-        """Search the container; give entries and the answer's controls.
+        """Search the container; return entries and the answer's controls.
 
-        :raises DirectoryUnavailable: it could not be searched
+        :raises DirectoryUnavailable: it cannot be searched
         """
         try:
             _, found, _, answers = self._connection.result3(
@@ -89,47 +106,60 @@ class Connection:
                     list(names),
                     serverctrls=list(controls),
                 ),
-                timeout=self._options.operation_timeout,
+                timeout=self._time_limit(),
             )
         except ldap.LDAPError as error:
             self.close()
             raise base.DirectoryUnavailable(
-                f"{said(error)} ({self._tree})"
+                f"{describe_error(error)} ({self._tree})"
             ) from error
         # An item without a DN is a referral to somewhere else.
         return [attributes for dn, attributes in found if dn], answers
 
-    def send(self, request: Request) -> int:
+    def send(self, request: pipeline.Request) -> int:
         """Send a request, a method of python-ldap's and its arguments.
 
-        :raises pipeline.Broken: the connection is of no more use
+        :raises pipeline.Broken: the connection cannot be used any longer, or
+            the batch is near its time limit
         """
         method, arguments = request
+        if self._left() < _SEND_MARGIN:
+            raise self._broken(_BATCH_OVER)
         try:
             ticket: int = getattr(self._connection, method)(*arguments)
         except _BROKEN as error:
-            raise self._broken(error) from error
+            raise self._broken(describe_error(error)) from error
         return ticket
 
     def receive(self, ticket: int) -> dict[str, list[bytes]]:
-        """Wait for an answer; of a search, give the entry that it found.
+        """Wait for an answer; of a search, return the entry that it found.
 
-        :raises pipeline.Broken: the connection is of no more use
+        :raises pipeline.Broken: the connection cannot be used any longer
         :raises ldap.LDAPError: the server's own answer
         """
         try:
             _, found, _, _ = self._connection.result3(
-                ticket, timeout=self._options.operation_timeout
+                ticket, timeout=self._time_limit()
             )
         except _BROKEN as error:
-            raise self._broken(error) from error
+            reason = describe_error(error) if self._left() > 0 else _BATCH_OVER
+            raise self._broken(reason) from error
         for _, attributes in found or ():
             return dict(attributes)
         return {}
 
-    def _broken(self, error: ldap.LDAPError) -> pipeline.Broken:
+    def _time_limit(self) -> float:
+        """Return the seconds to wait for an answer; 0 would not wait."""
+        left = max(self._left(), 0.01)
+        return min(float(self._options.operation_timeout), left)
+
+    def _left(self) -> float:
+        """Return the seconds that are left of the batch."""
+        return self._ends_at - time.monotonic()
+
+    def _broken(self, reason: str) -> pipeline.Broken:
         self.close()
-        return pipeline.Broken(said(error))
+        return pipeline.Broken(reason)
 
     def _connected(self, url: str) -> Any:
         connection = ldap.initialize(url)
@@ -174,7 +204,7 @@ class Connection:
         connection.simple_bind_s(self._options.user, password.rstrip("\n"))
 
     def _advice(self, url: str, error: Exception) -> str:
-        """Say what went wrong, and which option to look at."""
+        """Return what went wrong, and which option to check."""
         options = self._options
         if isinstance(error, OSError | UnicodeError):
             return f"[ldap] password_file: {error}"
@@ -182,26 +212,26 @@ class Connection:
             return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
         if isinstance(error, ldap.INVALID_CREDENTIALS):
             return (
-                f"{url} refused to let {options.user!r} in: see [ldap] user"
-                " and password_file"
+                f"{url}: bind as {options.user!r} failed: invalid credentials:"
+                " check [ldap] user and password_file"
             )
         if isinstance(error, ldap.CONNECT_ERROR):
             return (
-                f"{url}: no TLS, {said(error)}: is its certificate from"
-                " [ldap] tls_cacertfile, for this name?"
+                f"{url}: TLS failed: {describe_error(error)}: check [ldap]"
+                " tls_cacertfile and the host name in the certificate"
             )
-        return f"{url}: {said(error)}"
+        return f"{url}: {describe_error(error)}"
 
 
-def said(error: Exception) -> str:
-    """Put an LDAP error into words: python-ldap gives a dict, or nothing.
+def describe_error(error: Exception) -> str:
+    """Return an LDAP error in words, on one line.
 
-    On one line, so that one grep has all of it: 389 DS ends some of its
-    texts with a line feed.
+    python-ldap gives a dict, or nothing, and 389 DS ends some of its texts
+    with a line feed.
     """
-    told = error.args[0] if error.args else {}
-    if not isinstance(told, dict):
-        return f"{type(error).__name__}: {told}"
-    parts = (told.get("desc", ""), told.get("info", ""))
-    said = ": ".join(filter(None, parts)) or type(error).__name__
-    return " ".join(said.split())
+    details = error.args[0] if error.args else {}
+    if not isinstance(details, dict):
+        return f"{type(error).__name__}: {details}"
+    parts = (details.get("desc", ""), details.get("info", ""))
+    text = ": ".join(filter(None, parts)) or type(error).__name__
+    return " ".join(text.split())

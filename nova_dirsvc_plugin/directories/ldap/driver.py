@@ -29,12 +29,11 @@ _PAGE_SIZE = 1000
 #: Entries that are looked up by one search (OpenLDAP gives 500 at most).
 _LOOK_UP_SIZE = 128
 
-#: Tries to change an entry that others change at the same time.
-_TRIES = 5
+#: Attempts to change an entry that others change at the same time.
+_ATTEMPTS = 5
 
-#: The server's state or set-up, not the entry, is why: read-only, out of
-#: disk, an import running, the container or the schema not there yet, TLS
-#: asked for.
+#: Caused by the server's state or set-up, not by the entry: read-only, out of
+#: disk, an import running, container or schema missing, TLS required.
 _NOT_NOW = (
     ldap.BUSY,
     ldap.UNWILLING_TO_PERFORM,
@@ -50,8 +49,8 @@ _NOT_NOW = (
     ldap.INAPPROPRIATE_AUTH,
 )
 
-#: What a server may say of a second value where there can be but one.
-_SECOND_TIME = (
+#: A server's answers to a second value of a single-valued attribute.
+_SECOND_VALUE = (
     ldap.TYPE_OR_VALUE_EXISTS,
     ldap.CONSTRAINT_VIOLATION,
     ldap.OBJECT_CLASS_VIOLATION,
@@ -61,8 +60,7 @@ _SECOND_TIME = (
 _TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
 
 _Found = dict[str, ldap_entry.Attributes]
-_Conversation = Generator[connection.Request, Any, base.Outcome]
-_Step = Generator[connection.Request, Any, None]
+_Step = Generator[pipeline.Request, Any, None]
 
 
 class LdapDirectory(base.Directory):
@@ -85,18 +83,13 @@ class LdapDirectory(base.Directory):
 
     def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
         try:
-            self._connection.open()
+            self._connection.begin_batch()
             found = self._found(changes)
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in changes]
-        line: pipeline.Pipeline[connection.Request, Any, base.Outcome]
-        line = pipeline.Pipeline(
+        return pipeline.Pipeline(
             self._connection.send, self._connection.receive, _WINDOW
-        )
-        return line.run(
-            [self._conversation(change, found) for change in changes],
-            base.Unavailable,
-        )
+        ).run([self._conversation(change, found) for change in changes])
 
     def entries(self) -> Iterator[events.HostRecord]:
         self._connection.open()
@@ -155,7 +148,7 @@ class LdapDirectory(base.Directory):
 
     def _conversation(
         self, change: base.Change, found: _Found
-    ) -> _Conversation:
+    ) -> pipeline.Conversation:
         """Do one change; what the server says against it is the outcome."""
         instance_uuid = change.record.instance_uuid
         dn = ldap_entry.dn(instance_uuid, self._tree)
@@ -167,28 +160,30 @@ class LdapDirectory(base.Directory):
                 return (yield from self._remove(dn, change, known))
             return (yield from self._keep(dn, change))
         except _NOT_NOW as error:
-            return base.Unavailable(f"{connection.said(error)} ({dn})")
+            return base.Unavailable(
+                f"{connection.describe_error(error)} ({dn})"
+            )
         except ldap.OBJECT_CLASS_VIOLATION as error:
-            said = connection.said(error)
-            if "not allowed" in said or "unknown" in said:
-                # 389 DS says so of an attribute that it does not know.
+            reason = connection.describe_error(error)
+            if "not allowed" in reason or "unknown" in reason:
+                # So 389 DS answers to an attribute that it does not know.
                 return base.Unavailable(
-                    f"{said} ({dn}): does the server have our schema,"
-                    " examples/389ds/schema.ldif of this release?"
+                    f"{reason} ({dn}): check that the server has the schema"
+                    " of this release, examples/389ds/schema.ldif"
                 )
-            return base.Rejected(f"{said} ({dn})")
+            return base.Rejected(f"{reason} ({dn})")
         except ldap.INSUFFICIENT_ACCESS as error:
             return base.Rejected(
                 "the directory refuses access to entries with owner mark"
-                f" {self._owner!r}: {connection.said(error)} ({dn}): check"
-                " [nova_dirsvc] owner against the mark that the server's"
+                f" {self._owner!r}: {connection.describe_error(error)} ({dn}):"
+                " check [nova_dirsvc] owner against the mark that the server's"
                 " access rules admit (dirsvc-389ds deploy --owner), and the"
                 " rights of [ldap] user"
             )
         except ldap.LDAPError as error:
-            return base.Rejected(f"{connection.said(error)} ({dn})")
+            return base.Rejected(f"{connection.describe_error(error)} ({dn})")
 
-    def _keep(self, dn: str, change: base.Change) -> _Conversation:
+    def _keep(self, dn: str, change: base.Change) -> pipeline.Conversation:
         wanted = ldap_entry.attributes(
             change.record, self._owner, change.as_of
         )
@@ -198,14 +193,14 @@ class LdapDirectory(base.Directory):
             return (yield from self._correct(dn, change))
         return base.Done()
 
-    def _correct(self, dn: str, change: base.Change) -> _Conversation:
+    def _correct(self, dn: str, change: base.Change) -> pipeline.Conversation:
         """Bring an entry that is there up to date.
 
         The time that was read is part of the modification: where another
         writer was faster, the server refuses it, and we look again.
         """
         refused: ldap.LDAPError | None = None
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
             if not self._is_ours(found):
                 return self._foreign(dn)
@@ -222,19 +217,21 @@ class LdapDirectory(base.Directory):
                 yield from _write(dn, "modify_ext", modified)
             except ldap.NO_SUCH_ATTRIBUTE:
                 continue
-            except _SECOND_TIME as error:
+            except _SECOND_VALUE as error:
                 if found.get(ldap_entry.AS_OF):
                     raise
                 refused = error
                 continue
             break
         else:
-            return base.Unavailable(f"others change the entry ({dn})")
+            return base.Unavailable(
+                f"the entry is being changed by others ({dn})"
+            )
         return base.Done()
 
     def _remove(
         self, dn: str, change: base.Change, found: ldap_entry.Attributes | None
-    ) -> _Conversation:
+    ) -> pipeline.Conversation:
         with contextlib.suppress(ldap.NO_SUCH_OBJECT):
             if found is None:
                 # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
@@ -243,7 +240,7 @@ class LdapDirectory(base.Directory):
                 return self._foreign(dn)
             if (
                 change.verb is events.Verb.UNREGISTER
-                or ldap_entry.rests_on_time(found) <= change.as_of
+                or ldap_entry.stored_as_of(found) <= change.as_of
             ):
                 yield from _write(dn, "delete_ext")
         return base.Done()
@@ -274,7 +271,7 @@ def _modifications(
     return made
 
 
-def _read(dn: str, names: Sequence[str]) -> connection.Request:
+def _read(dn: str, names: Sequence[str]) -> pipeline.Request:
     return (
         "search_ext",
         (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(names)),

@@ -117,7 +117,7 @@ def update(
     :returns: as :func:`differences`, and the time if the news is newer
     """
     wanted = attributes(record, owner, as_of)
-    rests_on = rests_on_time(found)
+    rests_on = stored_as_of(found)
     if as_of < rests_on:
         return {
             name: wanted[name]
@@ -135,7 +135,7 @@ def update(
     return replace
 
 
-def rests_on_time(found: Attributes) -> float:
+def stored_as_of(found: Attributes) -> float:
     """Give the time of the news that an entry rests on, epoch seconds."""
     (value,) = found.get(AS_OF, [b""])[:1]
     try:

@@ -1,75 +1,72 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Many conversations over one connection, several requests in flight.
+"""Runs many conversations over one connection, several requests in flight.
 
-A *conversation* is a generator: it yields what to send, gets the answer (or
-has the error thrown in), and returns its outcome. It reads like a series of
+A *conversation* is a generator: it yields a request, gets the answer (or the
+error is raised in it), and returns its outcome. It reads like a series of
 blocking calls; the requests of many run side by side.
 """
 
 import collections
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
-Outcome = TypeVar("Outcome")
+from nova_dirsvc_plugin.directories import base
+
+Request = tuple[str, tuple[Any, ...]]
+Conversation = Generator[Request, Any, base.Outcome]
 
 
 class Broken(Exception):
-    """The connection is of no more use; the message says why."""
+    """The connection cannot be used any longer; the message says why."""
 
 
-class Pipeline(Generic[Request, Answer, Outcome]):
+class Pipeline:
     """Runs conversations.
 
-    :param send: sends a request, returns a ticket for its answer
+    :param send: sends a request and returns a ticket for its answer; raises
+        :class:`Broken`
     :param receive: waits for a ticket's answer; raises the error that came
         instead, or :class:`Broken`
-    :param window: requests in flight at most
+    :param window: maximum number of requests in flight
     """
 
     def __init__(
         self,
         send: Callable[[Request], int],
-        receive: Callable[[int], Answer],
+        receive: Callable[[int], Any],
         window: int,
     ) -> None:
         self._send = send
         self._receive = receive
         self._window = window
 
-    def run(
-        self,
-        conversations: Sequence[Generator[Request, Answer, Outcome]],
-        broken: Callable[[str], Outcome],
-    ) -> list[Outcome]:
+    def run(self, conversations: Sequence[Conversation]) -> list[base.Outcome]:
         """Run all to their end.
 
-        :param broken: gives the outcome of those that had not ended when
-            the connection broke, from the reason
-        :returns: an outcome for each conversation, in their order
+        :returns: an outcome for each conversation, in their order;
+            Unavailable for those that had not ended when the connection broke
         """
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, base.Outcome] = {}
+        broken: base.Outcome = base.Unavailable("not answered")
         try:
             self._run(enumerate(conversations), outcomes)
         except Broken as error:
-            for index in range(len(conversations)):
-                if index not in outcomes:
-                    outcomes[index] = broken(str(error))
-        return [outcomes[index] for index in range(len(conversations))]
+            broken = base.Unavailable(str(error))
+        return [
+            outcomes.get(index, broken) for index in range(len(conversations))
+        ]
 
     def _run(
         self,
-        waiting: Iterator[tuple[int, Generator[Request, Answer, Outcome]]],
-        outcomes: dict[int, Outcome],
+        waiting: Iterator[tuple[int, Conversation]],
+        outcomes: dict[int, base.Outcome],
     ) -> None:
-        flying: collections.deque[tuple[int, Any, int]] = collections.deque()
+        flying: collections.deque[tuple[int, Conversation, int]]
+        flying = collections.deque()
 
-        def go_on(
-            index: int,
-            talk: Generator[Request, Answer, Outcome],
-            step: Callable[[], Request],
+        def proceed(
+            index: int, talk: Conversation, step: Callable[[], Request]
         ) -> None:
             try:
                 request = step()
@@ -84,14 +81,14 @@ class Pipeline(Generic[Request, Answer, Outcome]):
                     index, talk = next(waiting)
                 except StopIteration:
                     break
-                go_on(index, talk, talk.__next__)
+                proceed(index, talk, talk.__next__)
             if not flying:
                 return
             index, talk, ticket = flying.popleft()
-            go_on(index, talk, self._answered(talk, ticket))
+            proceed(index, talk, self._answered(talk, ticket))
 
     def _answered(
-        self, talk: Generator[Request, Answer, Outcome], ticket: int
+        self, talk: Conversation, ticket: int
     ) -> Callable[[], Request]:
         try:
             answer = self._receive(ticket)

@@ -32,9 +32,9 @@ from nova_dirsvc_plugin.directories.rest import options as rest_options
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds after which no request of a batch is begun. With the longest time
-#: of a request, the batch is over within settling.GRACE.
-_BATCH_TIME = 30.0
+#: Seconds after which no request of a batch is begun: the longest request
+#: ends within the rest.
+_BATCH_TIME = base.LONGEST_BATCH / 2
 
 _NUMBERS = ("connection_timeout", "operation_timeout", "retry_after_max")
 

@@ -30,12 +30,14 @@ class CheckDirectoryTest(ManageTestCase):
         status, out, err = self.check("memory", "-f", "json")
         self.assertEqual((0, ""), (status, err))
         lines = json.loads(out)
-        self.assertEqual(16, len(lines))
-        seen = {line["Holds"]: line["Seen"] for line in lines}
+        self.assertEqual(17, len(lines))
+        seen = {line["Result"]: line["Detail"] for line in lines}
         # Two drivers of a directory in memory have nothing in common.
         self.assertIn("was not refused", seen["NO"])
         self.assertEqual("", seen["yes"])
-        needed = {line["Needed"] for line in lines if line["Holds"] == "NO"}
+        needed = {
+            line["Required for"] for line in lines if line["Result"] == "NO"
+        }
         self.assertEqual({str(conformance.Need.OWNERS)}, needed)
 
     def test_what_should_hold_must_where_one_says_so(self):

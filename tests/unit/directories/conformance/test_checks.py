@@ -78,7 +78,7 @@ class UnsoundTest(ConformanceTestCase):
 
         self.assertEqual(
             set(),
-            {"entries are read as written", "all entries are read"}
+            {"entries are read as they were written", "all entries are read"}
             - self.failed(Forgets),
         )
 
@@ -90,8 +90,21 @@ class UnsoundTest(ConformanceTestCase):
                 return super()._apply(change)
 
         self.assertEqual(
-            {"what is gone is not read", "softly, only older goes"},
-            self.failed(Keeps) - {"others' entries stay theirs"},
+            {
+                "removed entries are not read",
+                "soft-unregister removes only older entries",
+            },
+            self.failed(Keeps) - {"entries of other owners are not changed"},
+        )
+
+    def test_one_whose_batches_last_too_long_is_found(self):
+        self.useFixture(
+            base.fixtures.MonkeyPatch(
+                "nova_dirsvc_plugin.directories.base.LONGEST_BATCH", 0.0
+            )
+        )
+        self.assertEqual(
+            {"a batch ends within 60 s"}, self.failed(memory.MemoryDirectory)
         )
 
     def test_one_that_refuses_a_second_time_is_found(self):
@@ -101,7 +114,7 @@ class UnsoundTest(ConformanceTestCase):
                     return directories.Rejected("409 there is one")
                 return super()._apply(change)
 
-        failed = self.findings(Once)["to do so twice is to do so once"]
+        failed = self.findings(Once)["registering twice changes nothing"]
         self.assertFalse(failed.holds)
         self.assertIn("409 there is one", failed.detail)
 
@@ -113,7 +126,9 @@ class UnsoundTest(ConformanceTestCase):
                     return directories.Rejected("404 not found")
                 return super()._apply(change)
 
-        self.assertEqual({"so is one that is not there"}, self.failed(Strict))
+        self.assertEqual(
+            {"unregistering an unknown instance succeeds"}, self.failed(Strict)
+        )
 
     def test_one_that_heeds_no_time_is_found(self):
         class Timeless(memory.MemoryDirectory):
@@ -121,7 +136,10 @@ class UnsoundTest(ConformanceTestCase):
                 return super()._apply(dataclasses.replace(change, as_of=4e9))
 
         self.assertEqual(
-            {"older news replaces nothing", "softly, only older goes"},
+            {
+                "an older state replaces nothing",
+                "soft-unregister removes only older entries",
+            },
             self.failed(Timeless),
         )
 
@@ -132,7 +150,7 @@ class UnsoundTest(ConformanceTestCase):
                     self.content.pop(change.record.instance_uuid, None)
                 return super()._apply(change)
 
-        self.assertIn("what news leaves out stays", self.failed(Blank))
+        self.assertIn("what a state leaves out is kept", self.failed(Blank))
 
     def test_one_that_heeds_no_owner_is_found(self):
         class Ownerless(memory.MemoryDirectory):
@@ -140,7 +158,10 @@ class UnsoundTest(ConformanceTestCase):
                 super().__init__(options, "everybody")
 
         self.assertEqual(
-            {"others' entries stay theirs", "others' entries are not ours"},
+            {
+                "entries of other owners are not changed",
+                "entries of other owners are not listed",
+            },
             self.failed(Ownerless),
         )
 
@@ -151,7 +172,7 @@ class UnsoundTest(ConformanceTestCase):
                     return directories.Unavailable("500 oops")
                 return super()._apply(change)
 
-        self.assertEqual({"any letter is taken"}, self.failed(Ascii))
+        self.assertEqual({"any Unicode text is accepted"}, self.failed(Ascii))
 
     def test_one_that_gives_the_first_page_only_is_found(self):
         class OnePage(memory.MemoryDirectory):
@@ -212,7 +233,7 @@ class UnreadableTest(ConformanceTestCase):
         for finding in self.findings(Sink).values():
             if finding.need is Need.ALWAYS:
                 self.assertTrue(finding.holds, finding)
-            elif finding.check != "others' entries stay theirs":
+            elif finding.check != "entries of other owners are not changed":
                 self.assertIsNone(finding.holds, finding)
                 self.assertEqual("no list", finding.detail)
 

@@ -163,5 +163,5 @@ class UpdateTest(base.TestCase):
 
     def test_a_time_that_is_none_is_the_oldest(self):
         found = entry(**FULL) | {"novaAsOf": [b"20261122102755Z"]}
-        self.assertEqual(0.0, ldap_entry.rests_on_time(found))
-        self.assertEqual(0.0, ldap_entry.rests_on_time({}))
+        self.assertEqual(0.0, ldap_entry.stored_as_of(found))
+        self.assertEqual(0.0, ldap_entry.stored_as_of({}))
