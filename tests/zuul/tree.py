@@ -18,6 +18,7 @@ _SETTINGS = """
 set -eu
 function define_plugin { echo "plugin $1"; }
 function enable_service { printf 'service %s\\n' "$@"; }
+function is_service_enabled { true; }
 function get_python_exec_prefix { echo "$DEST/data/venv/bin"; }
 DEST=/opt/stack DATA_DIR=/opt/stack/data
 SERVICE_HOST=192.0.2.1 STACK_USER=$(id -un)
