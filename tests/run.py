@@ -89,6 +89,7 @@ SUITES = {
     "unit": (stestr_count, (*TOX, "py3")),
     "functional": (stestr_count, (*TOX, "functional")),
     "nova-hooks": (stestr_count, (*TOX, "nova-hooks")),
+    "nova-oldest": (unittest_count, (*TOX, "nova-oldest")),
     "nova-threads": (stestr_count, (*TOX, "nova-threads")),
     "nova-eventlet": (stestr_count, (*TOX, "nova-eventlet")),
     "integration": (stestr_count, (*TOX, "integration")),

@@ -123,7 +123,7 @@ class ChangeTest(testtools.TestCase):
         self._starts("nova-dirsvc-plugin-tempest-rest", "examples/rest/")
 
     def test_what_functional_tests_run_starts_them(self) -> None:
-        for name in ("functional", "nova-in-process"):
+        for name in ("functional", "nova-in-process", "nova-oldest"):
             self._starts(
                 layout.PREFIX + name,
                 "bindep.txt",

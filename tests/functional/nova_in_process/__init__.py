@@ -15,4 +15,6 @@ if importlib.util.find_spec("nova") is None:
 
 from nova import monkey_patch
 
-monkey_patch.patch()
+# Up to Nova 31, to import it is to patch.
+if hasattr(monkey_patch, "patch"):
+    monkey_patch.patch()

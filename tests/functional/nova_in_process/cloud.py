@@ -38,7 +38,7 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
     CAST_AS_CALL = False
 
     api_major_version = "v2.1"
-    microversion = "2.100"
+    microversion = "2.95"
 
     NOTIFICATION_FORMAT: ClassVar[str] = "versioned"
 
