@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The options. A directory driver brings its own, in a group of its name."""
+"""The options; those of a directory driver are in its own group."""
 
 from oslo_config import cfg
 
@@ -13,17 +13,16 @@ SOURCE_OPTS = [
         default="/var/lib/nova-dirsvc/outbox.db",
         help="""
 The outbox: an SQLite file on a local disk. Nova's services on this host and
-nova-dirsvc-sync all name the same file. Its folder belongs to a group that
-all their users are in, and carries the set-group-id bit.
+nova-dirsvc-sync all name the same file. Its folder belongs to a group of
+all their users and has the set-group-id bit.
 """,
     ),
     cfg.BoolOpt(
         "record_users",
         default=True,
         help="""
-Whether user names and the addresses that requests came from are recorded.
-When false, they are neither stored nor written to any directory; user ids
-are.
+Whether user names and client addresses are recorded. When false, they are
+neither stored nor written to any directory; user ids still are.
 """,
     ),
 ]
@@ -34,9 +33,9 @@ SYNC_OPTS = [
         "directories",
         default=["ldap"],
         help="""
-The directory drivers to deliver to, side by side: ``ldap``, ``rest``,
-``log``, ``memory``, or any other that is installed. Each has its own
-progress; one that is down delays no other.
+The directory drivers to deliver to: ``ldap``, ``rest``, ``log``, ``memory``,
+or any other that is installed. Each has its own progress; an outage of one
+delays no other.
 """,
     ),
     cfg.StrOpt(
@@ -44,9 +43,9 @@ progress; one that is down delays no other.
         default="nova",
         regex=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         help="""
-The owner mark: a name for this cloud, written into every entry. Entries with
-another mark are never changed. Two clouds that share a directory need two
-names.
+The owner mark: a name of this cloud that is written into every entry.
+Entries with another mark are never changed. Clouds that share a directory
+need different marks.
 """,
     ),
     cfg.IntOpt(
@@ -55,7 +54,7 @@ names.
         min=1,
         max=4096,
         mutable=True,
-        help="Entries that are handed to a directory driver at a time.",
+        help="Maximum number of entries in one batch for a directory driver.",
     ),
     cfg.IntOpt(
         "max_attempts",
@@ -63,8 +62,8 @@ names.
         min=1,
         mutable=True,
         help="""
-How often an entry that the directory refuses is tried before it is buried.
-While a directory cannot be reached, nothing counts.
+Number of attempts before an entry that the directory refuses is buried.
+Attempts while a directory is unavailable do not count.
 """,
     ),
     cfg.FloatOpt(
@@ -85,8 +84,8 @@ one after this time. Must exceed the clock skew between Nova's hosts.
         min=0.01,
         mutable=True,
         help="""
-Days that a delivered entry is kept in the outbox. A register that comes that
-late after its instance's unregister is still known to be late.
+Days that a delivered entry is kept in the outbox. For this time, a register
+that arrives after the unregister of its instance is recognised as late.
 """,
     ),
 ]
@@ -97,20 +96,20 @@ LISTENER_OPTS = [
         "listen",
         default=False,
         help="""
-Whether nova-dirsvc-sync takes Nova's notifications from the message bus.
-Where to is said as for any OpenStack service: ``transport_url`` in
-``[oslo_messaging_notifications]`` or ``[DEFAULT]``, and
-``[oslo_messaging_rabbit]``, whose ``rabbit_quorum_queue`` or
-``amqp_durable_queues`` must be as in nova.conf.
+Whether nova-dirsvc-sync consumes Nova's notifications from the message bus.
+Its address is given as for any OpenStack service: ``transport_url`` in
+``[oslo_messaging_notifications]`` or ``[DEFAULT]``. In
+``[oslo_messaging_rabbit]``, ``rabbit_quorum_queue`` and
+``amqp_durable_queues`` must be the same as in nova.conf.
 """,
     ),
     cfg.ListOpt(
         "listener_topics",
         default=["nova_dirsvc"],
         help="""
-The topics to listen to. Nova has to name them in ``[notifications]
-versioned_notifications_topics``. A topic must be nobody else's: each of its
-notifications goes to one consumer only.
+The topics to consume. Nova must name them in ``[notifications]
+versioned_notifications_topics``. No other consumer may use them, since each
+notification goes to one consumer only.
 """,
     ),
     cfg.StrOpt(
@@ -124,14 +123,14 @@ notifications goes to one consumer only.
         default=1,
         min=1,
         max=64,
-        help="Processes that listen, side by side.",
+        help="Number of processes that consume the topics.",
     ),
     cfg.IntOpt(
         "listener_batch_size",
         default=100,
         min=1,
         max=10_000,
-        help="Notifications that are stored at a time, at most.",
+        help="Maximum number of notifications in one transaction.",
     ),
     cfg.FloatOpt(
         "listener_batch_timeout",

@@ -12,9 +12,9 @@ LOG = logging.getLogger(__name__)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
-    """Give every group with its options.
+    """Return every group with its options.
 
-    What needs a library that is not installed is left out, and named.
+    Groups whose library is not installed are left out, with a warning.
     """
     ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
     groups = [(conf.GROUP, ours)]

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import backoff, decision, nova_check, retry
+from nova_dirsvc_plugin.delivery import decision, nova_check, retry
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Dispatcher:
                 self._mark_unavailable(str(error))
                 busy = False
             if self._failures > failures or (self._failures and not busy):
-                stop.wait(backoff.full_jitter(self._failures, self._uniform))
+                stop.wait(retry.full_jitter(self._failures, self._uniform))
             elif not busy:
                 self._wait_for_change(stop, changes)
         self._directory.close()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.delivery import backoff
+from nova_dirsvc_plugin.delivery import retry
 
 LOG = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class NovaChecker:
             failures = self._failures
             asked = self.step()
             if self._failures > failures:
-                stop.wait(backoff.full_jitter(self._failures, self._uniform))
+                stop.wait(retry.full_jitter(self._failures, self._uniform))
             elif not asked:
                 stop.wait(0.05)
 

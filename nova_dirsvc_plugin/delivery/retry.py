@@ -6,8 +6,18 @@ import dataclasses
 from collections.abc import Callable
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import backoff, decision
+from nova_dirsvc_plugin.delivery import decision
 from nova_dirsvc_plugin.directories import base
+
+#: Seconds: the upper bound of the first wait, and of any. An operator waits
+#: no longer than the cap after a directory is available again.
+BASE = 0.25
+CAP = 5.0
+
+#: The same for an entry that a directory has refused: long enough to correct
+#: an access rule or a schema.
+REFUSED_BASE = 4.0
+REFUSED_CAP = 60.0
 
 _AWAITS_NOVA = "waiting for Nova to confirm the state of a late event"
 
@@ -97,11 +107,11 @@ class RetryPolicy:
     ) -> outbox.Settlement:
         """Defer it, or bury it after the last attempt."""
         attempts = entry.attempts + 1
-        wait = backoff.full_jitter(
+        wait = full_jitter(
             attempts,
             self._uniform,
-            backoff.REFUSED_BASE,
-            backoff.REFUSED_CAP,
+            REFUSED_BASE,
+            REFUSED_CAP,
         )
         is_last = attempts >= self._settings.max_attempts
         return outbox.Settlement(
@@ -125,8 +135,7 @@ class RetryPolicy:
             cause=cause,
             attempts=entry.attempts,
             deferrals=deferrals,
-            not_before=self._clock()
-            + backoff.full_jitter(deferrals, self._uniform),
+            not_before=self._clock() + full_jitter(deferrals, self._uniform),
         )
 
     def _done(self, write: decision.Write) -> outbox.Settlement:
@@ -202,3 +211,24 @@ def _with_covered(
     return [lead] + [
         dataclasses.replace(covered, entry=entry) for entry in write.covered
     ]
+
+
+def full_jitter(
+    tries: int,
+    uniform: Callable[[float, float], float],
+    base: float = BASE,
+    cap: float = CAP,
+) -> float:
+    """Draw a wait: exponential, capped, anywhere below the bound.
+
+    So daemons that lost the same server do not return all at once.
+    (M. Brooker, "Exponential Backoff And Jitter", 2015.)
+
+    :param tries: failed attempts so far, 1 or more
+    :param uniform: draws from an interval, like :func:`random.uniform`
+    :param base: seconds, the bound of the first wait
+    :param cap: seconds, the bound of any
+    :returns: seconds
+    """
+    exponent = min(max(tries, 1) - 1, 16)
+    return uniform(0.0, min(cap, base * 2.0**exponent))

@@ -13,11 +13,11 @@ NAMESPACE = "nova_dirsvc.directories"
 
 
 class DirectoryNotLoaded(Exception):
-    """A driver that cannot be had; the message says what to do."""
+    """A driver cannot be loaded; the message says what to do."""
 
 
 def names() -> list[str]:
-    """Give the names of all drivers that are installed.
+    """Return the names of all drivers that are installed.
 
     None is imported: the library that one needs may be missing.
     """
@@ -56,8 +56,8 @@ def load(conf: Any, name: str, owner: str) -> base.Directory:
     :param conf: a :class:`oslo_config.cfg.ConfigOpts`
     :param owner: the owner mark of this cloud's entries
     :raises DirectoryNotLoaded: there is none
-    :raises base.WrongOption: one of its options makes no sense
-    :raises cfg.Error: one of its options has a value that it cannot have
+    :raises base.WrongOption: one of its options cannot be used
+    :raises cfg.Error: one of its options has an invalid value
     """
     chosen = driver_class(name)
     conf.register_group(cfg.OptGroup(name))

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""A log file as the directory: one line for each thing that happened.
+"""A log file as the directory: one line for each event.
 
 ::
 
@@ -58,7 +58,7 @@ class LogDirectory(base.Directory):
         cfg.StrOpt(
             "path",
             default="/var/log/nova-dirsvc/nova_dirsvc_plugin.log",
-            help="The file to append to. Its folder must be there.",
+            help="The file to append to. Its folder must exist.",
         ),
         cfg.StrOpt(
             "time_zone",
@@ -110,7 +110,7 @@ an hour comes twice where summer time ends.
                 raise
 
     def entries(self) -> Iterator[events.HostRecord]:
-        """Give the instances whose last line registers them."""
+        """Return the instances whose last line registers them."""
         found: dict[str, events.HostRecord] = {}
         for registers, record in filter(None, map(_read, self._lines())):
             found.pop(record.instance_uuid, None)
@@ -133,26 +133,27 @@ an hour comes twice where summer time ends.
 def _line(stamp: str, change: base.Change) -> str:
     if change.verb.removes:
         words = _UNREGISTERING
-        said = {"instance_uuid": change.record.instance_uuid}
+        fields = {"instance_uuid": change.record.instance_uuid}
     else:
-        words, said = _REGISTERING, change.record.essentials()
-    return f"{words} {stamp}: {json.dumps(said)}\n"
+        words, fields = _REGISTERING, change.record.essentials()
+    return f"{words} {stamp}: {json.dumps(fields)}\n"
 
 
 def _read(line: str) -> tuple[bool, events.HostRecord] | None:
     """Read a line of this release or of one before.
 
-    :returns: whether it registers, and what it says of the instance; None
-        when a crash cut it, or it is none of ours
+    :returns: whether it registers, and the record; None where a crash cut
+        the line, or it is not ours
     """
     match = _LINE.fullmatch(line) or _OLD_LINE.fullmatch(line)
     if match is None:
         return None
     try:
-        said = json.loads(match["dict"])
-        mac = said.pop("mac_address", "")
+        fields = json.loads(match["dict"])
+        mac = fields.pop("mac_address", "")
         record = events.HostRecord(
-            **said, addresses=(events.Address(ip="", mac=mac),) if mac else ()
+            **fields,
+            addresses=(events.Address(ip="", mac=mac),) if mac else (),
         )
     except (ValueError, TypeError):
         return None
@@ -160,6 +161,6 @@ def _read(line: str) -> tuple[bool, events.HostRecord] | None:
 
 
 def _last_byte(file: io.FileIO) -> bytes:
-    """Give the file's last byte: no newline, where a crash cut a line."""
+    """Return the last byte: not a newline, where a crash cut a line."""
     file.seek(-1, os.SEEK_END)
     return file.read(1)

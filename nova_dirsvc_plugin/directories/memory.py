@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""A directory in memory: for trying things out, and the shortest driver."""
+"""A directory in memory: the shortest driver, and one for trials."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from nova_dirsvc_plugin.directories import base
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kept:
-    """An entry: whose it is, what it says, and as of when."""
+    """An entry: its owner mark, its record, and the time of its state."""
 
     owner: str
     record: events.HostRecord
@@ -22,7 +22,7 @@ class Kept:
 class MemoryDirectory(base.Directory):
     """Keeps the entries as long as the process lives.
 
-    :ivar content: instance uuid -> what is kept of it
+    :ivar content: instance uuid -> entry
     """
 
     def __init__(self, options: Any, owner: str) -> None:

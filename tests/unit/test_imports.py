@@ -49,7 +49,6 @@ ROOMS = {
 
 #: Modules that do nothing but compute.
 PURE = (
-    "delivery/backoff",
     "delivery/state",
     "directories/base",
     "directories/ldap/entry",

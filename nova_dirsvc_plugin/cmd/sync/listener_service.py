@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's processes that listen to the message bus.
+"""The processes of the daemon that consume the message bus.
 
 Each has a connection and a transport of its own, made after the fork.
 """
@@ -17,8 +17,8 @@ from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two tries to listen to a bus that refuses it. One that
-#: does not answer is tried by oslo.messaging, without an end.
+#: Seconds between two attempts to consume a bus that refuses it. Where the
+#: bus does not answer, oslo.messaging itself tries again.
 RETRY_INTERVAL = 5.0
 
 
@@ -36,8 +36,8 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
         LOG.info("Connecting, to listen to %s", where)
         if not self._bus.keeps:
             LOG.warning(
-                "This bus is told that a notification has arrived before it"
-                " is stored: what a killed process had in hand is lost"
+                "This bus acknowledges a notification before it is stored:"
+                " what a killed process was working on is lost"
             )
         entries = outbox.Outbox(self._conf[options.GROUP].outbox)
         while not self._stop.is_set():
@@ -48,9 +48,9 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
                     self._servers.append(server)
             except Exception as error:
                 # Credentials, or queues of another kind: each driver has its
-                # own exceptions, and all are the operator's to mend.
+                # own exceptions, and an operator must correct all of them.
                 LOG.error(
-                    "Not listening to %s, tried again in %.0f s: %s",
+                    "Not listening to %s, next attempt in %.0f s: %s",
                     where,
                     RETRY_INTERVAL,
                     error,
@@ -62,7 +62,7 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
                 return
 
     def stop(self) -> None:
-        """Store what has been received, give back what cannot be stored."""
+        """Store what was received, return to the bus what cannot be stored."""
         self._stop.set()
         self._end()
 
