@@ -12,7 +12,7 @@ from pocket.errors import PocketError
 
 TEMPLATES = pathlib.Path(__file__).parent / "etc"
 
-#: What doc/source/users.rst tells to put into api-paste.ini.
+#: What doc/source/admin/users.rst tells to put into api-paste.ini.
 FILTER = """
 [filter:remote_address]
 use = egg:nova-dirsvc-plugin#remote_address

@@ -25,7 +25,7 @@ EXIT_NOT_INSTALLED = 2
 def sync() -> int:
     """Run ``nova-dirsvc-sync``.
 
-    :returns: the exit status, as documented in ``operating.rst``
+    :returns: the exit status, as documented in ``cli/nova-dirsvc-sync.rst``
     """
     if not _installed("nova-dirsvc-sync"):
         return EXIT_NOT_INSTALLED
@@ -38,7 +38,7 @@ def sync() -> int:
 def manage() -> int:
     """Run ``nova-dirsvc-manage``.
 
-    :returns: the exit status, as documented in ``manage.rst``
+    :returns: the exit status, as documented in ``cli/nova-dirsvc-manage.rst``
     """
     if not _installed("nova-dirsvc-manage"):
         return EXIT_NOT_INSTALLED

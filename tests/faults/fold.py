@@ -4,7 +4,7 @@
 
 It goes through the notifications in order, one after the other, and knows
 nothing of the product: neither its table of events nor how it adds them up.
-What is true is in ``doc/source/notifications.rst``.
+What is true is in ``doc/source/reference/notifications.rst``.
 """
 
 import dataclasses

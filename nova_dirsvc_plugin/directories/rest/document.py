@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host record as the JSON document of the REST contract, and back. Pure.
 
-The contract is ``doc/source/rest.rst``, and ``examples/rest/openapi.yaml`` for
-programs.
+The contract is ``doc/source/reference/rest.rst``, and
+``examples/rest/openapi.yaml`` for programs.
 """
 
 import dataclasses

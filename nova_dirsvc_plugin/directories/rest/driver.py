@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any HTTP service that keeps a document for each instance.
 
-The contract is ``doc/source/rest.rst``; ``examples/rest`` is such a service.
+The contract is ``doc/source/reference/rest.rst``; ``examples/rest`` is such a
+service.
 """
 
 import dataclasses

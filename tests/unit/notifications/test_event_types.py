@@ -11,7 +11,8 @@ from nova_dirsvc_plugin.notifications import parse as payloads
 from tests import recordings
 from tests.unit import base
 
-DOC = pathlib.Path(__file__).parents[3] / "doc/source/notifications.rst"
+ROOT = pathlib.Path(__file__).parents[3]
+DOC = ROOT / "doc/source/reference/notifications.rst"
 
 DELETED = "2026-11-22T10:28:18Z"
 
