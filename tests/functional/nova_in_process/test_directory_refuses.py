@@ -14,7 +14,7 @@ class TestDirectoryRefuses(delivery.DeliveryTestCase):
         self.boot()
 
         self.daemon.until_it_says(
-            "WARNING", "entries wait", "refused", self.directory.bind_dn
+            "WARNING", "unavailable", "refused", self.directory.bind_dn
         )
 
     def test_the_log_of_nova_says_that_the_server_is_stored(self):
