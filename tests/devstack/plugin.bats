@@ -259,8 +259,20 @@ let_the_daemon_log() {
 @test "install puts the package with its extras into devstack's Python" {
     plays stack:install
     called "setup_develop $FOLDER/plugin sync,ldap,rest"
+    called "install_package gcc ldap-utils libldap2-dev libsasl2-dev"
     called "install_package 389-ds-base python3-lib389"
     never_called pip_install
+}
+
+@test "install takes the packages of the distribution" {
+    export DISTRO=rhel9 os_VENDOR=CentOSStream os_PACKAGE=rpm
+    plays stack:install
+    called "install_package cyrus-sasl-devel gcc openldap-clients"
+    never_called libldap2-dev
+}
+
+@test "the plugin has no list of packages, which devstack would always install" {
+    [[ ! -e $CHECKOUT/devstack/files ]]
 }
 
 @test "post-config adds the notifier to nova.conf and keeps messagingv2" {
