@@ -14,7 +14,7 @@ class TestDirectoryRefuses(delivery.DeliveryTestCase):
         self.boot()
 
         self.daemon.until_it_says(
-            "WARNING", "unavailable", "refused", self.directory.bind_dn
+            "WARNING", "unavailable", self.directory.bind_dn
         )
 
     def test_the_log_of_nova_says_that_the_server_is_stored(self):
@@ -24,7 +24,7 @@ class TestDirectoryRefuses(delivery.DeliveryTestCase):
 
     def test_the_entry_arrives_when_the_password_is_right(self):
         server = self.boot()
-        self.daemon.until_it_says("refused")
+        self.daemon.until_it_says("unavailable")
 
         self.password_file.write_text(self.directory.password)
 
