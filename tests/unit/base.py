@@ -13,11 +13,26 @@ import testtools
 from nova_dirsvc_plugin import events
 
 
+def no_default_files(*args: object, **kwargs: object) -> list[str]:
+    """Stand in for oslo.config's search of /etc and the home folder."""
+    return []
+
+
 class TestCase(testtools.TestCase):
-    """A test with a folder of its own and the log at hand."""
+    """A test with a folder of its own and the log at hand.
+
+    The option files of this machine (``/etc/nova-dirsvc/*.conf``) are not
+    read.
+    """
 
     def setUp(self) -> None:
         super().setUp()
+        for name in ("find_config_files", "find_config_dirs"):
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    f"oslo_config.cfg.{name}", no_default_files
+                )
+            )
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.log = self.useFixture(
             fixtures.FakeLogger(
