@@ -66,31 +66,3 @@ class AnyEntries(abc.ABC):
     @abc.abstractmethod
     def remove(self, instance_uuid: str) -> None:
         """Remove an entry; that there is none is fine."""
-
-
-def reader(conf) -> HostEntries:
-    """Make the reader for the directory that tempest.conf names."""
-    return _implementation(conf).reader(conf)
-
-
-def manager(conf) -> AnyEntries:
-    """Make a writer; manager_option says what it takes."""
-    return _implementation(conf).manager(conf)
-
-
-def manager_option(conf) -> str:
-    """Name the option of tempest.conf without which there is no writer."""
-    return _implementation(conf).MANAGER_OPTION
-
-
-def _implementation(conf):
-    # Each imports a library that a site without such a directory may lack.
-    match conf.directory:
-        case "ldap":
-            from nova_dirsvc_tempest_plugin.services import ldap_entries
-
-            return ldap_entries
-        case "rest":
-            from nova_dirsvc_tempest_plugin.services import rest_entries
-
-            return rest_entries

@@ -93,10 +93,10 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def modules():
+def modules(package=ROOT):
     """Give (path below the package without its ending, what it imports)."""
-    for path in sorted(ROOT.rglob("*.py")):
-        place = path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).with_suffix("").as_posix()
         yield place, list(imports(path))
 
 
@@ -117,6 +117,25 @@ class ImportsTest(base.TestCase):
                     ),
                     f"{place} imports {name}",
                 )
+
+    def test_no_module_imports_itself_by_way_of_others(self):
+        for package in (ROOT, ROOT.parent / "nova_dirsvc_tempest_plugin"):
+            graph = {
+                f"{package.name}.{place.replace('/', '.')}": set(names)
+                for place, names in modules(package)
+            }
+
+            def reached(start, graph=graph):
+                seen, todo = set(), [start]
+                while todo:
+                    more = graph.get(todo.pop(), set()) - seen
+                    seen |= more
+                    todo += more
+                return seen
+
+            self.assertEqual(
+                [], [name for name in graph if name in reached(name)]
+            )
 
     def test_a_library_with_a_border_is_imported_at_the_border_only(self):
         for place, names in modules():

@@ -12,7 +12,7 @@ from tempest.lib.common.utils import data_utils, test_utils
 from tempest.scenario import manager
 
 from nova_dirsvc_tempest_plugin.common import waiters
-from nova_dirsvc_tempest_plugin.services import host_entries
+from nova_dirsvc_tempest_plugin.services import loading
 
 CONF = config.CONF
 
@@ -44,7 +44,7 @@ class HostEntryScenario(manager.ScenarioTest):
         super().setup_clients()
         cls.admin_servers_client = cls.os_admin.servers_client
         cls.admin_flavors_client = cls.os_admin.flavors_client
-        cls.entries = host_entries.reader(CONF.nova_dirsvc)
+        cls.entries = loading.reader(CONF.nova_dirsvc)
 
     @classmethod
     def resource_setup(cls):

@@ -5,7 +5,7 @@
 from tempest import config
 from tempest.lib import decorators
 
-from nova_dirsvc_tempest_plugin.services import host_entries
+from nova_dirsvc_tempest_plugin.services import loading
 from nova_dirsvc_tempest_plugin.tests.scenario import base
 
 CONF = config.CONF
@@ -19,7 +19,7 @@ class TestForeignEntry(base.HostEntryScenario):
     @classmethod
     def skip_checks(cls):
         super().skip_checks()
-        option = host_entries.manager_option(CONF.nova_dirsvc)
+        option = loading.manager_option(CONF.nova_dirsvc)
         if not CONF.nova_dirsvc[option]:
             raise cls.skipException(
                 f"tempest.conf: [nova_dirsvc] {option} is not set"
@@ -28,7 +28,7 @@ class TestForeignEntry(base.HostEntryScenario):
     @classmethod
     def setup_clients(cls):
         super().setup_clients()
-        cls.any_entries = host_entries.manager(CONF.nova_dirsvc)
+        cls.any_entries = loading.manager(CONF.nova_dirsvc)
 
     @decorators.idempotent_id("912d33be-f25b-4703-993d-5ada6a10cb47")
     def test_entry_of_another_cloud_survives_the_instance(self):
