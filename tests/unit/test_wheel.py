@@ -87,6 +87,10 @@ class WheelTest(base.TestCase):
             folders,
         )
 
+    def test_it_says_that_the_package_has_types(self):
+        # PEP 561
+        self.assertIn("nova_dirsvc_plugin/py.typed", self.wheel.namelist())
+
     def metadata(self):
         [name] = (
             name
