@@ -117,15 +117,15 @@ class _Driver:
 
     def round(self, count: int) -> dict[str, float]:
         return {
-            verb.value: self._apply(changes)
-            for verb, changes in _changes(count).items()
+            verb.value: self._apply(states)
+            for verb, states in _changes(count).items()
         }
 
-    def _apply(self, changes: Sequence[base.Change]) -> float:
+    def _apply(self, states: Sequence[events.HostState]) -> float:
         started = time.perf_counter()
-        for first in range(0, len(changes), BATCH):
+        for first in range(0, len(states), BATCH):
             for outcome in self._directory.apply(
-                changes[first : first + BATCH]
+                states[first : first + BATCH]
             ):
                 if not isinstance(outcome, base.Done):
                     raise RuntimeError(f"nothing was measured: {outcome}")
@@ -144,15 +144,15 @@ class _Sessions:
             verb.value: self._all(
                 [
                     (
-                        change.record.instance_uuid,
-                        rest_document.document(change, "nova"),
-                        rest_document.metadata(change, "nova", b""),
+                        state.record.instance_uuid,
+                        rest_document.document(state, "nova"),
+                        rest_document.metadata(state, "nova", b""),
                     )
-                    for change in changes
+                    for state in states
                 ],
                 _delete if verb.removes else _post,
             )
-            for verb, changes in _changes(count).items()
+            for verb, states in _changes(count).items()
         }
 
     def _all(self, writes: Sequence[_Write], send: _Send) -> float:
@@ -182,10 +182,12 @@ def _delete(session: requests.Session, url: str, write: _Write) -> None:
     ).raise_for_status()
 
 
-def _changes(count: int) -> dict[events.Verb, list[base.Change]]:
+def _changes(count: int) -> dict[events.Verb, list[events.HostState]]:
     """Make the same registers and unregisters for each contender."""
     records = [path.record(number) for number in range(count)]
     return {
-        verb: [base.Change(verb, record, time.time()) for record in records]
+        verb: [
+            events.HostState(verb, record, time.time()) for record in records
+        ]
         for verb in (events.Verb.REGISTER, events.Verb.UNREGISTER)
     }

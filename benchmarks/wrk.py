@@ -19,7 +19,6 @@ from typing import Any
 
 from benchmarks import path
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.rest import document
 from tests.functional import rest_service
 
@@ -108,13 +107,13 @@ class Wrk:
     def _write(self, prefix: str) -> None:
         """Write the script: the document in pieces, between them a uuid."""
         record = path.record(0)
-        change = base.Change(events.Verb.REGISTER, record, time.time())
-        body = document.encoded(document.document(change, "nova"))
+        state = events.HostState(events.Verb.REGISTER, record, time.time())
+        body = document.encoded(document.document(state, "nova"))
         told = {
             "prefix": prefix,
             "pieces": body.decode().split(record.instance_uuid),
             "headers": {
-                **document.metadata(change, "nova", body),
+                **document.metadata(state, "nova", body),
                 **self._server.session().headers,
                 "Content-Type": "application/json",
             },

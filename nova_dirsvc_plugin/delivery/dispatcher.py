@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import decision, nova_check, retry
 from nova_dirsvc_plugin.directories import base
 
@@ -165,21 +165,23 @@ class Dispatcher:
 
     # -- the directory -----------------------------------------------------
 
-    def _apply(self, changes: Sequence[base.Change]) -> Sequence[base.Outcome]:
+    def _apply(
+        self, states: Sequence[events.HostState]
+    ) -> Sequence[base.Outcome]:
         """Let the driver apply a batch, whatever is wrong with the driver.
 
         What makes it raise is found by trying one at a time, and rejected.
         """
         try:
-            return self._directory.apply(changes)
+            return self._directory.apply(states)
         except Exception as error:
-            if len(changes) > 1:
+            if len(states) > 1:
                 LOG.exception(
                     "Directory %s: a batch of %d raised, trying one by one",
                     self._name,
-                    len(changes),
+                    len(states),
                 )
-                return [self._apply([change])[0] for change in changes]
+                return [self._apply([state])[0] for state in states]
             LOG.exception("Directory %s: raised", self._name)
             return [base.Rejected(f"{type(error).__name__}: {error}")]
 

@@ -21,9 +21,6 @@ from nova_dirsvc_plugin import errors, events
 #: removal comes later than anything that was under way before the first.
 LONGEST_BATCH = 60.0
 
-#: What a driver is given.
-Change = events.HostState
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
@@ -84,7 +81,7 @@ class Directory(abc.ABC):
     def __init__(self, options: Any, owner: str) -> None: ...
 
     @abc.abstractmethod
-    def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    def apply(self, states: Sequence[events.HostState]) -> Sequence[Outcome]:
         """Apply states of distinct instances, in any order or all at once.
 
         Returns within :data:`LONGEST_BATCH`. An error is an answer, not an

@@ -84,16 +84,16 @@ an hour comes twice where summer time ends.
         self._zone = datetime.UTC if options.time_zone == "utc" else None
         self._clock = clock
 
-    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
+    def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
         now = datetime.datetime.fromtimestamp(self._clock(), self._zone)
         stamp = now.strftime("%Y-%m-%d %H:%M:%S.%f")
-        lines = "".join(_line(stamp, change) for change in changes)
+        lines = "".join(_line(stamp, state) for state in states)
         outcome: base.Outcome = base.Done()
         try:
             self._append(lines.encode("ascii"))
         except OSError as error:
             outcome = base.Unavailable(f"{self._path}: {error.strerror}")
-        return [outcome] * len(changes)
+        return [outcome] * len(states)
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""
@@ -130,12 +130,12 @@ an hour comes twice where summer time ends.
             ) from error
 
 
-def _line(stamp: str, change: base.Change) -> str:
-    if change.verb.removes:
+def _line(stamp: str, state: events.HostState) -> str:
+    if state.verb.removes:
         words = _UNREGISTERING
-        fields = {"instance_uuid": change.record.instance_uuid}
+        fields = {"instance_uuid": state.record.instance_uuid}
     else:
-        words, fields = _REGISTERING, change.record.essentials()
+        words, fields = _REGISTERING, state.record.essentials()
     return f"{words} {stamp}: {json.dumps(fields)}\n"
 
 

@@ -29,33 +29,33 @@ class MemoryDirectory(base.Directory):
         self._owner = owner
         self.content: dict[str, Kept] = {}
 
-    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
-        return [self._apply(change) for change in changes]
+    def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
+        return [self._apply(state) for state in states]
 
-    def _apply(self, change: base.Change) -> base.Outcome:
-        key, record = change.record.instance_uuid, change.record
+    def _apply(self, state: events.HostState) -> base.Outcome:
+        key, record = state.record.instance_uuid, state.record
         kept = self.content.get(key)
         if kept is None:
-            if not change.verb.removes:
-                self.content[key] = Kept(self._owner, record, change.as_of)
+            if not state.verb.removes:
+                self.content[key] = Kept(self._owner, record, state.as_of)
             return base.Done()
         if kept.owner != self._owner:
             return base.Rejected(
                 "the entry carries another owner mark than ours,"
                 f" {self._owner!r}"
             )
-        if change.verb is events.Verb.UNREGISTER:
+        if state.verb is events.Verb.UNREGISTER:
             del self.content[key]
-        elif kept.as_of > change.as_of:
-            if not change.verb.removes:
+        elif kept.as_of > state.as_of:
+            if not state.verb.removes:
                 self.content[key] = dataclasses.replace(
                     kept, record=kept.record.completed(record)
                 )
-        elif change.verb.removes:
+        elif state.verb.removes:
             del self.content[key]
         else:
             self.content[key] = Kept(
-                self._owner, record.completed(kept.record), change.as_of
+                self._owner, record.completed(kept.record), state.as_of
             )
         return base.Done()
 

@@ -46,7 +46,7 @@ class DriverTestCase(testtools.TestCase):
         return path
 
     def ask(self, driver, verb, *records):
-        return driver.apply([base.Change(verb, item) for item in records])
+        return driver.apply([events.HostState(verb, item) for item in records])
 
     def entry(self, record):
         """Give the entry as the server has it, or None."""
@@ -227,31 +227,31 @@ class LdapEntryTest(LdapDirectoryTestCase):
 class LdapOvertakenTest(LdapDirectoryTestCase):
     """Somebody removes the entry after the driver saw it."""
 
-    def apply_overtaken(self, method, change):
+    def apply_overtaken(self, method, state):
         """Apply a change, and remove the entry before the driver writes."""
         driver, other = self.driver(), self.driver()
-        self.ask(driver, REGISTER, change.record)
+        self.ask(driver, REGISTER, state.record)
         send, removed = driver._connection.send, []
 
         def send_after_the_other(request):
             if request[0] == method and not removed:
-                removed.extend(self.ask(other, UNREGISTER, change.record))
+                removed.extend(self.ask(other, UNREGISTER, state.record))
             return send(request)
 
         driver._connection.send = send_after_the_other
-        (outcome,) = driver.apply([change])
+        (outcome,) = driver.apply([state])
         self.assertEqual([base.Done()], removed)
         return outcome
 
     def test_who_comes_second_to_remove_it_is_done(self):
-        change = base.Change(UNREGISTER, directory_contract.record())
-        outcome = self.apply_overtaken("delete_ext", change)
+        state = events.HostState(UNREGISTER, directory_contract.record())
+        outcome = self.apply_overtaken("delete_ext", state)
         self.assertEqual(base.Done(), outcome)
 
     def test_who_corrects_it_tries_again_and_buries_nothing(self):
         news = directory_contract.record(display_name="newer")
-        change = base.Change(REGISTER, news, as_of=10.0)
-        outcome = self.apply_overtaken("modify_ext", change)
+        state = events.HostState(REGISTER, news, as_of=10.0)
+        outcome = self.apply_overtaken("modify_ext", state)
         self.assertIsInstance(outcome, base.Unavailable)
 
 
@@ -279,9 +279,9 @@ class LdapReleaseBeforeTest(OwnServerTestCase):
             one for one in schema["objectClasses"] if b"'novaInstance'" in one
         ]
         older = known.replace(b" $ novaAsOf", b"")
-        for change, value in ((ldap.MOD_DELETE, known), (ldap.MOD_ADD, older)):
+        for state, value in ((ldap.MOD_DELETE, known), (ldap.MOD_ADD, older)):
             self.manager.modify_s(
-                "cn=schema", [(change, "objectClasses", [value])]
+                "cn=schema", [(state, "objectClasses", [value])]
             )
 
     def test_of_two_who_correct_an_old_entry_the_newer_wins(self):
@@ -304,8 +304,8 @@ class LdapReleaseBeforeTest(OwnServerTestCase):
 
     def tell(self, driver, record, name, as_of):
         news = dataclasses.replace(record, display_name=name)
-        change = base.Change(events.Verb.REFRESH, news, as_of)
-        self.assertEqual([base.Done()], list(driver.apply([change])))
+        state = events.HostState(events.Verb.REFRESH, news, as_of)
+        self.assertEqual([base.Done()], list(driver.apply([state])))
 
 
 class LdapTroubleTest(OwnServerTestCase):

@@ -32,7 +32,9 @@ class RestDirectoryTestCase(rest_service.SharedServiceTestCase):
         return driver
 
     def ask(self, driver, verb, *records):
-        return list(driver.apply([base.Change(verb, one) for one in records]))
+        return list(
+            driver.apply([events.HostState(verb, one) for one in records])
+        )
 
     def stored(self, record):
         """Give the document as the service has it, or None."""

@@ -51,7 +51,9 @@ class HostileTestCase(testtools.TestCase):
     def ask(self, made, *records, verb=REGISTER):
         """Apply changes. :returns: their outcomes, which came in time"""
         began = time.monotonic()
-        outcomes = made.apply([base.Change(verb, item) for item in records])
+        outcomes = made.apply(
+            [events.HostState(verb, item) for item in records]
+        )
         self.assertLess(time.monotonic() - began, LIMIT)
         self.assertEqual(len(records), len(outcomes))
         return list(outcomes)
@@ -452,7 +454,7 @@ class TlsTest(testtools.TestCase):
     def outcome(self, service, **options):
         made = driver(self, service.url, **options)
         (outcome,) = made.apply(
-            [base.Change(REGISTER, directory_contract.record())]
+            [events.HostState(REGISTER, directory_contract.record())]
         )
         return outcome
 

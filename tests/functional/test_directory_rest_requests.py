@@ -39,7 +39,7 @@ class ReceiverTestCase(testtools.TestCase):
 
     def apply(self, driver, verb, record, as_of=0.0):
         """Apply a change. :returns: the request that came of it"""
-        (outcome,) = driver.apply([base.Change(verb, record, as_of)])
+        (outcome,) = driver.apply([events.HostState(verb, record, as_of)])
         self.assertEqual(base.Done(), outcome)
         return self.receiver.requests[-1]
 
@@ -134,10 +134,10 @@ class RequestsTest(ReceiverTestCase):
 
     def test_a_uuid_that_is_none_never_becomes_part_of_an_address(self):
         for wrong in ("../../x", "", "a" * 31):
-            change = base.Change(
+            state = events.HostState(
                 UNREGISTER, events.HostRecord(instance_uuid=wrong)
             )
-            (outcome,) = self.driver().apply([change])
+            (outcome,) = self.driver().apply([state])
             self.assertIsInstance(outcome, base.Rejected)
         self.assertEqual([], self.receiver.requests)
 
@@ -174,8 +174,8 @@ class RequestsTest(ReceiverTestCase):
 
         self.receiver.behaviour = echo
         driver = self.driver(auth="bearer", token_file=str(token))
-        change = base.Change(REGISTER, directory_contract.record())
-        (outcome,) = driver.apply([change])
+        state = events.HostState(REGISTER, directory_contract.record())
+        (outcome,) = driver.apply([state])
         self.assertIn("you said Bearer ***", outcome.reason)
         self.assertNotIn("geheim", outcome.reason)
 
@@ -215,7 +215,7 @@ class RequestsTest(ReceiverTestCase):
         self.apply(driver, REGISTER, one)
         self.apply(driver, REGISTER, one)
         good_one = "two"
-        (outcome,) = driver.apply([base.Change(REGISTER, one)])
+        (outcome,) = driver.apply([events.HostState(REGISTER, one)])
         self.assertIsInstance(outcome, base.Unavailable)
         self.apply(driver, REGISTER, one)
         targets = [sent.target for sent in self.receiver.requests]
@@ -225,8 +225,8 @@ class RequestsTest(ReceiverTestCase):
         self.receiver.behaviour = hostile_service.answers(
             307, Location="/token/"
         )
-        change = base.Change(REGISTER, directory_contract.record())
-        (outcome,) = self.driver(**self.oauth2()).apply([change])
+        state = events.HostState(REGISTER, directory_contract.record())
+        (outcome,) = self.driver(**self.oauth2()).apply([state])
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertIn("no token", outcome.reason)
         self.assertIn("307: moved to /token/", outcome.reason)
@@ -238,9 +238,9 @@ class RequestsTest(ReceiverTestCase):
             429, Retry_After="300"
         )
         driver = self.driver(**self.oauth2())
-        change = base.Change(REGISTER, directory_contract.record())
+        state = events.HostState(REGISTER, directory_contract.record())
         for _ in range(3):
-            (outcome,) = driver.apply([change])
+            (outcome,) = driver.apply([state])
             self.assertGreater(outcome.retry_after, 100)
         self.assertEqual(1, len(self.receiver.requests))
 
@@ -262,8 +262,8 @@ class RequestsTest(ReceiverTestCase):
             )
         )
         driver = self.driver(url="http://cmdb.invalid/", insecure=True)
-        change = base.Change(REGISTER, directory_contract.record())
-        (outcome,) = driver.apply([change])
+        state = events.HostState(REGISTER, directory_contract.record())
+        (outcome,) = driver.apply([state])
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertNotIn("geheim", outcome.reason)
 
@@ -281,8 +281,8 @@ class RequestsTest(ReceiverTestCase):
         self.useFixture(
             fixtures.EnvironmentVariable("no_proxy", "cmdb.invalid")
         )
-        change = base.Change(REGISTER, directory_contract.record())
-        (outcome,) = self.driver(url=url, insecure=True).apply([change])
+        state = events.HostState(REGISTER, directory_contract.record())
+        (outcome,) = self.driver(url=url, insecure=True).apply([state])
         self.assertIsInstance(outcome, base.Unavailable)
 
 

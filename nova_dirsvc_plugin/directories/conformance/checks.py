@@ -208,10 +208,10 @@ def _soft_unregister_ignores_newer(trial: Trial) -> None:
 def _refuses_foreign(trial: Trial) -> None:
     theirs = trial.theirs_record()
     for verb in (_REFRESH, _UNREGISTER):
-        change = base.Change(
+        state = events.HostState(
             verb, dataclasses.replace(theirs, user_name="eve"), trial.now
         )
-        (outcome,) = trial.apply(trial.ours, [change])
+        (outcome,) = trial.apply(trial.ours, [state])
         if not isinstance(outcome, base.Rejected):
             raise Fails(f"{verb} was not refused: {describe(outcome)}")
     trial.expect(theirs, by=trial.theirs)

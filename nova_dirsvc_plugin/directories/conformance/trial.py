@@ -62,8 +62,10 @@ class Trial:
 
         :raises base.DirectoryUnavailable: the directory does not answer
         """
-        change = base.Change(events.Verb.UNREGISTER, self.record(), self.now)
-        (outcome,) = self.apply(self.ours, [change])
+        state = events.HostState(
+            events.Verb.UNREGISTER, self.record(), self.now
+        )
+        (outcome,) = self.apply(self.ours, [state])
         if isinstance(outcome, base.Unavailable):
             raise base.DirectoryUnavailable(outcome.reason)
 
@@ -117,7 +119,7 @@ class Trial:
         outcomes = self.apply(
             directory,
             [
-                base.Change(verb, record, self.now + seconds)
+                events.HostState(verb, record, self.now + seconds)
                 for record in records
             ],
         )
@@ -126,10 +128,10 @@ class Trial:
                 raise Fails(f"{verb}: {describe(outcome)}")
 
     def apply(
-        self, directory: base.Directory, changes: Sequence[base.Change]
+        self, directory: base.Directory, states: Sequence[events.HostState]
     ) -> list[base.Outcome]:
         """Apply states; keep the pauses that the directory asks for."""
-        outcomes = self._timed(directory, changes)
+        outcomes = self._timed(directory, states)
         for _ in range(_WAITS):
             put_off = {
                 index: outcome.retry_after
@@ -141,18 +143,18 @@ class Trial:
                 break
             self._sleep(min(longest, _LONGEST_WAIT))
             again = self._timed(
-                directory, [changes[index] for index in put_off]
+                directory, [states[index] for index in put_off]
             )
             for index, outcome in zip(put_off, again, strict=True):
                 outcomes[index] = outcome
         return outcomes
 
     def _timed(
-        self, directory: base.Directory, changes: Sequence[base.Change]
+        self, directory: base.Directory, states: Sequence[events.HostState]
     ) -> list[base.Outcome]:
         """Apply a batch, and note how long that takes."""
         started = time.monotonic()
-        outcomes = list(directory.apply(changes))
+        outcomes = list(directory.apply(states))
         self.longest_batch = max(
             self.longest_batch, time.monotonic() - started
         )
@@ -193,8 +195,8 @@ class Trial:
     def clean_up(self) -> None:
         """Remove all that was made, log what remains, and end."""
         for directory in (self.ours, self.theirs):
-            changes = [
-                base.Change(
+            states = [
+                events.HostState(
                     events.Verb.UNREGISTER,
                     events.HostRecord(instance_uuid=instance_uuid),
                     self.now + 3,
@@ -203,9 +205,9 @@ class Trial:
                 if made_by is directory
             ]
             left = [
-                change.record.instance_uuid
-                for change, outcome in zip(
-                    changes, self.apply(directory, changes), strict=True
+                state.record.instance_uuid
+                for state, outcome in zip(
+                    states, self.apply(directory, states), strict=True
                 )
                 if not isinstance(outcome, base.Done)
             ]

@@ -81,15 +81,15 @@ class LdapDirectory(base.Directory):
 
     # -- the contract ------------------------------------------------------
 
-    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
+    def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
         try:
             self._connection.begin_batch()
-            found = self._found(changes)
+            found = self._found(states)
         except base.DirectoryUnavailable as error:
-            return [base.Unavailable(str(error)) for _ in changes]
+            return [base.Unavailable(str(error)) for _ in states]
         return pipeline.Pipeline(
             self._connection.send, self._connection.receive, _WINDOW
-        ).run([self._conversation(change, found) for change in changes])
+        ).run([self._conversation(state, found) for state in states])
 
     def entries(self) -> Iterator[events.HostRecord]:
         self._connection.open()
@@ -120,9 +120,9 @@ class LdapDirectory(base.Directory):
     def close(self) -> None:
         self._connection.close()
 
-    # -- one change --------------------------------------------------------
+    # -- one state ---------------------------------------------------------
 
-    def _found(self, changes: Sequence[base.Change]) -> _Found:
+    def _found(self, states: Sequence[events.HostState]) -> _Found:
         """Read whose the entries are that are to be removed for ever.
 
         389 DS knows no assertion control (RFC 4528), so we look before we
@@ -131,9 +131,9 @@ class LdapDirectory(base.Directory):
         :raises DirectoryUnavailable: they cannot be read now
         """
         uuids = [
-            change.record.instance_uuid
-            for change in changes
-            if change.verb is events.Verb.UNREGISTER
+            state.record.instance_uuid
+            for state in states
+            if state.verb is events.Verb.UNREGISTER
         ]
         found: _Found = {}
         for start in range(0, len(uuids), _LOOK_UP_SIZE):
@@ -147,18 +147,18 @@ class LdapDirectory(base.Directory):
         return found
 
     def _conversation(
-        self, change: base.Change, found: _Found
+        self, state: events.HostState, found: _Found
     ) -> pipeline.Conversation:
-        """Do one change; what the server says against it is the outcome."""
-        instance_uuid = change.record.instance_uuid
+        """Apply one state; an error of the server is the outcome."""
+        instance_uuid = state.record.instance_uuid
         dn = ldap_entry.dn(instance_uuid, self._tree)
         try:
-            if change.verb.removes:
+            if state.verb.removes:
                 # Only what is for ever may go by a look that is not fresh.
-                looked = change.verb is events.Verb.UNREGISTER
+                looked = state.verb is events.Verb.UNREGISTER
                 known = found.get(instance_uuid) if looked else None
-                return (yield from self._remove(dn, change, known))
-            return (yield from self._keep(dn, change))
+                return (yield from self._remove(dn, state, known))
+            return (yield from self._keep(dn, state))
         except _NOT_NOW as error:
             return base.Unavailable(
                 f"{connection.describe_error(error)} ({dn})"
@@ -183,17 +183,17 @@ class LdapDirectory(base.Directory):
         except ldap.LDAPError as error:
             return base.Rejected(f"{connection.describe_error(error)} ({dn})")
 
-    def _keep(self, dn: str, change: base.Change) -> pipeline.Conversation:
-        wanted = ldap_entry.attributes(
-            change.record, self._owner, change.as_of
-        )
+    def _keep(self, dn: str, state: events.HostState) -> pipeline.Conversation:
+        wanted = ldap_entry.attributes(state.record, self._owner, state.as_of)
         try:
             yield "add_ext", (dn, list(wanted.items()))
         except ldap.ALREADY_EXISTS:
-            return (yield from self._correct(dn, change))
+            return (yield from self._correct(dn, state))
         return base.Done()
 
-    def _correct(self, dn: str, change: base.Change) -> pipeline.Conversation:
+    def _correct(
+        self, dn: str, state: events.HostState
+    ) -> pipeline.Conversation:
         """Bring an entry that is there up to date.
 
         The time that was read is part of the modification: where another
@@ -205,7 +205,7 @@ class LdapDirectory(base.Directory):
             if not self._is_ours(found):
                 return self._foreign(dn)
             replace = ldap_entry.update(
-                found, change.record, self._owner, change.as_of
+                found, state.record, self._owner, state.as_of
             )
             if not replace:
                 break
@@ -230,7 +230,10 @@ class LdapDirectory(base.Directory):
         return base.Done()
 
     def _remove(
-        self, dn: str, change: base.Change, found: ldap_entry.Attributes | None
+        self,
+        dn: str,
+        state: events.HostState,
+        found: ldap_entry.Attributes | None,
     ) -> pipeline.Conversation:
         with contextlib.suppress(ldap.NO_SUCH_OBJECT):
             if found is None:
@@ -239,8 +242,8 @@ class LdapDirectory(base.Directory):
             if not self._is_ours(found):
                 return self._foreign(dn)
             if (
-                change.verb is events.Verb.UNREGISTER
-                or ldap_entry.stored_as_of(found) <= change.as_of
+                state.verb is events.Verb.UNREGISTER
+                or ldap_entry.stored_as_of(found) <= state.as_of
             ):
                 yield from _write(dn, "delete_ext")
         return base.Done()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, text
+from nova_dirsvc_plugin.directories import text
 
 #: Of the document; a service takes any minor.
 VERSION = "1.0"
@@ -35,39 +35,41 @@ class NotADocument(ValueError):
     """A service gave something that is not a document of the contract."""
 
 
-def document(change: base.Change, owner: str) -> Document:
-    """Make the document of a change that registers.
+def document(state: events.HostState, owner: str) -> Document:
+    """Make the document of a state to register.
 
     Characters that JSON can carry and databases cannot (NUL, halves of
     UTF-16 pairs) are replaced as in every directory.
     """
-    record = _cleaned(change.record)
+    record = _cleaned(state.record)
     host_record = dataclasses.asdict(record)
     if record.addresses is not None:
         host_record["addresses"] = list(host_record["addresses"])
     return {
         **record.essentials(),
         "version": VERSION,
-        "verb": str(change.verb),
+        "verb": str(state.verb),
         "owner": owner,
-        "as_of": stamp(change.as_of),
+        "as_of": stamp(state.as_of),
         "host_record": host_record,
     }
 
 
-def metadata(change: base.Change, owner: str, body: bytes) -> dict[str, str]:
-    """Make the headers that describe a change.
+def metadata(
+    state: events.HostState, owner: str, body: bytes
+) -> dict[str, str]:
+    """Make the headers that describe a state.
 
-    :returns: with an Idempotency-Key that is equal only for the same change
+    :returns: with an Idempotency-Key that is equal only for the same state
     """
-    digest = hashlib.sha256(str(change.verb).encode() + b"\0" + body)
-    generation = f"{round(change.as_of * 1e6)}-{digest.hexdigest()[:16]}"
-    instance_uuid = change.record.instance_uuid
+    digest = hashlib.sha256(str(state.verb).encode() + b"\0" + body)
+    generation = f"{round(state.as_of * 1e6)}-{digest.hexdigest()[:16]}"
+    instance_uuid = state.record.instance_uuid
     return {
         "Idempotency-Key": f"{owner}:{instance_uuid}:{generation}",
-        "Dirsvc-Verb": str(change.verb),
+        "Dirsvc-Verb": str(state.verb),
         "Dirsvc-Owner": owner,
-        "Dirsvc-As-Of": stamp(change.as_of),
+        "Dirsvc-As-Of": stamp(state.as_of),
     }
 
 

@@ -75,14 +75,14 @@ class RestDirectory(base.Directory):
 
     # -- the contract ------------------------------------------------------
 
-    def apply(self, changes: Sequence[base.Change]) -> list[base.Outcome]:
+    def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
         batch = pool.Batch(
-            changes, self._apply_one, time.monotonic() + _BATCH_TIME
+            states, self._apply_one, time.monotonic() + _BATCH_TIME
         )
         try:
             self._check_paused()
             self._auth.renew(self._send)
-            self._pool.run(batch.work, len(changes))
+            self._pool.run(batch.work, len(states))
         except (base.DirectoryUnavailable, RuntimeError) as error:
             # RuntimeError is Python's own, for a thread that it cannot start.
             batch.stop(base.Unavailable(str(error), self._pause_left()))
@@ -126,14 +126,14 @@ class RestDirectory(base.Directory):
     # -- writing -----------------------------------------------------------
 
     def _apply_one(
-        self, connection: client.Connection, change: base.Change
+        self, connection: client.Connection, state: events.HostState
     ) -> base.Outcome:
         try:
-            return self._send_one(connection, change)
+            return self._send_one(connection, state)
         except client.NoAnswer as error:
             return response.Outage(self._auth.redacted(str(error)))
         except Exception as error:
-            # Whatever an answer makes the driver raise: no change is lost.
+            # Whatever an answer makes the driver raise: no state is lost.
             place = traceback.extract_tb(error.__traceback__)[-1]
             return base.Unavailable(
                 f"{type(error).__name__} at {place.filename}:{place.lineno}:"
@@ -141,22 +141,20 @@ class RestDirectory(base.Directory):
             )
 
     def _send_one(
-        self, connection: client.Connection, change: base.Change
+        self, connection: client.Connection, state: events.HostState
     ) -> base.Outcome:
         try:
-            instance_uuid = str(uuid.UUID(change.record.instance_uuid))
+            instance_uuid = str(uuid.UUID(state.record.instance_uuid))
         except ValueError:
             return base.Rejected("its uuid is not a UUID")
-        record = dataclasses.replace(
-            change.record, instance_uuid=instance_uuid
-        )
-        request = self._request(dataclasses.replace(change, record=record))
+        record = dataclasses.replace(state.record, instance_uuid=instance_uuid)
+        request = self._request(dataclasses.replace(state, record=record))
         answer = connection.send(request)
         if answer.status == 401:
             self._auth.forget_token()
         outcome = response.outcome(
             answer,
-            change.verb.removes,
+            state.verb.removes,
             f"{request.method} {request.url}",
             self._auth.redacted,
         )
@@ -167,14 +165,14 @@ class RestDirectory(base.Directory):
             )
         return outcome
 
-    def _request(self, change: base.Change) -> requests.PreparedRequest:
+    def _request(self, state: events.HostState) -> requests.PreparedRequest:
         options = self._options
-        instance_uuid = change.record.instance_uuid
+        instance_uuid = state.record.instance_uuid
         body = b""
-        if not change.verb.removes:
+        if not state.verb.removes:
             method = options.register_method
             url = self._urls.register(instance_uuid)
-            made = document.document(change, self._owner)
+            made = document.document(state, self._owner)
             body = document.encoded(self._mapping.to_service(made))
         else:
             method = options.unregister_method
@@ -182,7 +180,7 @@ class RestDirectory(base.Directory):
             if method == "POST":
                 only_uuid = self._mapping.only_uuid(instance_uuid)
                 body = document.encoded(only_uuid)
-        headers = document.metadata(change, self._owner, body)
+        headers = document.metadata(state, self._owner, body)
         if body:
             headers["Content-Type"] = "application/json"
         return self._prepared(method, url, headers, body)

@@ -71,7 +71,7 @@ class FieldMapping:
 
     def _check(self) -> None:
         sample = document.document(
-            base.Change(
+            events.HostState(
                 events.Verb.REGISTER, events.HostRecord(instance_uuid="")
             ),
             "",

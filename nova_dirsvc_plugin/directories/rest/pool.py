@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
 
+from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.rest import client, response
 
@@ -84,18 +85,20 @@ class Pool:
 class Batch:
     """Changes that the connections of a pool take one by one.
 
-    :param apply_one: applies a change
-    :param begin_before: no change is begun later, :func:`time.monotonic`
+    :param apply_one: applies a state
+    :param begin_before: no state is begun later, :func:`time.monotonic`
     """
 
     def __init__(
         self,
-        changes: Sequence[base.Change],
-        apply_one: Callable[[client.Connection, base.Change], base.Outcome],
+        states: Sequence[events.HostState],
+        apply_one: Callable[
+            [client.Connection, events.HostState], base.Outcome
+        ],
         begin_before: float,
     ) -> None:
-        self._waiting = collections.deque(enumerate(changes))
-        self._outcomes: list[base.Outcome | None] = [None] * len(changes)
+        self._waiting = collections.deque(enumerate(states))
+        self._outcomes: list[base.Outcome | None] = [None] * len(states)
         self._apply_one = apply_one
         self._begin_before = begin_before
         self._outages = itertools.count(1)
@@ -103,17 +106,17 @@ class Batch:
         self._reason = _NOT_SENT
 
     def work(self, connection: client.Connection) -> None:
-        """Apply the changes that no other thread has taken.
+        """Apply the states that no other thread has taken.
 
-        A second outage stops them all: of one, that change may be the cause.
+        A second outage stops them all: of one, that state may be the cause.
         """
         while not self._stopped and time.monotonic() < self._begin_before:
             try:
-                index, change = self._waiting.popleft()
+                index, state = self._waiting.popleft()
             except IndexError:
                 return
             self._outcomes[index] = _GIVEN_UP
-            outcome = self._apply_one(connection, change)
+            outcome = self._apply_one(connection, state)
             self._outcomes[index] = outcome
             if isinstance(outcome, response.Outage) and (
                 next(self._outages) > 1
@@ -121,12 +124,12 @@ class Batch:
                 self.stop(outcome)
 
     def stop(self, reason: base.Unavailable) -> None:
-        """Begin no other change; this is the outcome of those that wait."""
+        """Begin no other state; this is the outcome of those that wait."""
         self._reason = reason
         self._stopped = True
 
     def pause(self) -> float:
-        """Give the seconds of Retry-After, if two changes or more got it."""
+        """Give the seconds of Retry-After, if two states or more got it."""
         seconds = [
             outcome.retry_after
             for outcome in self._outcomes
@@ -135,6 +138,6 @@ class Batch:
         return max(seconds) if len(seconds) > 1 else 0.0
 
     def outcomes(self) -> list[base.Outcome]:
-        """Give the outcomes, and begin no other change."""
+        """Give the outcomes, and begin no other state."""
         self._stopped = True
         return [outcome or self._reason for outcome in self._outcomes]

@@ -23,7 +23,7 @@ _DONE = range(200, 300)
 MOVED = range(300, 400)
 _REFUSED = range(400, 500)
 
-#: The 4xx that do not refuse this change, as any other change would get them,
+#: The 4xx that do not refuse this state, as any other would get them,
 #: too. A 401 or a 407 is about our credentials.
 _NOT_NOW = frozenset((401, 407, 408, 425, 429))
 
@@ -41,7 +41,7 @@ Redact = Callable[[str], str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outage(base.Unavailable):
-    """Unavailable for a reason that affects other changes as well."""
+    """Unavailable for a reason that affects other states as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +89,9 @@ def on_one_line(text: str) -> str:
 def outcome(
     answer: Answer, removes: bool, where: str, redact: Redact
 ) -> base.Outcome:
-    """Give the outcome of a change.
+    """Give the outcome of a state.
 
-    :param removes: whether the change removes the entry
+    :param removes: whether the state removes the entry
     :param where: method and URL, for the reason
     :param redact: takes our secrets out
     """

@@ -27,26 +27,26 @@ class Moody(memory.MemoryDirectory):
         self.refuses = None
         self.asked = 0
 
-    def apply(self, changes):
+    def apply(self, states):
         self.asked += 1
-        held = list(changes)
-        for place, change in enumerate(held):
-            if change.record.instance_uuid == self.breaks_on:
+        held = list(states)
+        for place, state in enumerate(held):
+            if state.record.instance_uuid == self.breaks_on:
                 rest = len(held) - place
                 return [
                     *super().apply(held[:place]),
                     *([directories.Unavailable("broken")] * rest),
                 ]
         if self.out:
-            return [directories.Unavailable("out")] * len(changes)
-        if self.hated & {change.record.instance_uuid for change in changes}:
+            return [directories.Unavailable("out")] * len(states)
+        if self.hated & {state.record.instance_uuid for state in states}:
             raise RuntimeError("hated")
-        if self.refuses in [change.record.display_name for change in held]:
-            return [directories.Rejected("that name")] * len(changes)
+        if self.refuses in [state.record.display_name for state in held]:
+            return [directories.Rejected("that name")] * len(states)
         return [
-            self.answers.get(change.record.instance_uuid)
-            or super(Moody, self).apply([change])[0]
-            for change in changes
+            self.answers.get(state.record.instance_uuid)
+            or super(Moody, self).apply([state])[0]
+            for state in states
         ]
 
 
@@ -351,7 +351,7 @@ class LateNewsTest(DispatcherTestCase):
         self.dispatcher.step()
         self.directory.apply(
             [
-                directories.Change(
+                events.HostState(
                     REGISTER, events.HostRecord(instance_uuid=A), self.now
                 )
             ]

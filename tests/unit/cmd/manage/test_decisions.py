@@ -43,12 +43,12 @@ class DecidingTestCase(ManageTestCase):
         self.put(parked)
         return message["message_id"], good
 
-    def rewrite(self, **changes):
+    def rewrite(self, **states):
         """Change what is stored of the parked notification's payload."""
         with sqlite3.connect(self.path) as database:
             ((text,),) = database.execute("SELECT notification FROM parked")
             notification = json.loads(text)
-            notification["payload"].update(changes)
+            notification["payload"].update(states)
             database.execute(
                 "UPDATE parked SET notification = ?",
                 (json.dumps(notification),),

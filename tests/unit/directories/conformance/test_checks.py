@@ -50,9 +50,9 @@ class SoundTest(ConformanceTestCase):
         kept = memory.Kept("nova", events.HostRecord(instance_uuid="x"), 1.0)
 
         class WithOthers(memory.MemoryDirectory):
-            def apply(self, changes):
+            def apply(self, states):
                 self.content.setdefault("x", kept)
-                return super().apply(changes)
+                return super().apply(states)
 
         self.assertEqual(set(), self.failed(WithOthers))
         self.assertEqual({"x": kept}, self.content)
@@ -63,8 +63,8 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_out_of_reach_is_said_to_be_so_at_once(self):
         class Out(memory.MemoryDirectory):
-            def apply(self, changes):
-                return [directories.Unavailable("out")] * len(changes)
+            def apply(self, states):
+                return [directories.Unavailable("out")] * len(states)
 
         error = self.assertRaises(
             directories.DirectoryUnavailable, self.findings, Out
@@ -73,7 +73,7 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_loses_what_it_took_is_found(self):
         class Forgets(memory.MemoryDirectory):
-            def _apply(self, change):
+            def _apply(self, state):
                 return directories.Done()
 
         self.assertEqual(
@@ -84,10 +84,10 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_never_removes_is_found(self):
         class Keeps(memory.MemoryDirectory):
-            def _apply(self, change):
-                if change.verb.removes:
+            def _apply(self, state):
+                if state.verb.removes:
                     return directories.Done()
-                return super()._apply(change)
+                return super()._apply(state)
 
         self.assertEqual(
             {
@@ -109,10 +109,10 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_refuses_a_second_time_is_found(self):
         class Once(memory.MemoryDirectory):
-            def _apply(self, change):
-                if change.record.instance_uuid in self.content:
+            def _apply(self, state):
+                if state.record.instance_uuid in self.content:
                     return directories.Rejected("409 there is one")
-                return super()._apply(change)
+                return super()._apply(state)
 
         failed = self.findings(Once)["registering twice changes nothing"]
         self.assertFalse(failed.holds)
@@ -120,11 +120,11 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_refuses_what_is_not_there_is_found(self):
         class Strict(memory.MemoryDirectory):
-            def _apply(self, change):
-                known = change.record.instance_uuid in self.content
-                if change.verb.removes and not known:
+            def _apply(self, state):
+                known = state.record.instance_uuid in self.content
+                if state.verb.removes and not known:
                     return directories.Rejected("404 not found")
-                return super()._apply(change)
+                return super()._apply(state)
 
         self.assertEqual(
             {"unregistering an unknown instance succeeds"}, self.failed(Strict)
@@ -132,8 +132,8 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_heeds_no_time_is_found(self):
         class Timeless(memory.MemoryDirectory):
-            def _apply(self, change):
-                return super()._apply(dataclasses.replace(change, as_of=4e9))
+            def _apply(self, state):
+                return super()._apply(dataclasses.replace(state, as_of=4e9))
 
         self.assertEqual(
             {
@@ -145,10 +145,10 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_takes_silence_for_news_is_found(self):
         class Blank(memory.MemoryDirectory):
-            def _apply(self, change):
-                if not change.verb.removes:
-                    self.content.pop(change.record.instance_uuid, None)
-                return super()._apply(change)
+            def _apply(self, state):
+                if not state.verb.removes:
+                    self.content.pop(state.record.instance_uuid, None)
+                return super()._apply(state)
 
         self.assertIn("what a state leaves out is kept", self.failed(Blank))
 
@@ -167,10 +167,10 @@ class UnsoundTest(ConformanceTestCase):
 
     def test_one_that_cannot_bear_names_is_found(self):
         class Ascii(memory.MemoryDirectory):
-            def _apply(self, change):
-                if not change.record.display_name.isascii():
+            def _apply(self, state):
+                if not state.record.display_name.isascii():
                     return directories.Unavailable("500 oops")
-                return super()._apply(change)
+                return super()._apply(state)
 
         self.assertEqual({"any Unicode text is accepted"}, self.failed(Ascii))
 
@@ -189,11 +189,11 @@ class PeaceTest(ConformanceTestCase):
         class Limited(memory.MemoryDirectory):
             asked = 0
 
-            def _apply(self, change):
+            def _apply(self, state):
                 Limited.asked += 1
                 if Limited.asked % 30 == 0:
                     return directories.Unavailable("429", 3.0)
-                return super()._apply(change)
+                return super()._apply(state)
 
         def make(owner):
             made = Limited(None, owner)
@@ -211,10 +211,10 @@ class PeaceTest(ConformanceTestCase):
 class LeastPrivilegeTest(ConformanceTestCase):
     def test_where_nobody_may_write_for_others_that_is_not_tried(self):
         class Ours(memory.MemoryDirectory):
-            def _apply(self, change):
+            def _apply(self, state):
                 if self._owner != "nova":
                     return directories.Rejected("insufficient access")
-                return super()._apply(change)
+                return super()._apply(state)
 
         for finding in self.findings(Ours).values():
             if finding.need is Need.OWNERS:

@@ -35,14 +35,12 @@ PROMISED = (
 NOON = 1795348800.25
 
 
-def change(verb=events.Verb.REGISTER, as_of=NOON, **fields):
-    return directories.Change(
-        verb, dataclasses.replace(RECORD, **fields), as_of
-    )
+def state(verb=events.Verb.REGISTER, as_of=NOON, **fields):
+    return events.HostState(verb, dataclasses.replace(RECORD, **fields), as_of)
 
 
 def document(**fields):
-    return rest_document.document(change(**fields), "nova")
+    return rest_document.document(state(**fields), "nova")
 
 
 class DocumentTest(base.TestCase):
@@ -122,7 +120,7 @@ class DocumentTest(base.TestCase):
 
 class MetadataTest(base.TestCase):
     def key(self, owner="nova", body=b"{}", **fields):
-        return rest_document.metadata(change(**fields), owner, body)[
+        return rest_document.metadata(state(**fields), owner, body)[
             "Idempotency-Key"
         ]
 
@@ -140,7 +138,7 @@ class MetadataTest(base.TestCase):
             self.assertNotEqual(key, other)
 
     def test_the_headers_say_what_the_document_says(self):
-        found = rest_document.metadata(change(), "nova", b"")
+        found = rest_document.metadata(state(), "nova", b"")
         self.assertEqual(document()["as_of"], found["Dirsvc-As-Of"])
         self.assertEqual("register", found["Dirsvc-Verb"])
         self.assertEqual("nova", found["Dirsvc-Owner"])

@@ -9,7 +9,7 @@ from nova_dirsvc_plugin.directories.rest import pool
 from tests import waiting
 from tests.unit import base
 
-CHANGE = directories.Change(
+CHANGE = events.HostState(
     events.Verb.REGISTER, events.HostRecord(instance_uuid="u")
 )
 
@@ -18,7 +18,7 @@ class BatchTest(base.TestCase):
     def test_a_request_that_was_given_up_is_not_called_unsent(self):
         began, over = threading.Event(), threading.Event()
 
-        def hang(connection, change):
+        def hang(connection, state):
             began.set()
             over.wait(waiting.LIMIT)
             return directories.Done()
