@@ -194,7 +194,7 @@ class Cloud:
         if self.home.is_done(service.name, self._schema()):
             return
         if service.databases:
-            self.say(f"making the databases {', '.join(service.databases)}")
+            self.say(f"making databases: {', '.join(service.databases)}")
             stores.make_databases(self.home, self.processes, service.databases)
         for argv in service.prepare:
             self.processes.call(
