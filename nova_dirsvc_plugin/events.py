@@ -55,8 +55,8 @@ class Address:
 class HostRecord:
     """All that a directory may learn about one instance.
 
-    Only ``instance_uuid`` is sure to be there: what Nova did not say is an
-    empty string, and addresses that it did not speak of are None. Times are
+    Only ``instance_uuid`` is always known: other unknown fields are an empty
+    string, and unknown addresses are None. Times are
     as Nova prints them (``2026-11-22T10:27:53Z``). Texts are the tenant's
     own, of any characters: who writes them into a DN, a file or a header
     escapes them there.
@@ -85,7 +85,7 @@ class HostRecord:
         return tuple(dict.fromkeys(mac for mac in macs if mac))
 
     def essentials(self) -> dict[str, str]:
-        """Give the dict that every directory service is promised.
+        """Return the dict that every directory service is promised.
 
         :returns: the six keys; a value that is not known is ``""``;
             ``mac_address`` is the first one.
@@ -100,11 +100,11 @@ class HostRecord:
         }
 
     def completed(self, other: typing.Self) -> typing.Self:
-        """Take from another record of the instance what this one lacks.
+        """Return this record with what it lacks, taken from another one.
 
-        Not every notification tells all: names are those of who acts, the
-        remote address is known of the boot alone, and not every payload has
-        the addresses.
+        Not every notification has all fields: names are those of the actor,
+        the remote address is known for the boot alone, and not every payload
+        has the addresses.
         """
         gaps: dict[str, typing.Any] = {
             name: getattr(other, name)
@@ -116,7 +116,7 @@ class HostRecord:
         return dataclasses.replace(self, **gaps)
 
     def to_json(self) -> str:
-        """Give the stored form: ASCII, whatever the tenant wrote."""
+        """Return the stored form: ASCII, whatever the tenant wrote."""
         fields = dataclasses.asdict(self)
         fields["version"] = RECORD_VERSION
         return json.dumps(fields, separators=(",", ":"))

@@ -6,5 +6,5 @@ from importlib import metadata
 
 
 def release() -> str:
-    """Give the installed distribution's version."""
+    """Return the installed distribution's version."""
     return metadata.version("nova-dirsvc-plugin")

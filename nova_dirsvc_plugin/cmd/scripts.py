@@ -62,7 +62,7 @@ def _use_native_threads() -> None:
 
 
 def missing(distribution: str, extra: str) -> Iterator[str]:
-    """Give what an extra of a distribution requires and is not installed."""
+    """Return what an extra of a distribution requires and is not installed."""
     for line in metadata.requires(distribution) or ():
         wanted = requirements.Requirement(line)
         if not wanted.marker or wanted.marker.evaluate({"extra": ""}):

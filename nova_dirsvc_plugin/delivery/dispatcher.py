@@ -21,17 +21,17 @@ from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two looks at an outbox that had nothing. A look costs
-#: microseconds, and an event waits half of this on average.
+#: Seconds between two polls of an empty outbox. A poll costs microseconds,
+#: and an event waits half of this on average.
 POLL_INTERVAL = 0.02
 
-#: Seconds after which deferred entries are looked for without being told.
+#: Seconds after which deferred entries are claimed without a change.
 RECHECK_INTERVAL = 0.5
 
 #: Causes of a deferral that need no operator.
 _EXPECTED = (outbox.Cause.AWAITS_NOVA, outbox.Cause.COVERED)
 
-#: Entries that a directory is tried with while it is out: an old and a new.
+#: Entries in a batch while a directory is unavailable: an old and a new.
 PROBE = 2
 
 #: Seconds between two reports of the same outage.
@@ -71,7 +71,7 @@ class Dispatcher:
         self._reported_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Deliver until told to stop; the batch in hand is finished."""
+        """Deliver until told to stop; the current batch is finished."""
         while not stop.is_set():
             changes, failures = -1, self._failures
             try:
@@ -87,7 +87,7 @@ class Dispatcher:
         self._directory.close()
 
     def step(self) -> bool:
-        """Deliver one batch, or a probe while the directory is out.
+        """Deliver one batch, or a probe while the directory is unavailable.
 
         :returns: whether there was anything to do
         :raises outbox.OutboxError: it is not known to be settled, and will
@@ -168,9 +168,9 @@ class Dispatcher:
     def _apply(
         self, states: Sequence[events.HostState]
     ) -> Sequence[base.Outcome]:
-        """Let the driver apply a batch, whatever is wrong with the driver.
+        """Let the driver apply a batch, even if the driver raises.
 
-        What makes it raise is found by trying one at a time, and rejected.
+        The state that makes it raise is found one by one, and rejected.
         """
         try:
             return self._directory.apply(states)
@@ -192,8 +192,8 @@ class Dispatcher:
     ) -> None:
         """Conclude from a batch whether the directory is available.
 
-        It is if it did anything; and one entry alone that was deferred
-        before and is so again says nothing about it.
+        It is available if it did anything. One entry alone that is deferred
+        again does not show that it is unavailable.
         """
         reasons = [
             outcome.reason
@@ -277,7 +277,7 @@ class Dispatcher:
     # -- waiting -----------------------------------------------------------
 
     def _wait_for_change(self, stop: threading.Event, changes: int) -> None:
-        """Wait until somebody has written, or it is time to look anyway."""
+        """Wait until the outbox has changed, or a recheck is due."""
         for _ in range(int(RECHECK_INTERVAL / POLL_INTERVAL)):
             if stop.wait(POLL_INTERVAL):
                 return

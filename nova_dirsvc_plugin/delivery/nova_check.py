@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks Nova for the state of instances with late events.
 
-A dispatcher says of which instances it needs the state, and goes on; it finds
-Nova's answer at a later turn. While Nova cannot answer it is asked about a
-few instances now and then, and the log reports that once a minute.
+A dispatcher asks for the state of an instance and continues; it finds Nova's
+answer at a later turn. While Nova cannot answer, it is asked about a few
+instances from time to time, and the log reports that once a minute.
 """
 
 import logging

@@ -63,6 +63,6 @@ def load(conf: Any, name: str, owner: str) -> base.Directory:
     conf.register_group(cfg.OptGroup(name))
     conf.register_opts(chosen.OPTS, group=name)
     for option in chosen.OPTS:
-        # oslo.config looks at a value when it is first asked for.
+        # oslo.config checks a value when it is first read.
         conf[name][option.dest]
     return chosen(conf[name], owner)

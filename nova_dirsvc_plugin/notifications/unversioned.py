@@ -33,10 +33,9 @@ ADDRESS_NAMES = {"address": "address", "vif_mac": "mac", "label": "label"}
 def as_versioned(
     ctxt: Mapping[str, Any], payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Give the data that a versioned payload would have had.
+    """Return the data that a versioned payload would have had.
 
-    What the legacy payload does not say is not there: only some have
-    ``fixed_ips``.
+    What the legacy payload lacks is left out: only some have ``fixed_ips``.
     """
     data = {
         ours: payload[theirs]
@@ -57,7 +56,7 @@ def as_versioned(
 
 
 def _image(payload: Mapping[str, Any]) -> Any:
-    """Give the id of the image, empty after a boot from volume.
+    """Return the id of the image, empty after a boot from volume.
 
     ``base_image_ref`` comes second: of an instance that was booted from a
     snapshot it is the image below the snapshot.

@@ -73,7 +73,7 @@ class OutboxAdmin:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection that sees the outbox as of one moment.
+        """Return a connection that sees the outbox as of one moment.
 
         :raises OutboxError: it cannot be read
         """
@@ -191,7 +191,7 @@ class OutboxAdmin:
         except FileNotFoundError as error:
             raise OutboxError(
                 f"there is no outbox {self.path}: Nova's services and"
-                " nova-dirsvc-sync make it where [nova_dirsvc] outbox says;"
+                " nova-dirsvc-sync create it where [nova_dirsvc] outbox says;"
                 " --config-file or --outbox names another"
             ) from error
         except PermissionError as error:

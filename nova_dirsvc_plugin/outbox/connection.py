@@ -62,7 +62,7 @@ class Session:
         self._lock = threading.Lock()
 
     def __enter__(self) -> sqlite3.Connection:
-        """Give the connection, for this thread alone.
+        """Return the connection, for this thread alone.
 
         :raises OutboxError: the file cannot be opened
         """

@@ -107,7 +107,7 @@ class Outbox:
     def claim(
         self, directory: str, limit: int, one_each: bool = False
     ) -> Claim:
-        """Give the next turns of a directory, each of another instance.
+        """Return the next turns of a directory, each of another instance.
 
         Nothing is written: until :meth:`settle`, another claim gives the
         same. So a directory has one dispatcher, and a dispatcher that dies
@@ -116,7 +116,7 @@ class Outbox:
         Half of the room is for what was put off before, and half for what
         is new: neither keeps the other from its turn.
 
-        :param limit: entries to look at, at most; no less than 2
+        :param limit: maximum number of entries to read, at least 2
         :param one_each: one entry an instance, for a directory that appends
             each event; otherwise all of an instance, for one that holds
             their state
@@ -170,7 +170,7 @@ class Outbox:
         return int(row[0])
 
     def changes(self) -> int:
-        """Give a number that moves when another process has written.
+        """Return a number that moves when another process has written.
 
         It costs microseconds, so that it can be asked many times a second.
 
@@ -181,7 +181,7 @@ class Outbox:
         return int(row[0])
 
     def purge(self, directories: Sequence[str], before: float) -> int:
-        """Drop entries that every directory is done with.
+        """Delete entries that are final for every directory.
 
         :param directories: those in use here; those that another process
             has ever delivered to count as well
@@ -210,13 +210,13 @@ class Outbox:
         return total
 
     def check_writable(self) -> None:
-        """See that this process may write here, and write nothing.
+        """Check that this process may write here, without writing.
 
         :raises OutboxError: it may not
         """
         with self._session as database:
-            # BEGIN IMMEDIATE would say nothing against a file that is
-            # read-only for us; a statement that could write does.
+            # BEGIN IMMEDIATE does not fail on a file that is read-only for
+            # this process; a statement that could write does.
             database.execute("DELETE FROM position WHERE directory IS NULL")
 
     def close(self) -> None:
@@ -227,7 +227,7 @@ class Outbox:
 def _settled_by_all(
     database: sqlite3.Connection, directories: Iterable[str]
 ) -> int:
-    """Give the number up to which no directory has anything to do."""
+    """Return the number up to which no directory has anything to do."""
     known = dict(database.execute("SELECT directory, number FROM position"))
     positions = [
         *known.values(),

@@ -163,7 +163,7 @@ def _check_application(connection: sqlite3.Connection) -> None:
 
 
 def _check_version(connection: sqlite3.Connection) -> None:
-    """See that the file is of this release.
+    """Check that the file is of this release.
 
     :raises NotAnOutbox: it is not
     """

@@ -92,7 +92,7 @@ class Entry:
             message_id=row["message_id"],
             event_type=row["event_type"],
             verb=verb,
-            # Whatever another host's clock says, it happened before that.
+            # Whatever the clock of another host, it happened before.
             occurred_at=min(row["occurred_at"], row["stored_at"]),
             request_id=row["request_id"],
             record=record,

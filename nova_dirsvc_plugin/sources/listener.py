@@ -76,7 +76,7 @@ class Bus:
     def servers(
         self, entries: outbox.Outbox, stop: threading.Event
     ) -> list[notify_listener.BatchNotificationServer]:
-        """Give those that receive once they are started; for one process.
+        """Return those that receive once they are started; for one process.
 
         Start each with one thread, or batches overtake each other.
 
@@ -109,7 +109,7 @@ class Bus:
         ]
 
     def _check(self) -> oslo_messaging.TransportURL:
-        """Have oslo.messaging read its options; connect to nothing."""
+        """Let oslo.messaging read its options, without a connection."""
         conf = self._conf
         try:
             oslo_messaging.get_notification_transport(conf).cleanup()
@@ -118,7 +118,7 @@ class Bus:
         except oslo_messaging.DriverLoadFailure as error:
             raise errors.WrongOption(f"transport_url: {error}") from error
         except (oslo_messaging.InvalidTransportURL, ValueError):
-            # What they say holds the URL, and so a password.
+            # Their messages have the URL, and so a password.
             raise errors.WrongOption(
                 "transport_url is not of the form"
                 " rabbit://user:password@host:port/virtual_host"
@@ -136,7 +136,7 @@ class Bus:
                 group=_RABBIT,
             )
             for name in conf[_RABBIT]:
-                # oslo.config looks at a value when it is first asked for.
+                # oslo.config checks a value when it is first read.
                 conf[_RABBIT][name]
         return parsed
 

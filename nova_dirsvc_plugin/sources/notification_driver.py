@@ -64,7 +64,7 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
             self._announce()
             self._writer.take(self._reader.read(ctxt, message))
         except Exception:
-            # Nova must go on, whatever we did not think of.
+            # Nova must continue after an unexpected error.
             LOG.exception(
                 "Notification %s of type %s is lost: report this as a bug",
                 message.get("message_id"),

@@ -8,8 +8,8 @@ of the function of that name and keeps the first: to make one must do
 nothing. It calls ``pre`` before the function, with its arguments, and
 ``post`` after it has returned, with what it returned before the arguments.
 
-What is read of Nova's objects is put as a notification would have said it,
-and goes the way of notifications from there.
+What is read of Nova's objects is put into the form of a notification, and
+from there goes the way of notifications.
 """
 
 import contextlib
@@ -58,7 +58,7 @@ _CONTEXT = (
     "remote_address",
 )
 
-#: Of the message ids of what a hook says, which Nova does not number.
+#: Namespace of the message ids, since Nova gives a hook's call none.
 _NAMESPACE = uuid.UUID("8a1f1e6e-5f0c-4a3e-9a53-1d8f5f1d6c0b")
 
 #: A context, and the instances that were created or deleted in it.
@@ -66,7 +66,7 @@ _Call = tuple[Any, list[Any]]
 
 
 def _conf_of_nova() -> Any:
-    """Give oslo.config's global object, where Nova 21 has its options.
+    """Return oslo.config's global object, where Nova 21 has its options.
 
     Hooks are given no options; by the first call Nova has read its files.
     """
@@ -80,7 +80,7 @@ class _Hook:
     :param clock: epoch seconds
     """
 
-    #: The entry point's name, and the notification that says the same.
+    #: The entry point's name, and the notification that is equal to it.
     name = ""
     event_type = ""
     payload = ""
@@ -96,7 +96,7 @@ class _Hook:
         self._writer: buffered_writer.BufferedWriter | None = None
 
     def pre(self, *args: object, **kwargs: object) -> None:
-        """Do nothing: what is asked for may still fail."""
+        """Do nothing: the request may still fail."""
 
     def post(self, *args: Any, **kwargs: Any) -> None:
         """Store what the function has done.
@@ -115,7 +115,7 @@ class _Hook:
 
     @contextlib.contextmanager
     def _harmless(self, what: str) -> Iterator[None]:
-        """Let Nova go on, whatever we did not think of."""
+        """Let Nova continue after an unexpected error."""
         try:
             yield
         except Exception:
@@ -219,7 +219,7 @@ class DeleteInstance(_Hook):
 
 
 def _data(context: Any, instance: Any) -> dict[str, Any]:
-    """Put an instance as the data of a versioned payload."""
+    """Return an instance as the data of a versioned payload."""
     data = {
         theirs: _text(value)
         for theirs, ours in _FIELDS.items()
@@ -227,7 +227,7 @@ def _data(context: Any, instance: Any) -> dict[str, Any]:
     }
     if name := _loaded(_loaded(instance, "flavor"), "name"):
         data["flavor"] = {"nova_object.data": {"name": name}}
-    # That there is no address yet does not mean that there is none.
+    # An instance without an address yet is not one without addresses.
     if addresses := list(_addresses(instance)):
         data["ip_addresses"] = addresses
     data["request_id"] = getattr(context, "request_id", None)
@@ -243,7 +243,7 @@ def _loaded(thing: Any, name: str) -> Any:
 
 
 def _addresses(instance: Any) -> Iterator[dict[str, Any]]:
-    """Give the fixed addresses, of ``nova/network/model.py``."""
+    """Return the fixed addresses, of ``nova/network/model.py``."""
     network_info = _loaded(_loaded(instance, "info_cache"), "network_info")
     for vif in network_info or ():
         for subnet in vif["network"]["subnets"]:

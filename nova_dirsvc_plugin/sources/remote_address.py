@@ -56,7 +56,7 @@ class RemoteAddress:
             try:
                 self._note(environ)
             except Exception:
-                # Nova must go on, whatever we did not think of.
+                # Nova must continue after an unexpected error.
                 LOG.exception(
                     "The remote address of request %s is lost: report this"
                     " as a bug",

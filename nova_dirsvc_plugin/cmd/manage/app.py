@@ -19,17 +19,17 @@ NAMESPACE = "nova_dirsvc.manage"
 
 
 class ManageApp(app.App):
-    """Finds the command, and says in one line what is wrong."""
+    """Runs a command, and reports an error in one line."""
 
     NAME = "nova-dirsvc-manage"
     LOG = logging.getLogger(NAME)
 
     def __init__(self) -> None:
         super().__init__(
-            "Look into the outbox between Nova and the directories, follow"
-            " an instance, decide what to do about events that a directory"
+            "Inspect the outbox between Nova and the directories, show the"
+            " history of an instance, retry or drop events that a directory"
             " refused, and check a directory service. Nova and"
-            " nova-dirsvc-sync may go on meanwhile.",
+            " nova-dirsvc-sync may run meanwhile.",
             version.release(),
             commandmanager.CommandManager(NAMESPACE),
             deferred_help=True,
@@ -60,7 +60,7 @@ class ManageApp(app.App):
             logging.getLogger("nova_dirsvc_plugin").setLevel(logging.CRITICAL)
 
     def initialize_app(self, argv: list[str]) -> None:
-        """Do not go interactive: each command stands for itself."""
+        """Do not start an interactive shell."""
         self.print_help_if_requested()
         if not argv:
             self.parser.error("a command is missing; --help lists them")

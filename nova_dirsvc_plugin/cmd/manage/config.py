@@ -30,7 +30,7 @@ class Settings:
     """What is needed to use an outbox.
 
     :ivar directories: those that the daemon delivers to
-    :ivar sure: whether a file says so, or it is but the default
+    :ivar sure: whether a file names them, or they are the default
     """
 
     outbox: pathlib.Path
@@ -40,7 +40,7 @@ class Settings:
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options that choose the outbox."""
+    """Return a parser the options that choose the outbox."""
     parser.add_argument(
         "--config-file",
         metavar="PATH",
@@ -59,7 +59,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--outbox",
         metavar="PATH",
-        help="the outbox, instead of what [nova_dirsvc] outbox says",
+        help="the outbox, instead of the one that [nova_dirsvc] outbox names",
     )
 
 

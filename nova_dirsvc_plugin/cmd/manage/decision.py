@@ -94,7 +94,7 @@ class DecisionCommand(base.OutboxCommand):
 def check_choice(
     names: Sequence[formatting.Name], every: bool, option: str
 ) -> None:
-    """See that there are either numbers or an option.
+    """Check that there are either numbers or an option.
 
     :raises WrongUse: there are both, or neither
     """

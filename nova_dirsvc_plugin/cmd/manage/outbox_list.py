@@ -13,7 +13,7 @@ from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd.manage import base, formatting
 from nova_dirsvc_plugin.outbox import queries
 
-#: Lines of a listing, unless the operator says otherwise.
+#: Default number of lines of a listing.
 LIMIT = 1000
 
 _COLUMNS = (

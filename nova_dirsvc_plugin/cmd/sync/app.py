@@ -65,7 +65,7 @@ def _configure(conf: Any, argv: Sequence[str]) -> None:
         version=version.release(),
     )
     for option in OPTS:
-        # oslo.config looks at a value when it is first asked for.
+        # oslo.config checks a value when it is first read.
         conf[options.GROUP][option.dest]
     logging.setup(conf, "nova_dirsvc")
 

@@ -101,7 +101,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         )
 
     def stop(self) -> None:
-        """Let each dispatcher finish the batch in hand, and no longer."""
+        """Let each dispatcher finish its current batch."""
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=self._conf.graceful_shutdown_timeout)
@@ -126,13 +126,13 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     def _or_start_again(self, target: Callable[..., None]) -> None:
         """Run a thread's work; if it fails, so does the whole process.
 
-        Its parent starts it afresh: better than a daemon that looks alive
+        Its parent starts it again: better than a daemon that seems to run
         and delivers to all directories but one.
         """
         try:
             target(self._stop)
         except BaseException:
-            LOG.exception("Unexpected; nova-dirsvc-sync starts again")
+            LOG.exception("Unexpected error; nova-dirsvc-sync starts again")
             os._exit(1)
 
     def _purge_now_and_then(self, keep: float, stop: threading.Event) -> None:
@@ -151,12 +151,14 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
 def _mutable(conf: Any, name: str) -> Any:
     """Read an option that may have changed; SIGHUP brings us here again.
 
-    A value that is wrong now is reported, and its default is used: a typing
-    error in a file must not end a daemon that runs.
+    An invalid value is reported and its default is used: a typing error in
+    a file must not end a running daemon.
     """
     try:
         return conf[options.GROUP][name]
     except (cfg.Error, ValueError) as error:
         defaults = {item.dest: item.default for item in options.SYNC_OPTS}
-        LOG.error("%s. Until that is mended: %s", error, defaults[name])
+        LOG.error(
+            "%s. Until it is corrected, the value is %s", error, defaults[name]
+        )
         return defaults[name]

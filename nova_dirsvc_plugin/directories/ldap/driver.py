@@ -3,7 +3,7 @@
 """389 DS, OpenLDAP, or any LDAP directory that has our schema.
 
 One connection, many requests in flight. An add that finds an entry becomes
-a comparison and, if need be, a modify; so does what a crash left half done.
+a comparison and, if needed, a modify, also after a crash.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class LdapDirectory(base.Directory):
                 f"[ldap] hosts_tree_dn {self._tree!r} is not a DN"
             )
         if options.user and not options.password_file:
-            raise base.WrongOption("[ldap] user goes with password_file")
+            raise base.WrongOption("[ldap] user requires password_file")
         self._connection = connection.Connection(options)
 
     # -- the contract ------------------------------------------------------
@@ -125,8 +125,8 @@ class LdapDirectory(base.Directory):
     def _found(self, states: Sequence[events.HostState]) -> _Found:
         """Read whose the entries are that are to be removed for ever.
 
-        389 DS knows no assertion control (RFC 4528), so we look before we
-        delete; many at a time, which costs a tenth of one by one.
+        389 DS has no assertion control (RFC 4528), so entries are read before
+        they are deleted, many at a time: one by one costs ten times as much.
 
         :raises DirectoryUnavailable: they cannot be read now
         """
@@ -154,7 +154,7 @@ class LdapDirectory(base.Directory):
         dn = ldap_entry.dn(instance_uuid, self._tree)
         try:
             if state.verb.removes:
-                # Only what is for ever may go by a look that is not fresh.
+                # Only a final removal may rely on an earlier look-up.
                 looked = state.verb is events.Verb.UNREGISTER
                 known = found.get(instance_uuid) if looked else None
                 return (yield from self._remove(dn, state, known))
@@ -194,10 +194,10 @@ class LdapDirectory(base.Directory):
     def _correct(
         self, dn: str, state: events.HostState
     ) -> pipeline.Conversation:
-        """Bring an entry that is there up to date.
+        """Update an existing entry.
 
         The time that was read is part of the modification: where another
-        writer was faster, the server refuses it, and we look again.
+        writer was faster, the server refuses it, and the entry is read again.
         """
         refused: ldap.LDAPError | None = None
         for _ in range(_ATTEMPTS):
@@ -237,7 +237,7 @@ class LdapDirectory(base.Directory):
     ) -> pipeline.Conversation:
         with contextlib.suppress(ldap.NO_SUCH_OBJECT):
             if found is None:
-                # Gone, or not for our eyes: only NO_SUCH_OBJECT says gone.
+                # Gone, or not readable: only NO_SUCH_OBJECT means gone.
                 found = yield _read(dn, _TO_REMOVE)
             if not self._is_ours(found):
                 return self._foreign(dn)
@@ -282,10 +282,10 @@ def _read(dn: str, names: Sequence[str]) -> pipeline.Request:
 
 
 def _write(dn: str, method: str, *arguments: Any) -> _Step:
-    """Change or remove an entry that was seen to be there.
+    """Change or remove an entry that was read before.
 
-    Where somebody removed it since, 389 DS says that access is insufficient
-    if the right to it depends on what is in it.
+    Where somebody has removed it since, 389 DS answers insufficient access
+    if the right to it depends on its content.
 
     :raises ldap.NO_SUCH_OBJECT: it is gone
     """

@@ -19,7 +19,7 @@ Attributes = Mapping[str, Sequence[bytes]]
 
 OWNER_MARK = "novaOwnerMark"
 RDN = "novaInstanceUuid"
-#: The time of the news that the entry rests on.
+#: The time of the state that the entry has.
 AS_OF = "novaAsOf"
 
 #: Attribute -> field of the record, for those that are plain strings.
@@ -51,7 +51,7 @@ MANAGED = (
     "macAddress",
 )
 
-#: What not every record knows, and so stays when a record is silent on it.
+#: What not every record has, and so is kept where a record lacks it.
 _KEPT = ("novaProjectName", "novaUserName", "novaUserRemoteAddress")
 
 #: Attribute -> the class that goes with it.
@@ -63,7 +63,7 @@ _CLASSES = ("top", "device", "novaInstance", "ipHost", "ieee802Device")
 
 
 def dn(instance_uuid: str, tree: str) -> str:
-    """Give the DN of an instance's entry.
+    """Return the DN of an instance's entry.
 
     :param tree: the DN of the container
     :raises ValueError: not a UUID
@@ -109,12 +109,12 @@ def attributes(
 def update(
     found: Attributes, record: events.HostRecord, owner: str, as_of: float
 ) -> dict[str, list[bytes]]:
-    """Say what to replace so that an entry takes in news.
+    """Return what to replace so that an entry gets a state.
 
     :param found: the entry as it is
-    :param as_of: epoch seconds; news that is older than what the entry
+    :param as_of: epoch seconds; a state that is older than that of the entry
         rests on adds what the entry does not know, and no more
-    :returns: as :func:`differences`, and the time if the news is newer
+    :returns: as :func:`differences`, and the time if the state is newer
     """
     wanted = attributes(record, owner, as_of)
     rests_on = stored_as_of(found)
@@ -136,7 +136,7 @@ def update(
 
 
 def stored_as_of(found: Attributes) -> float:
-    """Give the time of the news that an entry rests on, epoch seconds."""
+    """Return the time of the state that an entry has, epoch seconds."""
     (value,) = found.get(AS_OF, [b""])[:1]
     try:
         moment = datetime.datetime.strptime(value.decode(), _STAMP)
@@ -157,7 +157,7 @@ def _keep_addresses(found: Attributes, wanted: dict[str, list[bytes]]) -> None:
 def differences(
     found: Attributes, wanted: Attributes
 ) -> dict[str, list[bytes]]:
-    """Say what to replace so that an entry is as wanted.
+    """Return what to replace so that an entry is as desired.
 
     :param found: the entry as it is, attribute names in any case
     :returns: attribute -> new values, empty to remove it; only of what is
@@ -175,7 +175,7 @@ def differences(
 
 
 def record(found: Attributes) -> events.HostRecord:
-    """Read an entry back, as far as an entry can tell.
+    """Read an entry back, as far as it has the fields.
 
     :param found: attribute names in the schema's case
     """

@@ -180,7 +180,7 @@ class Connection:
         )
 
     def _environment(self, url: str) -> dict[str, Any]:
-        """Give certificates and proxies as requests finds them; cached."""
+        """Return certificates and proxies as requests finds them; cached."""
         parts = urllib.parse.urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._environments:
@@ -228,7 +228,7 @@ def _read(found: requests.Response, limit: int) -> bytes:
 
 
 def describe_error(error: BaseException) -> str:
-    """Give the innermost cause of an error, on one line.
+    """Return the innermost cause of an error, on one line.
 
     The text of requests contains pools and object addresses.
     """

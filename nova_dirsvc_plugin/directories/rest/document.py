@@ -74,7 +74,7 @@ def metadata(
 
 
 def encoded(value: Document) -> bytes:
-    """Give the JSON text, in ASCII for names of any letters."""
+    """Return the JSON text, in ASCII for names of any letters."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 

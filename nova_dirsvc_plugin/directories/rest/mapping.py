@@ -31,7 +31,7 @@ class FieldMapping:
         self._check()
 
     def to_service(self, given: document.Document) -> document.Document:
-        """Give the document with the names of the service."""
+        """Return the document with the names of the service."""
         if not self._rename and not self._leave_out:
             return given
         mapped = copy.deepcopy(given)
@@ -43,7 +43,7 @@ class FieldMapping:
         return mapped
 
     def from_service(self, given: document.Document) -> document.Document:
-        """Give a document of the service with our names."""
+        """Return a document of the service with our names."""
         mapped = copy.deepcopy(given)
         taken = [
             (path, _take(mapped, theirs))

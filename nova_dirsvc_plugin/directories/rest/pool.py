@@ -129,7 +129,7 @@ class Batch:
         self._stopped = True
 
     def pause(self) -> float:
-        """Give the seconds of Retry-After, if two states or more got it."""
+        """Return the seconds of Retry-After, if two states or more got it."""
         seconds = [
             outcome.retry_after
             for outcome in self._outcomes
@@ -138,6 +138,6 @@ class Batch:
         return max(seconds) if len(seconds) > 1 else 0.0
 
     def outcomes(self) -> list[base.Outcome]:
-        """Give the outcomes, and begin no other state."""
+        """Return the outcomes, and begin no other state."""
         self._stopped = True
         return [outcome or self._reason for outcome in self._outcomes]

@@ -60,7 +60,7 @@ class Answer:
     retry_after: float = 0.0
 
     def describe(self, redact: Redact) -> str:
-        """Give the status and the beginning of the body, on one line.
+        """Return the status and the beginning of the body, on one line.
 
         Of a redirect, its new address.
 
@@ -82,14 +82,14 @@ class Answer:
 
 
 def on_one_line(text: str) -> str:
-    """Give the beginning of a text, fit for a line of a log."""
+    """Return the beginning of a text, fit for a line of a log."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())[:_REASON_LENGTH]
 
 
 def outcome(
     answer: Answer, removes: bool, where: str, redact: Redact
 ) -> base.Outcome:
-    """Give the outcome of a state.
+    """Return the outcome of a state.
 
     :param removes: whether the state removes the entry
     :param where: method and URL, for the reason

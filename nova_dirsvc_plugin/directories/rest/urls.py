@@ -69,7 +69,7 @@ class Urls:
         return self._unregister.replace(_UUID, instance_uuid)
 
     def _template_of(self, verb: str, options: Any, by_uuid: bool) -> str:
-        """Give the URL of a verb, in which the uuid is to be filled in."""
+        """Return the URL of a verb, in which the uuid is to be filled in."""
         option = f"{verb}_url"
         template: str = getattr(options, option)
         if not template and by_uuid:
@@ -133,7 +133,7 @@ class Urls:
 
 
 def is_this_host(host: str) -> bool:
-    """Tell whether a request to a host never leaves this one."""
+    """Return whether a request to a host never leaves this one."""
     if host == "localhost":
         return True
     try:
