@@ -59,7 +59,7 @@ class Dispatcher:
         self._name = name
         self._directory = directory
         self._outbox = entries
-        self._batch_size = settings.batch_size
+        self._batch_size = self._limit = settings.batch_size
         self._clock = clock
         self._uniform = uniform
         self._append_only = directory.APPEND_ONLY
@@ -93,7 +93,7 @@ class Dispatcher:
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        limit = PROBE if self._failures else self._batch_size
+        limit = PROBE if self._failures else self._limit
         claim = self._outbox.claim(self._name, limit, self._append_only)
         if not claim:
             return False
@@ -103,6 +103,7 @@ class Dispatcher:
         if writes:
             outcomes = self._apply([write.desired for write in writes])
             self._update_availability(writes, outcomes)
+            self._update_limit(outcomes)
             for write, outcome in zip(writes, outcomes, strict=True):
                 settlements += self._policy.resolve(write, outcome)
         self._outbox.settle(self._name, claim, settlements)
@@ -212,6 +213,13 @@ class Dispatcher:
                 f"{reasons[0]} (first waiting entry: {first.verb}"
                 f" instance {first.instance_uuid})"
             )
+
+    def _update_limit(self, outcomes: Sequence[base.Outcome]) -> None:
+        """Claim fewer entries while a slow directory has no time for all."""
+        if any(isinstance(outcome, base.NotSent) for outcome in outcomes):
+            self._limit = max(len(outcomes) // 2, PROBE)
+        else:
+            self._limit = min(self._limit * 2, self._batch_size)
 
     def _mark_unavailable(self, reason: str) -> None:
         self._failures += 1

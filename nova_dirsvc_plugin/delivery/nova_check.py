@@ -32,8 +32,8 @@ REPORT_INTERVAL = 60.0
 
 _Answer = events.HostState | events.StateUnknown
 
-#: Returns Nova's state of some instances, by their uuids, within a bounded
-#: time; never raises.
+#: Returns Nova's state of each of some instances, by their uuids, within a
+#: bounded time; never raises.
 Ask = Callable[[Sequence[str]], Mapping[str, _Answer]]
 
 
@@ -89,11 +89,12 @@ class NovaChecker:
         due = self._due()
         if not due:
             return False
-        unknown = self._record(self._ask(due))
-        if len(unknown) == len(due):
-            self._failures += 1
-        else:
+        answers = self._ask(due)
+        unknown = self._record(answers)
+        if len(unknown) < len(answers):
             self._failures = 0
+        else:
+            self._failures += 1
         self._report(unknown)
         return True
 

@@ -68,6 +68,8 @@ class RetryPolicy:
         self, write: decision.Write, outcome: base.Outcome
     ) -> list[outbox.Settlement]:
         """Settle a write and the entries that it covers."""
+        if isinstance(outcome, base.NotSent):
+            return _with_covered(write, _not_sent(write, outcome))
         resolve = self._confirmed if write.confirm else self._answered
         return _with_covered(write, resolve(write, outcome))
 
@@ -189,6 +191,21 @@ class RetryPolicy:
                 )
 
 
+def _not_sent(
+    write: decision.Write, outcome: base.NotSent
+) -> outbox.Settlement:
+    """Leave a write for the next batch: there was no attempt."""
+    entry = write.entry
+    return outbox.Settlement(
+        entry,
+        outbox.State.CONFIRM if write.confirm else outbox.State.WAITING,
+        outcome.reason,
+        outbox.Cause.NOT_SENT,
+        attempts=entry.attempts,
+        deferrals=entry.deferrals + write.confirm,
+    )
+
+
 def _with_covered(
     write: decision.Write, lead: outbox.Settlement
 ) -> list[outbox.Settlement]:
@@ -202,7 +219,7 @@ def _with_covered(
             covered = dataclasses.replace(
                 lead, reason=reason, cause=outbox.Cause.COVERED, attempts=0
             )
-        case outbox.State.BURIED:
+        case outbox.State.BURIED | outbox.State.WAITING:
             covered = outbox.Settlement(lead.entry, outbox.State.WAITING)
         case _:
             covered = outbox.Settlement(

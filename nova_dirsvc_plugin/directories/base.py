@@ -39,6 +39,13 @@ class Unavailable:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class NotSent(Unavailable):
+    """The batch was over before the state was sent: no attempt was made."""
+
+    reason: str = "not sent: the time limit of the batch is reached"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Rejected:
     """The directory answered no, and will answer so again."""
 

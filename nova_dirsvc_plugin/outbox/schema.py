@@ -75,7 +75,8 @@ MIGRATIONS = (
     UPDATE backlog SET state = 'waiting'
         WHERE state = 'deferred' AND deferrals = 0 AND reason = '';
     UPDATE backlog SET state = 'confirm' WHERE state = 'repeat';
-    CREATE INDEX backlog_due ON backlog (directory, not_before, number)
+    CREATE INDEX backlog_due
+        ON backlog (directory, not_before, number, state)
         WHERE state IN ('waiting', 'deferred');
     CREATE INDEX backlog_instance
         ON backlog (directory, instance_uuid, number)
@@ -125,7 +126,7 @@ def connect(
     # A text that a faulty disk or writer has damaged can be seen and buried.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
-        _check_application(connection)
+        _check_application(connection, may_be_empty=create)
         if create:
             connection.execute("PRAGMA journal_mode = WAL")
             _migrate(connection)
@@ -153,12 +154,14 @@ def _create(path: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-def _check_application(connection: sqlite3.Connection) -> None:
+def _check_application(
+    connection: sqlite3.Connection, *, may_be_empty: bool
+) -> None:
     (tables,) = connection.execute(
         "SELECT count(*) FROM sqlite_master"
     ).fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if tables and application != APPLICATION_ID:
+    if application != APPLICATION_ID and (tables or not may_be_empty):
         raise NotAnOutbox("a SQLite file, but not an outbox")
 
 

@@ -48,6 +48,7 @@ class Cause(enum.Enum):
     NONE = enum.auto()
     AWAITS_NOVA = enum.auto()
     COVERED = enum.auto()
+    NOT_SENT = enum.auto()
     REJECTED = enum.auto()
     UNAVAILABLE = enum.auto()
     UNREADABLE = enum.auto()

@@ -30,10 +30,8 @@ _CERTIFICATE_CHECKS = {
 }
 
 #: Seconds before the end of a batch when nothing is sent any longer: a slow
-#: server has this time for the requests that it was sent before.
+#: server has this time to answer the requests that it was sent before.
 _SEND_MARGIN = base.LONGEST_BATCH / 2
-
-_BATCH_OVER = "the time limit of the batch is reached"
 
 
 class Connection:
@@ -116,19 +114,20 @@ class Connection:
         # An item without a DN is a referral to somewhere else.
         return [attributes for dn, attributes in found if dn], answers
 
+    def may_send(self) -> bool:
+        """Return whether the batch has time for another request."""
+        return self._left() > _SEND_MARGIN
+
     def send(self, request: pipeline.Request) -> int:
         """Send a request, a method of python-ldap's and its arguments.
 
-        :raises pipeline.Broken: the connection cannot be used any longer, or
-            the batch is near its time limit
+        :raises pipeline.Broken: the connection cannot be used any longer
         """
         method, arguments = request
-        if self._left() < _SEND_MARGIN:
-            raise self._broken(_BATCH_OVER)
         try:
             ticket: int = getattr(self._connection, method)(*arguments)
         except _BROKEN as error:
-            raise self._broken(describe_error(error)) from error
+            raise self._broken(error) from error
         return ticket
 
     def receive(self, ticket: int) -> dict[str, list[bytes]]:
@@ -142,8 +141,7 @@ class Connection:
                 ticket, timeout=self._time_limit()
             )
         except _BROKEN as error:
-            reason = describe_error(error) if self._left() > 0 else _BATCH_OVER
-            raise self._broken(reason) from error
+            raise self._broken(error) from error
         for _, attributes in found or ():
             return dict(attributes)
         return {}
@@ -157,9 +155,9 @@ class Connection:
         """Return the seconds that are left of the batch."""
         return self._ends_at - time.monotonic()
 
-    def _broken(self, reason: str) -> pipeline.Broken:
+    def _broken(self, error: ldap.LDAPError) -> pipeline.Broken:
         self.close()
-        return pipeline.Broken(reason)
+        return pipeline.Broken(describe_error(error))
 
     def _connected(self, url: str) -> Any:
         connection = ldap.initialize(url)

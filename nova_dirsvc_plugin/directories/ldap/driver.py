@@ -88,7 +88,10 @@ class LdapDirectory(base.Directory):
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in states]
         return pipeline.Pipeline(
-            self._connection.send, self._connection.receive, _WINDOW
+            self._connection.send,
+            self._connection.receive,
+            _WINDOW,
+            self._connection.may_send,
         ).run([self._conversation(state, found) for state in states])
 
     def entries(self) -> Iterator[events.HostRecord]:

@@ -29,6 +29,7 @@ class Pipeline:
     :param receive: waits for a ticket's answer; raises the error that came
         instead, or :class:`Broken`
     :param window: maximum number of requests in flight
+    :param may_send: whether the batch has time for another request
     """
 
     def __init__(
@@ -36,25 +37,32 @@ class Pipeline:
         send: Callable[[Request], int],
         receive: Callable[[int], Any],
         window: int,
+        may_send: Callable[[], bool],
     ) -> None:
         self._send = send
         self._receive = receive
         self._window = window
+        self._may_send = may_send
 
     def run(self, conversations: Sequence[Conversation]) -> list[base.Outcome]:
         """Run all to their end.
 
-        :returns: an outcome for each conversation, in their order;
-            Unavailable for those that had not ended when the connection broke
+        :returns: an outcome for each conversation, in their order; NotSent
+            where the batch had no time for a request, Unavailable where the
+            connection broke before the end
         """
         outcomes: dict[int, base.Outcome] = {}
-        broken: base.Outcome = base.Unavailable("not answered")
+        waiting = enumerate(conversations)
+        unfinished: base.Outcome = base.NotSent()
         try:
-            self._run(enumerate(conversations), outcomes)
+            self._run(waiting, outcomes)
         except Broken as error:
-            broken = base.Unavailable(str(error))
+            unfinished = base.Unavailable(str(error))
+            if not self._may_send():
+                outcomes |= {index: base.NotSent() for index, _ in waiting}
         return [
-            outcomes.get(index, broken) for index in range(len(conversations))
+            outcomes.get(index, unfinished)
+            for index in range(len(conversations))
         ]
 
     def _run(
@@ -73,10 +81,11 @@ class Pipeline:
             except StopIteration as end:
                 outcomes[index] = end.value
                 return
-            flying.append((index, talk, self._send(request)))
+            if self._may_send():
+                flying.append((index, talk, self._send(request)))
 
         while True:
-            while len(flying) < self._window:
+            while len(flying) < self._window and self._may_send():
                 try:
                     index, talk = next(waiting)
                 except StopIteration:

@@ -20,7 +20,7 @@ _INTERVAL = 0.05
 #: is not resolved, a host with many addresses that do not answer.
 _PATIENCE = 5.0
 
-_NOT_SENT = base.Unavailable("not sent: time limit of the batch reached")
+_NOT_SENT = base.NotSent()
 _GIVEN_UP = base.Unavailable("no answer: the request was given up")
 
 Result = TypeVar("Result")
@@ -103,7 +103,7 @@ class Batch:
         self._begin_before = begin_before
         self._outages = itertools.count(1)
         self._stopped = False
-        self._reason = _NOT_SENT
+        self._reason: base.Unavailable = _NOT_SENT
 
     def work(self, connection: client.Connection) -> None:
         """Apply the states that no other thread has taken.

@@ -252,6 +252,48 @@ class StepTest(DispatcherTestCase):
         self.assertGreater(self.now - started, 10)
 
 
+class SlowDirectoryTest(DispatcherTestCase):
+    """A directory that has time for a few states in each batch only."""
+
+    def setUp(self):
+        super().setUp()
+        self.time_for = 4
+        apply = self.directory.apply
+
+        def slow(states):
+            done = list(apply(states[: self.time_for]))
+            return done + [directories.NotSent()] * (len(states) - len(done))
+
+        self.directory.apply = slow
+
+    def test_what_was_not_sent_waits_and_counts_nothing(self):
+        for number in range(10):
+            self.put(REGISTER, f"{number:032x}")
+        self.dispatcher.step()
+        self.assertEqual(4, len(self.held()))
+        self.assertNotIn("WARNING", self.log.output)
+        self.assertEqual(6, self.outbox.pending("d"))
+        entries = self.outbox.claim("d", 10).entries
+        self.assertEqual(
+            {(0, 0)}, {(e.attempts, e.deferrals) for e in entries}
+        )
+        while self.dispatcher.step():
+            pass
+        self.assertEqual(10, len(self.held()))
+
+    def test_one_that_finishes_nothing_of_a_full_batch_gets_smaller_ones(self):
+        def finishes_only_few(states, apply=self.directory.apply):
+            if len(states) > 2:
+                return [directories.NotSent()] * len(states)
+            return apply(states)
+
+        self.directory.apply = finishes_only_few
+        for number in range(10):
+            self.put(REGISTER, f"{number:032x}")
+        self.steps(60)
+        self.assertEqual(10, len(self.held()))
+
+
 class LateNewsTest(DispatcherTestCase):
     """A young removal is done twice; Nova is asked about what is old."""
 

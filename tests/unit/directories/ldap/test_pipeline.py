@@ -45,9 +45,16 @@ def forgiving(request):
 
 
 class PipelineTest(base.TestCase):
+    most = 1000
+
+    def may_send(self):
+        return len(self.server.sent) < self.most
+
     def run_all(self, conversations, server=None, window=3):
         self.server = server or Server()
-        line = pipeline.Pipeline(self.server.send, self.server.receive, window)
+        line = pipeline.Pipeline(
+            self.server.send, self.server.receive, window, self.may_send
+        )
         return [
             outcome.reason
             if isinstance(outcome, directories.Unavailable)
@@ -75,6 +82,16 @@ class PipelineTest(base.TestCase):
             [once("a"), once("b"), once("c")], Server(dies_at=1)
         )
         self.assertEqual(["aa", "gone", "gone"], outcomes)
+
+    def test_what_has_no_time_is_not_sent_and_what_was_sent_is_answered(self):
+        self.most = 2
+        outcomes = self.run_all([once("a"), twice("b"), once("c")])
+        self.assertEqual(["a", "b"], self.server.sent)
+        self.assertEqual(2, self.server.answered)
+        self.assertEqual(
+            ["aa", directories.NotSent().reason, directories.NotSent().reason],
+            outcomes,
+        )
 
     def test_a_conversation_of_no_request_is_an_outcome_too(self):
         def silent():
