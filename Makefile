@@ -58,6 +58,6 @@ $(TOOLS)/ready: tools/requirements.txt | packages
 clean: ## remove what was made here, and end the demo; Debian packages stay
 	@if [ -d .pocket ]; then $(PYTHON) -m pocket down --purge --home .pocket; fi
 	rm -rf .pocket
-	rm -rf $(TOOLS) .tox .stestr .mypy_cache .ruff_cache build cover doc/build releasenotes/build *.egg-info
+	rm -rf $(TOOLS) .tox .stestr .mypy_cache .ruff_cache build cover doc/build releasenotes/build *.egg-info pocket/inside/*.egg-info
 	@packages=$$(tools/install-packages --installed); if [ -n "$$packages" ]; then \
 		echo "Debian packages stay; as root: apt-get purge --auto-remove $$packages"; fi
