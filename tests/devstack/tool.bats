@@ -316,6 +316,7 @@ EOF
         >"$FOLDER/new.accounts"
     echo "dirsrv:x:114:" >"$FOLDER/new.groups"
     printf '%s\n' /opt/stack/nova /opt/stack/nova_dirsvc_plugin/setup.py \
+        "$DEVSTACK_WORK/plugin/nova_dirsvc_plugin.git/objects/pack/new" \
         /usr/lib/packaged-dirsrv >"$FOLDER/new.files"
     echo '*:3306 users:(("mariadbd"))' >"$FOLDER/new.ports"
     compare_with ""

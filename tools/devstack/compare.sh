@@ -3,7 +3,7 @@
 #
 # compare.sh: what of ours is in the container. Sourced by ``run``.
 #
-# Uses: LOGS, ROOT, container.sh
+# Uses: LOGS, ROOT, container.sh, phases.sh
 
 function phase_before {
     take_snapshot before
@@ -29,7 +29,8 @@ OURS='dirsvc|dirsrv|slapd|389-?ds'
 
 # Compare with the snapshot "before". clean.sh leaves packages and the clones
 # of repositories alone, so what belongs to a package, to a package's own
-# scripts or to the plugin's clone is no remains of ours.
+# scripts, to the plugin's clone or to what it was cloned from is no remains of
+# ours.
 function phase_compare {
     local kind
     take_snapshot after
@@ -43,7 +44,8 @@ function phase_compare {
     comm -13 "$LOGS/packaged" "$LOGS/new.files" |
         sed -E -e '\#^/opt/stack/(nova_dirsvc_plugin|devstack)(/|$)#d' \
             -e '\#^/var/(lib/(dpkg|apt|systemd)|cache)/#d' \
-            -e '\#^/usr/lib/python3/.*/__pycache__#d' >"$LOGS/ours"
+            -e '\#^/usr/lib/python3/.*/__pycache__#d' \
+            -e "\\#^$PLUGIN/#d" >"$LOGS/ours"
     for kind in processes units accounts groups ports; do
         cat "$LOGS/new.$kind"
     done | sed -E '/^dirsrv:x:[0-9]+:([0-9]+:.*)?$/d' >>"$LOGS/ours"
