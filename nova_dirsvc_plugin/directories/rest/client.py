@@ -217,6 +217,9 @@ class Connection:
 
 def _read(found: requests.Response, limit: int) -> bytes:
     """Read so many bytes at most; if that is all, the connection is kept."""
+    # urllib3 1.26, which Nova 2025.2 has, does not see by itself that a body
+    # is shorter than its length.
+    found.raw.enforce_content_length = True
     body = b""
     while len(body) < limit:
         # Not decompressed: no compression was asked for.
