@@ -37,6 +37,9 @@ NAME = "fault"
 #: As in the pocket cloud's own options.
 OWNER = "pocket"
 
+#: The address of all who ask the cloud's nova-api, which has the filter.
+CLIENT = "127.0.0.1"
+
 
 class Cloud:
     """A running pocket cloud, whose parts can be killed.
@@ -83,7 +86,7 @@ class Cloud:
         # A line that somebody is writing is not whole yet.
         *lines, _ = self._emitted.read_text().split("\n")
         return [
-            fold.Emitted(one["ctxt"], one["message"])
+            fold.Emitted(one["ctxt"], one["message"], CLIENT)
             for one in map(json.loads, lines)
             if one["message"]["event_type"].startswith("instance.")
         ]

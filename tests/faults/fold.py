@@ -49,10 +49,13 @@ class Emitted:
     """A notification that Nova, or who plays Nova, has emitted.
 
     :ivar ctxt: as a notification driver gets it
+    :ivar origin: the client address of its request, where nova-api has the
+        filter that records it
     """
 
     ctxt: Mapping[str, Any]
     message: Mapping[str, Any]
+    origin: str = ""
 
     @property
     def message_id(self) -> str:
@@ -122,9 +125,12 @@ class Instance:
             "novaProjectName": ctxt.get("project_name")
             if ctxt.get("project_id") == data["tenant_id"]
             else None,
-            "novaUserRemoteAddress": ctxt.get("remote_address")
-            if one.message["event_type"] == "instance.create.end"
-            else None,
+            "novaUserRemoteAddress": one.origin
+            or (
+                ctxt.get("remote_address")
+                if one.message["event_type"] == "instance.create.end"
+                else None
+            ),
         }
         self._known |= {name: [text] for name, text in told.items() if text}
 
