@@ -8,7 +8,7 @@ ones those of ``nova/rpc.py``. A test holds the table against Nova itself.
 
 import dataclasses
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from nova_dirsvc_plugin import events
 
@@ -24,7 +24,6 @@ class EventType:
     :ivar majors: its major versions that are understood
     :ivar twin: of a legacy type the versioned one, if there is one
     :ivar legacy: it is an unversioned notification
-    :ivar until: the last release of Nova that sends it, if not today's
     """
 
     verb: events.Verb | None
@@ -33,7 +32,6 @@ class EventType:
     majors: tuple[str, ...] = ("1",)
     twin: str = ""
     legacy: bool = False
-    until: str = ""
 
 
 _READ = {
@@ -187,62 +185,32 @@ _IGNORED = {
         """,
 }
 
+#: Legacy action -> the versioned one of another name that means the same.
+_RENAMED_ACTIONS = {
+    "finish_resize": "resize_finish",
+    # Forced deletes have no versioned type.
+    "force_delete": "delete",
+    "delete": "delete",
+    "live.migration.abort": "live_migration_abort",
+    "live.migration.force.complete": "live_migration_force_complete",
+    "live_migration._post": "live_migration_post",
+    "live_migration._rollback": "live_migration_rollback",
+    "live_migration.post.dest": "live_migration_post_dest",
+    "live_migration.pre": "live_migration_pre",
+    "live_migration.rollback.dest": "live_migration_rollback_dest",
+    "resize.confirm": "resize_confirm",
+    "resize.prep": "resize_prep",
+    "resize.revert": "resize_revert",
+}
+
 #: Legacy type -> the versioned one of another name that means the same.
 _RENAMED = {
-    "compute.instance.finish_resize.end": "instance.resize_finish.end",
-    "compute.instance.finish_resize.start": "instance.resize_finish.start",
-    # Forced deletes have no versioned type.
-    "compute.instance.force_delete.end": "instance.delete.end",
-    "compute.instance.force_delete.start": "instance.delete.start",
-    "compute.instance.live.migration.abort.end": (
-        "instance.live_migration_abort.end"
-    ),
-    "compute.instance.live.migration.abort.start": (
-        "instance.live_migration_abort.start"
-    ),
-    "compute.instance.live.migration.force.complete.end": (
-        "instance.live_migration_force_complete.end"
-    ),
-    "compute.instance.live.migration.force.complete.start": (
-        "instance.live_migration_force_complete.start"
-    ),
-    "compute.instance.live_migration._post.end": (
-        "instance.live_migration_post.end"
-    ),
-    "compute.instance.live_migration._post.start": (
-        "instance.live_migration_post.start"
-    ),
-    "compute.instance.live_migration._rollback.end": (
-        "instance.live_migration_rollback.end"
-    ),
-    "compute.instance.live_migration._rollback.start": (
-        "instance.live_migration_rollback.start"
-    ),
-    "compute.instance.live_migration.post.dest.end": (
-        "instance.live_migration_post_dest.end"
-    ),
-    "compute.instance.live_migration.post.dest.start": (
-        "instance.live_migration_post_dest.start"
-    ),
-    "compute.instance.live_migration.pre.end": (
-        "instance.live_migration_pre.end"
-    ),
-    "compute.instance.live_migration.pre.start": (
-        "instance.live_migration_pre.start"
-    ),
-    "compute.instance.live_migration.rollback.dest.end": (
-        "instance.live_migration_rollback_dest.end"
-    ),
-    "compute.instance.live_migration.rollback.dest.start": (
-        "instance.live_migration_rollback_dest.start"
-    ),
+    **{
+        f"compute.instance.{legacy}.{phase}": f"instance.{versioned}.{phase}"
+        for legacy, versioned in _RENAMED_ACTIONS.items()
+        for phase in ("end", "start")
+    },
     "compute.instance.rebuild.scheduled": "instance.rebuild_scheduled",
-    "compute.instance.resize.confirm.end": "instance.resize_confirm.end",
-    "compute.instance.resize.confirm.start": "instance.resize_confirm.start",
-    "compute.instance.resize.prep.end": "instance.resize_prep.end",
-    "compute.instance.resize.prep.start": "instance.resize_prep.start",
-    "compute.instance.resize.revert.end": "instance.resize_revert.end",
-    "compute.instance.resize.revert.start": "instance.resize_revert.start",
     "compute.instance.volume.attach": "instance.volume_attach.end",
     "compute.instance.volume.detach": "instance.volume_detach.end",
     "compute_task.build_instances": "compute_task.build_instances.error",
@@ -250,9 +218,8 @@ _RENAMED = {
     "compute_task.rebuild_server": "compute_task.rebuild_server.error",
 }
 
-#: Versioned types that have no legacy one, neither renamed nor prefixed.
+#: How the other versioned types begin that have no legacy one.
 _VERSIONED_ONLY = (
-    "compute_task.",
     "instance.interface_",
     "instance.lock",
     "instance.share_",
@@ -278,40 +245,29 @@ _LEGACY_ONLY = {
 }
 
 
-def _versioned() -> Iterator[tuple[str, EventType]]:
-    yield from _READ.items()
-    for reason, event_types in _IGNORED.items():
-        for event_type in event_types.split():
-            yield event_type, EventType(None, reason)
-
-
-def _legacy(
-    versioned: Mapping[str, EventType],
-) -> Iterator[tuple[str, EventType]]:
-    renamed = set(_RENAMED.values()) - {
-        "instance.delete.end",
-        "instance.delete.start",
+def _table() -> dict[str, EventType]:
+    versioned = _READ | {
+        name: EventType(None, reason)
+        for reason, names in _IGNORED.items()
+        for name in names.split()
     }
-    twins = dict(_RENAMED)
-    for event_type in versioned:
-        if event_type in renamed or event_type.startswith(_VERSIONED_ONLY):
-            continue
-        twins[f"compute.{event_type}"] = event_type
-    for event_type, twin in twins.items():
-        known = versioned[twin]
-        yield (
-            event_type,
-            EventType(known.verb, known.reason, twin=twin, legacy=True),
+    twins = _RENAMED | {
+        f"compute.{name}": name
+        for name in versioned
+        if name not in _RENAMED.values()
+        and not name.startswith(_VERSIONED_ONLY)
+    }
+    legacy = {
+        name: EventType(
+            versioned[twin].verb,
+            versioned[twin].reason,
+            twin=twin,
+            legacy=True,
         )
-    yield from _LEGACY_ONLY.items()
-
-
-def _table() -> Mapping[str, EventType]:
-    versioned = dict(_versioned())
-    return types.MappingProxyType(
-        {**versioned, **dict(_legacy(versioned))},
-    )
+        for name, twin in twins.items()
+    }
+    return versioned | legacy | _LEGACY_ONLY
 
 
 #: Name -> type. A type that is not here is ignored.
-EVENT_TYPES: Mapping[str, EventType] = _table()
+EVENT_TYPES: Mapping[str, EventType] = types.MappingProxyType(_table())

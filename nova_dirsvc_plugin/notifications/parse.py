@@ -12,7 +12,7 @@ new minor version adds fields only, so any minor is read.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.notifications import event_types, unversioned, values
@@ -44,7 +44,7 @@ class Unreadable(ValueError):
         self.instance_uuid = instance_uuid
 
 
-def concerns(event_type: object) -> bool:
+def concerns(event_type: object) -> TypeGuard[str]:
     """Return whether notifications of a type can ask for anything.
 
     An unknown type, of a newer Nova, does not.
@@ -72,7 +72,7 @@ def parse(
     :raises Unreadable: it is one, but of an unknown version or malformed
     """
     event_type = message.get("event_type")
-    if not isinstance(event_type, str) or event_type not in _CONCERNING:
+    if not concerns(event_type):
         return None
     known = event_types.EVENT_TYPES[event_type]
     payload = message.get("payload")
@@ -81,29 +81,18 @@ def parse(
         if known.legacy
         else _versioned_data(payload, known)
     )
-    instance_uuid = values.canonical_uuid(data.get("uuid"))
-    if not instance_uuid:
-        raise Unreadable(
-            f"uuid is {values.for_log(data.get('uuid'))}, not a UUID"
-        )
+    instance_uuid = _instance_uuid(data)
     verb = _verb(known, data)
     if verb is None:
         return None
     reader = values.PayloadReader(data, warn)
-    remote_address = ctxt.get("remote_address")
     return events.Event(
         message_id=_message_id(message, instance_uuid),
         event_type=event_type,
         verb=verb,
         occurred_at=_occurred_at(message, warn),
         request_id=reader.text("request_id"),
-        record=_record(
-            ctxt,
-            reader,
-            instance_uuid,
-            # Later requests may be somebody else's.
-            remote_address if verb is events.Verb.REGISTER else None,
-        ),
+        record=_record(ctxt, reader, instance_uuid, verb),
     )
 
 
@@ -138,6 +127,14 @@ def _legacy_data(
     if not isinstance(payload, Mapping):
         raise Unreadable("the payload is not a legacy one")
     return unversioned.as_versioned(ctxt, payload)
+
+
+def _instance_uuid(data: Mapping[str, Any]) -> str:
+    value = data.get("uuid")
+    instance_uuid = values.canonical_uuid(value)
+    if not instance_uuid:
+        raise Unreadable(f"uuid is {values.for_log(value)}, not a UUID")
+    return instance_uuid
 
 
 def _verb(
@@ -193,10 +190,13 @@ def _record(
     ctxt: Mapping[str, Any],
     reader: values.PayloadReader,
     instance_uuid: str,
-    remote_address: object,
+    verb: events.Verb,
 ) -> events.HostRecord:
     user_id, project_id = reader.text("user_id"), reader.text("tenant_id")
     user_name, project_name = _owner_names(ctxt, user_id, project_id)
+    # Later requests may be somebody else's.
+    is_create = verb is events.Verb.REGISTER
+    remote_address = ctxt.get("remote_address") if is_create else None
     return events.HostRecord(
         instance_uuid=instance_uuid,
         display_name=reader.text("display_name"),
