@@ -112,7 +112,7 @@ class Session:
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            status = self._path.stat()
+            status = self._path.lstat()
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino

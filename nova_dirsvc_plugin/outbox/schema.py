@@ -2,12 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox's file: how it is made, opened, and brought up to date."""
 
+import errno
 import os
 import pathlib
 import sqlite3
 
+from nova_dirsvc_plugin import files
+
 #: Marks the file as ours (SQLite's ``application_id``): "ndOB".
 APPLICATION_ID = 0x6E644F42
+
+#: What SQLite adds to the name of the file for those beside it.
+BESIDE = ("-journal", "-wal", "-shm")
 
 #: One script a version, run in order; never change one that was released.
 MIGRATIONS = (
@@ -102,7 +108,8 @@ def connect(
 
     Folder and file are for their owner and group: Nova's services and the
     daemon run as different users of one group. SQLite gives the files
-    beside it (``-wal``, ``-shm``) the mode of the main file.
+    beside it (``-wal``, ``-shm``) the mode of the main file. No link is
+    followed in the folder, as each of the group may put one there.
 
     :param busy_timeout: seconds to wait for another process's commit
     :param create: make the file and its folder where they are missing, and
@@ -112,11 +119,15 @@ def connect(
     :raises NotAnOutbox: it is no outbox, or of another release
     """
     if create:
+        _create_folder(path.parent)
+    path = resolved(path)
+    _check_names(path)
+    if create:
         _create(path)
     else:
-        path.open("rb").close()
+        _check_readable(path)
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        f"{path.as_uri()}?mode=rw",
         uri=True,
         timeout=busy_timeout,
         isolation_level=None,
@@ -126,6 +137,7 @@ def connect(
     # A text that a faulty disk or writer has damaged can be seen and buried.
     connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
+        _check_opened(connection, path)
         _check_application(connection, may_be_empty=create)
         if create:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -139,11 +151,15 @@ def connect(
     return connection
 
 
+def resolved(path: pathlib.Path) -> pathlib.Path:
+    """Return the one path of an outbox, by whatever folder it is named."""
+    # A path that begins with two slashes is the same as with one.
+    folder = "/" + os.path.realpath(path.parent).lstrip("/")
+    return pathlib.Path(folder, path.name)
+
+
 def _create(path: pathlib.Path) -> None:
-    """Make the folder and the empty file; no umask narrows their modes."""
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o2770, exist_ok=True)
-        path.parent.chmod(0o2770)
+    """Make the empty file; no umask narrows its mode."""
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o660)
     except FileExistsError:
@@ -152,6 +168,57 @@ def _create(path: pathlib.Path) -> None:
         os.fchmod(descriptor, 0o660)
     finally:
         os.close(descriptor)
+
+
+def _create_folder(folder: pathlib.Path) -> None:
+    """Make the folder, unless a folder or a link is there."""
+    try:
+        folder.mkdir(mode=0o2770)
+    except FileExistsError:
+        return
+    descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, 0o2770)
+    finally:
+        os.close(descriptor)
+
+
+def _check_readable(path: pathlib.Path) -> None:
+    """Check that there is a file, and that it is for this user.
+
+    It is not opened: to close it would end the locks on it that SQLite has
+    for other connections of this process.
+
+    :raises OSError: it is not
+    """
+    path.lstat()
+    if not os.access(path, os.R_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _check_names(path: pathlib.Path) -> None:
+    """Check that the outbox and all beside it are files of their own.
+
+    :raises NotAnOutbox: one is not; the message names it
+    """
+    try:
+        for suffix in ("", *BESIDE):
+            files.check(pathlib.Path(f"{path}{suffix}"))
+    except files.UnsafeFile as error:
+        raise NotAnOutbox(str(error)) from error
+
+
+def _check_opened(connection: sqlite3.Connection, path: pathlib.Path) -> None:
+    """Check that SQLite has opened this very file.
+
+    It follows a link in the place of the file, which may have been put there
+    since, and then tells another path. It follows none beside the file.
+
+    :raises NotAnOutbox: it has opened another
+    """
+    row = connection.execute("PRAGMA database_list").fetchone()
+    if row["file"] != os.fsencode(path).decode(errors="replace"):
+        raise NotAnOutbox(f"{path}: was replaced by a link: remove it")
 
 
 def _check_application(

@@ -16,6 +16,7 @@ ROOT = pathlib.Path(nova_dirsvc_plugin.__file__).parent
 ROOMS = {
     "errors": set(),
     "events": set(),
+    "files": set(),
     "version": set(),
     "conf": set(),
     "notifications": {"events", "notifications"},
@@ -27,10 +28,10 @@ ROOMS = {
         "outbox",
         "sources",
     },
-    "outbox": {"events", "outbox"},
+    "outbox": {"events", "files", "outbox"},
     "delivery": {"delivery", "directories.base", "events", "outbox"},
     "nova_api": {"errors", "events", "notifications.values", "nova_api"},
-    "directories": {"directories", "errors", "events"},
+    "directories": {"directories", "errors", "events", "files"},
     "cmd": {
         "cmd",
         "conf",
@@ -38,6 +39,7 @@ ROOMS = {
         "directories.base",
         "directories.conformance",
         "directories.loading",
+        "files",
         "notifications",
         "nova_api.client",
         "outbox",
