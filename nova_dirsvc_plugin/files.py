@@ -35,30 +35,38 @@ def check(path: pathlib.Path) -> None:
     _check(path, found)
 
 
-def open_or_make(
-    path: pathlib.Path, flags: int, mode: int
-) -> tuple[int, bool]:
-    """Open a file, or make it; no link is followed.
+def open_file(path: pathlib.Path, flags: int) -> int:
+    """Open a file that is there; no link is followed.
 
     :param flags: those of :func:`os.open`, without the ones that make a file
-    :param mode: of a new file, less the umask; one that is there keeps its own
-    :returns: the descriptor, and whether this call has made the file
+    :returns: the descriptor
     :raises UnsafeFile: a link is there, or no regular file
     :raises OSError: it cannot be opened
     """
-    try:
-        return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode), True
-    except FileExistsError:
-        check(path)
-    # Another account can exchange the file after the check: so this open
-    # follows no link, waits for no pipe, and what was opened is looked at.
+    check(path)
+    # Another account can exchange the file after the check: so this follows
+    # no link, waits for no pipe, and what was opened is looked at.
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         _check(path, os.fstat(descriptor))
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor, False
+    return descriptor
+
+
+def open_or_make(
+    path: pathlib.Path, flags: int, mode: int
+) -> tuple[int, bool]:
+    """Open a file, or make it where there is nothing; see :func:`open_file`.
+
+    :param mode: of a new file, less the umask; one that is there keeps its own
+    :returns: the descriptor, and whether this call has made the file
+    """
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode), True
+    except FileExistsError:
+        return open_file(path, flags), False
 
 
 def _check(path: pathlib.Path, found: os.stat_result) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, files
 from nova_dirsvc_plugin.directories import base
 
 _REGISTERING = "Registering instance with directory service at"
@@ -39,6 +39,9 @@ _OLD_LINE = re.compile(
     r" .*?: (?P<dict>\{\"image_uuid\": .*\})\n"
 )
 
+#: Of a new file: its lines name users and their addresses.
+MODE = 0o640
+
 
 class LogDirectory(base.Directory):
     """Appends to the file and syncs it once a batch.
@@ -46,7 +49,9 @@ class LogDirectory(base.Directory):
     Where one of the six values has changed, that is one more *Registering*
     line.
 
-    The file may be rotated away at any time. After a crash the last lines
+    The file may be rotated away at any time, and another made with any mode.
+    A link in its place is not followed: others may be able to put it into
+    the folder. After a crash the last lines
     may come twice.
 
     :param clock: epoch seconds
@@ -58,7 +63,10 @@ class LogDirectory(base.Directory):
         cfg.StrOpt(
             "path",
             default="/var/log/nova-dirsvc/nova_dirsvc_plugin.log",
-            help="The file to append to. Its folder must exist.",
+            help="""
+The file to append to. Its folder must exist. A new file has the mode 0640; a
+link is not followed.
+""",
         ),
         cfg.StrOpt(
             "time_zone",
@@ -97,7 +105,10 @@ an hour comes twice where summer time ends.
 
     def _append(self, lines: bytes) -> None:
         """Write all or, as far as the file system lets us, nothing."""
-        with self._path.open("ab+", buffering=0) as file:
+        descriptor, _ = files.open_or_make(
+            self._path, os.O_RDWR | os.O_APPEND, MODE
+        )
+        with io.FileIO(descriptor, "ab+") as file:
             before = file.seek(0, os.SEEK_END)
             if before and _last_byte(file) != b"\n":
                 lines = b"\n" + lines
@@ -119,11 +130,14 @@ an hour comes twice where summer time ends.
         yield from found.values()
 
     def _lines(self) -> Iterator[str]:
-        if not self._path.exists():
-            return
         try:
-            with self._path.open(encoding="ascii", errors="replace") as file:
+            descriptor = files.open_file(self._path, os.O_RDONLY)
+            with os.fdopen(
+                descriptor, encoding="ascii", errors="replace"
+            ) as file:
                 yield from file
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise base.DirectoryUnavailable(
                 f"{self._path}: {error.strerror}"

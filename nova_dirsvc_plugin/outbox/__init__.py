@@ -3,6 +3,7 @@
 """The outbox: an event is stored before it is sent (see ``outbox``)."""
 
 from nova_dirsvc_plugin.outbox.outbox import Outbox
+from nova_dirsvc_plugin.outbox.schema import resolved
 from nova_dirsvc_plugin.outbox.values import (
     Cause,
     Claim,
@@ -22,4 +23,5 @@ __all__ = (
     "Settlement",
     "State",
     "Turn",
+    "resolved",
 )

@@ -14,6 +14,7 @@ import pathlib
 import pwd
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -178,15 +179,24 @@ def _secrets_and_log():
 def _link_in_the_place_of_the_lock():
     as_account("nova-dirsvc", LOG.touch, 0o600)
     lock_file = pathlib.Path(f"{OUTBOX}.d.lock")
-    as_account("nova", lock_file.symlink_to, LOG)
+    for target in (LOG, LOG.with_name("missing")):
+        as_account("nova", lock_file.symlink_to, target)
+        as_account("nova-dirsvc", _is_refused_the_lock)
+        as_account("nova", lock_file.unlink)
+    # Only a kernel that protects hard links stops this account from it.
+    shutil.move(LOG, FOLDER / "log")
+    shutil.chown(FOLDER / "log", "nova-dirsvc")
+    lock_file.hardlink_to(FOLDER / "log")
     as_account("nova-dirsvc", _is_refused_the_lock)
-    expect(0o600, stat.S_IMODE(LOG.stat().st_mode))
+    expect(0o600, stat.S_IMODE(lock_file.stat().st_mode))
+    expect([], list(LOG.parent.iterdir()))
 
 
 def _is_refused_the_lock():
     try:
         _hold_the_lock()
-    except lock.AlreadyLocked:
+    except lock.AlreadyLocked as error:
+        expect(True, f"{OUTBOX}.d.lock: is " in str(error))
         return
     raise AssertionError("it has the lock")
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import resource
+import stat
 import time
 import types
 
@@ -271,6 +273,42 @@ class LogDirectoryTest(directory_contract.OutageContract, testtools.TestCase):
         for outcome in outcomes:
             self.assertIsInstance(outcome, base.Unavailable)
         self.assertEqual(before, self.path.read_bytes())
+
+    def test_a_new_file_is_not_for_all_and_one_that_is_there_stays(self):
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        self.register(directory_contract.record())
+        self.assertEqual(0o640, stat.S_IMODE(self.path.stat().st_mode))
+        self.path.chmod(0o604)
+        self.register(directory_contract.record())
+        self.assertEqual(0o604, stat.S_IMODE(self.path.stat().st_mode))
+
+    def test_nothing_is_written_or_read_through_a_link(self):
+        target = self.path.with_name("target")
+        for link in (self.path.symlink_to, self.path.hardlink_to):
+            self.register(directory_contract.record())
+            self.path.rename(target)
+            content = target.read_bytes()
+            link(target)
+            self.check_refused()
+            self.assertEqual(content, target.read_bytes())
+            self.path.unlink()
+        self.path.symlink_to(self.path.with_name("missing"))
+        self.check_refused()
+        self.assertFalse(self.path.exists())
+
+    def test_a_pipe_in_the_place_of_the_file_stops_nothing(self):
+        os.mkfifo(self.path)
+        self.check_refused()
+
+    def check_refused(self):
+        (outcome,) = self.register(directory_contract.record())
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertRegex(outcome.reason, f"^{self.path}: is .*: remove ")
+        error = self.assertRaises(
+            base.DirectoryUnavailable, list, self.driver().entries()
+        )
+        self.assertEqual(outcome.reason, str(error))
 
     def test_a_rotated_file_is_made_again(self):
         driver = self.driver()

@@ -288,6 +288,23 @@ class RefusalTest(SyncTestCase):
         self.assertEqual(1, status)
         self.assertIn("another nova-dirsvc-sync delivers to log", line)
 
+    def test_a_second_name_of_the_outbox_lets_no_second_daemon_in(self):
+        self.start()
+        other = self.folder / "other"
+        other.symlink_to(self.folder)
+        self.options["outbox"] = str(other / "outbox.db")
+        status, line = self.refused()
+        self.assertEqual(1, status)
+        self.assertIn("another nova-dirsvc-sync delivers to log", line)
+        alias = self.folder / "alias.db"
+        self.options["outbox"] = str(alias)
+        for link in (alias.symlink_to, alias.hardlink_to):
+            link(self.outbox.path)
+            status, line = self.refused()
+            self.assertEqual(1, status)
+            self.assertIn(f"{alias}: is ", line)
+            alias.unlink()
+
 
 class SyncWithLdapTest(SyncTestCase):
     def test_an_instance_comes_and_goes_in_a_real_directory(self):

@@ -6,6 +6,8 @@ import fcntl
 import os
 import pathlib
 
+from nova_dirsvc_plugin import files, outbox
+
 
 class AlreadyLocked(Exception):
     """Another process has the lock, or it cannot be made."""
@@ -15,11 +17,13 @@ class DirectoryLock:
     """The right to deliver one outbox to one directory.
 
     A lock of the kernel on a file beside the outbox: it ends with the last
-    process that has it, however that ends, and children inherit it.
+    process that has it, however that ends, and children inherit it. It is
+    the same by whatever folder the outbox is named.
     """
 
     def __init__(self, outbox_path: str, directory: str) -> None:
-        self._path = pathlib.Path(f"{outbox_path}.{directory}.lock")
+        path = outbox.resolved(pathlib.Path(outbox_path))
+        self._path = path.with_name(f"{path.name}.{directory}.lock")
         self._directory = directory
         self._descriptor = -1
 
@@ -30,10 +34,12 @@ class DirectoryLock:
         """
         try:
             # Nova's account, too, may put something into the folder.
-            self._descriptor = os.open(
-                self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o660
+            self._descriptor, is_new = files.open_or_make(
+                self._path, os.O_RDONLY, 0o660
             )
-            self._share_with_group()
+            if is_new:
+                # no umask narrows it: any user of the group may come next
+                os.fchmod(self._descriptor, 0o660)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyLocked(
@@ -42,8 +48,3 @@ class DirectoryLock:
             ) from error
         except OSError as error:
             raise AlreadyLocked(f"{self._path}: {error.strerror}") from error
-
-    def _share_with_group(self) -> None:
-        """Undo the umask, if the file is ours: any user may come next."""
-        if os.fstat(self._descriptor).st_uid == os.geteuid():
-            os.fchmod(self._descriptor, 0o660)
