@@ -8,12 +8,11 @@ import threading
 import fixtures
 import ldap
 import testtools
-from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
-from tests import ports, waiting
+from tests import drivers, ports, waiting
 from tests.functional import directory389, directory_contract
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -27,17 +26,12 @@ class DriverTestCase(testtools.TestCase):
 
         Another owner has no account of its own here: the manager acts.
         """
-        conf = cfg.ConfigOpts()
-        conf([], default_config_files=[str(self.server.conf_file)])
-        loading.load(conf, "ldap", owner).close()
         if owner != "nova":
             options["user"] = "cn=Directory Manager"
             options["password_file"] = str(self.manager_password_file())
-        for name, value in options.items():
-            conf.set_override(name, value, group="ldap")
-        driver = loading.load(conf, "ldap", owner)
-        self.addCleanup(driver.close)
-        return driver
+        return drivers.load(
+            self, "ldap", owner, self.server.conf_file, **options
+        )
 
     def manager_password_file(self):
         path = pathlib.Path(self.server.folder) / "manager.test-password"

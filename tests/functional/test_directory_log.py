@@ -8,7 +8,6 @@ import re
 import resource
 import stat
 import time
-import types
 
 import fixtures
 import hypothesis
@@ -17,6 +16,7 @@ from hypothesis import strategies
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base, log
+from tests import drivers
 from tests.functional import directory_contract
 
 #: 2015-03-22 06:53:00 UTC
@@ -72,10 +72,10 @@ class LogDirectoryTest(directory_contract.OutageContract, testtools.TestCase):
         self.now = MOMENT
 
     def driver(self, owner="nova"):
-        options = types.SimpleNamespace(
-            path=str(self.path), time_zone=self.time_zone
+        conf = drivers.configured(
+            "log", path=str(self.path), time_zone=self.time_zone
         )
-        return log.LogDirectory(options, owner, clock=lambda: self.now)
+        return log.LogDirectory(conf.log, owner, clock=lambda: self.now)
 
     def lines(self):
         return self.path.read_bytes().decode("ascii").splitlines()

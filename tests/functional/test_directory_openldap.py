@@ -1,9 +1,8 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
 import testtools
-from oslo_config import cfg
 
-from nova_dirsvc_plugin.directories import loading
+from tests import drivers
 from tests.functional import directory_contract, openldap
 
 
@@ -18,17 +17,16 @@ class OpenLdapContractTest(
         self.server = self.useFixture(openldap.OpenLdap())
 
     def driver(self, owner="nova"):
-        conf = cfg.ConfigOpts()
-        conf([], default_config_files=[])
-        conf.register_group(cfg.OptGroup("ldap"))
-        conf.register_opts(loading.driver_class("ldap").OPTS, group="ldap")
-        for name in ("url", "user", "password_file", "hosts_tree_dn"):
-            value = str(getattr(self.server, name))
-            conf.set_override(name, value, group="ldap")
-        conf.set_override("use_tls", False, group="ldap")
-        driver = loading.load(conf, "ldap", owner)
-        self.addCleanup(driver.close)
-        return driver
+        return drivers.load(
+            self,
+            "ldap",
+            owner,
+            url=self.server.url,
+            user=self.server.user,
+            password_file=str(self.server.password_file),
+            hosts_tree_dn=self.server.hosts_tree_dn,
+            use_tls=False,
+        )
 
     def break_directory(self):
         self.server.stop()

@@ -3,11 +3,10 @@
 import uuid
 
 import requests
-from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, loading
-from tests import waiting
+from nova_dirsvc_plugin.directories import base
+from tests import drivers, waiting
 from tests.functional import directory_contract, rest_service
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -22,14 +21,9 @@ class RestDirectoryTestCase(rest_service.SharedServiceTestCase):
 
     def driver(self, owner="nova", **options):
         """Make a driver from the file that the example writes."""
-        conf = cfg.ConfigOpts()
-        conf([], default_config_files=[str(self.service.conf_file)])
-        loading.load(conf, "rest", owner).close()
-        for name, value in options.items():
-            conf.set_override(name, value, group="rest")
-        driver = loading.load(conf, "rest", owner)
-        self.addCleanup(driver.close)
-        return driver
+        return drivers.load(
+            self, "rest", owner, self.service.conf_file, **options
+        )
 
     def ask(self, driver, verb, *records):
         return list(

@@ -10,11 +10,10 @@ import time
 import tracemalloc
 
 import testtools
-from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, loading
-from tests import waiting
+from nova_dirsvc_plugin.directories import base
+from tests import drivers, waiting
 from tests.functional import certificates, directory_contract, hostile_service
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -28,25 +27,15 @@ LIMIT = 60.0
 SHORT = {"connection_timeout": 0.5, "operation_timeout": 1.0}
 
 
-def driver(test, url, **options):
-    """Make a driver by its options, as the daemon does."""
-    conf = cfg.ConfigOpts()
-    conf([], default_config_files=[])
-    loading.load(conf, "rest", "nova").close()
-    for name, value in ({"url": url} | options).items():
-        conf.set_override(name, value, group="rest")
-    made = loading.load(conf, "rest", "nova")
-    test.addCleanup(made.close)
-    return made
-
-
 class HostileTestCase(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.service = self.useFixture(hostile_service.HostileService())
 
     def driver(self, **options):
-        return driver(self, self.service.url, **options)
+        return drivers.load(
+            self, "rest", **{"url": self.service.url} | options
+        )
 
     def ask(self, made, *records, verb=REGISTER):
         """Apply changes. :returns: their outcomes, which came in time"""
@@ -452,7 +441,7 @@ class TlsTest(testtools.TestCase):
         return self.useFixture(hostile_service.HostileService(context))
 
     def outcome(self, service, **options):
-        made = driver(self, service.url, **options)
+        made = drivers.load(self, "rest", url=service.url, **options)
         (outcome,) = made.apply(
             [events.HostState(REGISTER, directory_contract.record())]
         )

@@ -11,10 +11,10 @@ import uuid
 
 import fixtures
 import testtools
-from oslo_config import cfg
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base, loading
+from nova_dirsvc_plugin.directories import base
+from tests import drivers
 from tests.functional import directory_contract, hostile_service
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -28,14 +28,9 @@ class ReceiverTestCase(testtools.TestCase):
         self.receiver = self.useFixture(hostile_service.HostileService())
 
     def driver(self, **options):
-        conf = cfg.ConfigOpts()
-        conf([], default_config_files=[])
-        loading.load(conf, "rest", "nova").close()
-        for name, value in ({"url": self.receiver.url} | options).items():
-            conf.set_override(name, value, group="rest")
-        driver = loading.load(conf, "rest", "nova")
-        self.addCleanup(driver.close)
-        return driver
+        return drivers.load(
+            self, "rest", **{"url": self.receiver.url} | options
+        )
 
     def apply(self, driver, verb, record, as_of=0.0):
         """Apply a change. :returns: the request that came of it"""

@@ -1,11 +1,10 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
 import json
-import types
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, retry
-from nova_dirsvc_plugin.directories import log
+from tests import drivers
 from tests.unit import base
 
 A = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -20,12 +19,11 @@ class ByEventTest(base.TestCase):
     def setUp(self):
         super().setUp()
         self.path = self.folder / "log"
-        options = types.SimpleNamespace(path=str(self.path), time_zone="utc")
         self.outbox = outbox.Outbox(self.folder / "outbox.db")
         self.addCleanup(self.outbox.close)
         self.dispatcher = dispatcher.Dispatcher(
             "log",
-            log.LogDirectory(options, "nova"),
+            drivers.load(self, "log", path=str(self.path)),
             self.outbox,
             retry.Settings(batch_size=10, max_attempts=3),
         )

@@ -6,11 +6,10 @@ import hmac
 import json
 
 import requests
-from oslo_config import cfg
 
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories.rest import auth, response
-from nova_dirsvc_plugin.directories.rest import options as rest_options
+from tests import drivers
 from tests.unit import base
 
 URL = "https://cmdb.example.org/v1/instances?x=1"
@@ -25,11 +24,7 @@ class LoginTestCase(base.TestCase):
         self.answers = []
 
     def login(self, **options):
-        conf = cfg.ConfigOpts()
-        conf.register_opts(rest_options.OPTS, group="rest")
-        conf([], default_config_files=[])
-        for name, value in options.items():
-            conf.set_override(name, value, group="rest")
+        conf = drivers.configured("rest", **options)
         return auth.Auth(conf.rest, lambda: self.now)
 
     def file(self, name, text):

@@ -1,10 +1,8 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-from oslo_config import cfg
-
 from nova_dirsvc_plugin.directories import base as directories
-from nova_dirsvc_plugin.directories.rest import options as rest_options
 from nova_dirsvc_plugin.directories.rest import urls as rest_urls
+from tests import drivers
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -12,11 +10,7 @@ URL = "https://cmdb.example.org/v1/hosts"
 
 
 def urls(**options):
-    conf = cfg.ConfigOpts()
-    conf.register_opts(rest_options.OPTS, group="rest")
-    conf([], default_config_files=[])
-    for name, value in ({"url": URL} | options).items():
-        conf.set_override(name, value, group="rest")
+    conf = drivers.configured("rest", **{"url": URL} | options)
     return rest_urls.Urls(conf.rest, "nova")
 
 
