@@ -11,6 +11,7 @@ the event is stored durably. Set register_url to /register, unregister_url to
 import argparse
 import errno
 import http.server
+import io
 import json
 import os
 import threading
@@ -73,7 +74,9 @@ class Lines:
     """A file to which a line is appended wholly and durably, or not at all."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        # Its lines name users; others may be able to put a link there.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        self._file = io.FileIO(os.open(path, flags, 0o640), "ab")
         self._lock = threading.Lock()
 
     def append(self, text: str) -> None:

@@ -112,6 +112,24 @@ class ProgramTestCase(testtools.TestCase):
             },
         }  # fmt: skip
 
+    def test_a_link_in_the_place_of_a_file_is_replaced(self) -> None:
+        directory, where = self.deployed()
+        elsewhere = directory.folder / "var/elsewhere"
+        elsewhere.write_text("precious")
+        elsewhere.chmod(0o600)
+        names = ("directory.conf", "ca.crt", "service.password")
+        for name in names:
+            (directory.folder / name).unlink()
+            (directory.folder / name).symlink_to(elsewhere)
+        code, _ = self.run_program(
+            "deploy", *where, *self.options(directory)
+        )  # fmt: skip
+        self.assertEqual(0, code)
+        self.assertEqual("precious", elsewhere.read_text())
+        self.assertEqual(0o600, stat.S_IMODE(elsewhere.stat().st_mode))
+        for name in names:
+            self.assertFalse((directory.folder / name).is_symlink(), name)
+
     def test_a_given_password_is_the_password(self) -> None:
         directory, where = self.deployed()
         given = directory.folder / "given"

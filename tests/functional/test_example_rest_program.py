@@ -262,6 +262,13 @@ class RefusalTest(testtools.TestCase):
         self.assert_one_line("not made by", "--state-dir", str(folder))
         self.assertEqual([folder / "precious"], list(folder.iterdir()))
 
+    def test_a_folder_that_others_may_write_to_is_left_alone(self) -> None:
+        folder = self.new_folder()
+        folder.chmod(0o1777)
+        self.assert_one_line("other accounts", "--state-dir", str(folder))
+        self.assertEqual([], list(folder.iterdir()))
+        self.assertEqual(0o1777, stat.S_IMODE(folder.stat().st_mode))
+
     def test_tokens_do_not_go_over_a_network_in_clear_text(self) -> None:
         folder = str(self.new_folder())
         anywhere = ("--state-dir", folder, "--listen", "0.0.0.0")

@@ -4,7 +4,6 @@
 import grp
 import os
 import secrets
-import shutil
 from pathlib import Path
 
 from dirsvc389.settings import Refused, Settings
@@ -58,8 +57,8 @@ class State:
 
     def write_conf(self) -> None:
         settings = self._settings
-        self._write_public(
-            DIRECTORY_CONF,
+        _replace(
+            self.path(DIRECTORY_CONF),
             "# written by dirsvc-389ds: nova-dirsvc-sync reads it\n"
             "[nova_dirsvc]\n"
             f"owner = {settings.owner}\n"
@@ -71,6 +70,7 @@ class State:
             f"hosts_tree_dn = {settings.hosts_tree_dn}\n"
             "use_tls = true\n"
             f"tls_cacertfile = {self.path(CA_CERTIFICATE)}\n",
+            0o644,
         )
 
     def confs(self) -> list[Path]:
@@ -82,12 +82,12 @@ class State:
         return [ours, theirs] if theirs.exists() else [ours]
 
     def write_ca(self, certificate: str) -> None:
-        self._write_public(CA_CERTIFICATE, certificate)
+        _replace(self.path(CA_CERTIFICATE), certificate, 0o644)
 
     def begin(self) -> None:
         """Note that a first deploy is under way."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.path(UNFINISHED).touch()
+        _replace(self.path(UNFINISHED), "", 0o644)
 
     def finish(self) -> None:
         self.path(UNFINISHED).unlink(missing_ok=True)
@@ -102,11 +102,6 @@ class State:
             self.path(name).unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
-
-    def _write_public(self, name: str, text: str) -> None:
-        path = self.path(name)
-        path.write_text(text)
-        path.chmod(0o644)
 
 
 def read_password(path: Path) -> str:
@@ -125,12 +120,23 @@ def read_password(path: Path) -> str:
 
 def write_private(path: Path, text: str, group: str | None) -> None:
     """Replace a file that its owner, and the group if any, may read."""
+    if group is None:
+        _replace(path, text, 0o600)
+    else:
+        _replace(path, text, 0o640, grp.getgrnam(group).gr_gid)
+
+
+def _replace(path: Path, text: str, mode: int, group: int = -1) -> None:
+    """Replace a file, or a link that another has put in its place.
+
+    :param mode: no umask narrows it
+    :param group: its number; -1 for the one that a new file gets
+    """
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-        if group is not None:
-            shutil.chown(new, group=grp.getgrnam(group).gr_gid)
-            os.fchmod(descriptor, 0o640)
+        os.fchown(descriptor, -1, group)
+        os.fchmod(descriptor, mode)
     new.replace(path)

@@ -6,6 +6,7 @@ import grp
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 
 from dirsvcrest.settings import Refused, Settings
@@ -30,7 +31,7 @@ class State:
     def make(self) -> None:
         """Make what is not there; write directory.conf anew.
 
-        :raises Refused: the folder is somebody else's
+        :raises Refused: the folder is somebody else's, or not ours alone
         """
         self._make_folder()
         for role in Role:
@@ -52,16 +53,27 @@ class State:
 
     def _make_folder(self) -> None:
         folder = self._folder
-        if folder.is_dir() and any(folder.iterdir()):
-            ours = (*map(self._token, Role), self.store)
-            if not any(path.exists() for path in ours):
-                raise Refused(
-                    f"{folder} was not made by this program: name another "
-                    "--state-dir"
-                )
-            return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            self._check_folder()
+
+    def _check_folder(self) -> None:
+        """See that a folder that is there is ours, and ours alone to fill."""
+        folder = self._folder
+        found = folder.stat()
+        others = stat.S_IWGRP | stat.S_IWOTH
+        if found.st_uid not in (0, os.geteuid()) or found.st_mode & others:
+            raise Refused(
+                f"{folder}: other accounts may write to it: take that right "
+                "from them, or name another --state-dir"
+            )
+        ours = (*map(self._token, Role), self.store)
+        if any(folder.iterdir()) and not any(path.exists() for path in ours):
+            raise Refused(
+                f"{folder} was not made by this program: name another "
+                "--state-dir"
+            )
 
     def _let_in(self, group: str) -> None:
         number = grp.getgrnam(group).gr_gid
