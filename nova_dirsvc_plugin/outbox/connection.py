@@ -14,7 +14,7 @@ import threading
 import weakref
 from typing import Protocol
 
-from nova_dirsvc_plugin.outbox import schema
+from nova_dirsvc_plugin.outbox import open_files, rescue, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
 
@@ -37,14 +37,20 @@ def renew_in_children(thing: Renewable) -> None:
     os.register_at_fork(after_in_child=renew)
 
 
+#: Those of this process.
+_SESSIONS: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
 class Session:
     """A context manager around each use of the file, for many threads.
 
-    It opens the file when it is first needed, again in a forked child, and
-    again when the file was removed or replaced; it rolls back what was
-    left open, and translates errors.
+    It opens the file when it is first needed, and again in a forked child;
+    it rolls back what was left open, and translates errors. A use that finds
+    one of the files removed or replaced fails; the next one takes over what
+    the old ones hold, which takes longer.
 
     :param busy_timeout: seconds to wait for another process's commit
+    :ivar generation: a number of the files that are open, never used again
     """
 
     def __init__(self, path: pathlib.Path, busy_timeout: float) -> None:
@@ -52,10 +58,13 @@ class Session:
         self._busy_timeout = busy_timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._files: open_files.OpenFiles | None = None
+        self._fault = ""
         self._pid = 0
+        self.generation = 0
         self._inherited: list[sqlite3.Connection] = []
         renew_in_children(self)
+        _SESSIONS.add(self)
 
     def renew(self) -> None:
         """Be usable in a forked child, whatever another thread held."""
@@ -69,15 +78,19 @@ class Session:
         self._lock.acquire()
         try:
             return self._connected()
-        except (sqlite3.Error, OSError, schema.NotAnOutbox) as error:
+        except BaseException as error:
             self._lock.release()
-            raise self._translated(error) from error
+            if isinstance(error, sqlite3.Error | OSError | schema.NotAnOutbox):
+                raise self._translated(error) from error
+            raise
 
     def __exit__(
         self, kind: object, error: BaseException | None, trace: object
     ) -> None:
         try:
-            if error and self._connection and self._connection.in_transaction:
+            if error is None:
+                self._check()
+            elif self._connection and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         finally:
             self._lock.release()
@@ -90,15 +103,49 @@ class Session:
             self._drop()
 
     def _connected(self) -> sqlite3.Connection:
-        if self._connection and (self._pid, self._file) != (
-            os.getpid(),
-            self._identity(),
-        ):
+        if self._pid != os.getpid():
             self._drop()
-        if self._connection is None:
+        if self._connection and not self._fault:
+            self._check()
+            return self._connection
+        self._put_aside_for_others()
+        fault = self._fault or open_files.fault_at(self._path)
+        if fault:
+            self._connection = rescue.take_over(
+                self._path,
+                fault,
+                self._busy_timeout,
+                self._connection,
+                self._files,
+            )
+        else:
             self._connection = schema.connect(self._path, self._busy_timeout)
-            self._pid, self._file = os.getpid(), self._identity()
+        self._files = open_files.OpenFiles(self._path)
+        self._pid, self._fault = os.getpid(), ""
+        self.generation += 1
         return self._connection
+
+    def _put_aside_for_others(self) -> None:
+        """Rename what another thread of this process has open, if it moved.
+
+        SQLite would mix it with what is there now.
+        """
+        for other in list(_SESSIONS):
+            if other is self or not other._files:
+                continue
+            if not other._files.are_at(self._path):
+                open_files.put_aside(self._path, other._files)
+
+    def _check(self) -> None:
+        """Check that what is open is what other processes will open.
+
+        :raises OutboxError: it is not; nothing is to be written there
+        """
+        if self._connection is None or self._files is None:
+            return
+        self._fault = self._files.fault(self._connection)
+        if self._fault:
+            raise OutboxError(f"outbox {self._path}: {self._fault}")
 
     def _drop(self) -> None:
         if self._connection is None:
@@ -108,14 +155,7 @@ class Session:
         else:
             # A parent's: to close it here would be to meddle with its file.
             self._inherited.append(self._connection)
-        self._connection = None
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.lstat()
-        except FileNotFoundError:
-            return None
-        return status.st_dev, status.st_ino
+        self._connection, self._files, self._fault = None, None, ""
 
     def _translated(self, error: Exception) -> OutboxError:
         return OutboxError(f"outbox {self._path}: {error}")

@@ -12,6 +12,7 @@ up to there that is not in a final state. What was done about an entry, and
 why, is in ``journal``. The states are those of :class:`State`.
 """
 
+import dataclasses
 import os
 import pathlib
 import sqlite3
@@ -24,6 +25,7 @@ from nova_dirsvc_plugin.outbox import claim as claiming
 from nova_dirsvc_plugin.outbox import connection, sql
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
+    OutboxError,
     Settlement,
     State,
     event_row,
@@ -123,8 +125,11 @@ class Outbox:
         :raises OutboxError: it cannot be read
         """
         with self._session as database:
-            return claiming.claim(
+            claim = claiming.claim(
                 database, directory, max(limit, 2), self._clock(), one_each
+            )
+            return dataclasses.replace(
+                claim, generation=self._session.generation
             )
 
     def settle(
@@ -134,6 +139,8 @@ class Outbox:
         settlements: Iterable[Settlement],
     ) -> None:
         """Store how a claim ended, in one transaction.
+
+        It is stored in the file that the claim came from, or nowhere.
 
         :param settlements: one for each entry of the claim's turns
         :raises OutboxError: nothing of it is stored; the entries come again
@@ -154,6 +161,11 @@ class Outbox:
             for number, instance in claim.waiting
         ]
         with self._session as database:
+            if claim.generation != self._session.generation:
+                raise OutboxError(
+                    f"outbox {self.path} was replaced while entries of the"
+                    " old one were delivered"
+                )
             database.execute("BEGIN IMMEDIATE")
             database.executemany(sql.REMOVE, final)
             database.executemany(sql.KEEP, kept)

@@ -8,6 +8,7 @@ import pathlib
 import sqlite3
 
 from nova_dirsvc_plugin import files
+from nova_dirsvc_plugin.outbox import open_files
 
 #: Marks the file as ours (SQLite's ``application_id``): "ndOB".
 APPLICATION_ID = 0x6E644F42
@@ -122,10 +123,23 @@ def connect(
         _create_folder(path.parent)
     path = resolved(path)
     _check_names(path)
-    if create:
-        _create(path)
-    else:
+    if not create:
         _check_readable(path)
+        if fault := open_files.fault_at(path):
+            raise NotAnOutbox(
+                f"{fault} while it was in use: Nova and nova-dirsvc-sync make"
+                " another one at their next use of it"
+            )
+    if path.exists() and path.stat().st_size:
+        return _opened(path, busy_timeout, create=create)
+    with open_files.creation_lock(path):
+        _create(path)
+        return _opened(path, busy_timeout, create=create)
+
+
+def _opened(
+    path: pathlib.Path, busy_timeout: float, *, create: bool
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
         uri=True,

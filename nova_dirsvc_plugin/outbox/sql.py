@@ -136,6 +136,41 @@ DELETE FROM entry WHERE number IN (
 RETURNING number
 """
 
+# -- an outbox whose files were removed or replaced -------------------------
+
+#: All entries of the instances that have something to deliver, in the words
+#: of the connection that still reads the old files.
+RESCUED_ENTRIES = """
+SELECT message_id, event_type, verb, instance_uuid, occurred_at, stored_at,
+  request_id, record
+FROM entry WHERE instance_uuid IN (
+  SELECT instance_uuid FROM backlog UNION
+  SELECT instance_uuid FROM entry
+  WHERE number > coalesce((SELECT min(number) FROM position), 0))
+ORDER BY number
+"""
+
+RESCUE_ENTRY = """
+INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
+                   stored_at, request_id, record)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
+RESCUED_ORIGINS = "SELECT request_id, remote_address, stored_at FROM origin"
+
+RESCUE_ORIGIN = "INSERT INTO origin VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+RESCUED_PARKED = """
+SELECT message_id, event_type, instance_uuid, stored_at, reason, notification
+FROM parked ORDER BY number
+"""
+
+RESCUE_PARKED = """
+INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
+                    notification)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
 # -- an operator's decisions ------------------------------------------------
 
 RETRY_BURIED = """

@@ -205,11 +205,13 @@ class Claim:
         wait behind another entry of the same instance
     :ivar position: each entry up to here is in this claim, or was claimed
         before
+    :ivar generation: of the files that it was read from
     """
 
     turns: Sequence[Turn] = ()
     waiting: Sequence[tuple[int, str]] = ()
     position: int = 0
+    generation: int = 0
 
     @property
     def entries(self) -> Sequence[Entry]:

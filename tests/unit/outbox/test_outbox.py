@@ -136,13 +136,6 @@ class PutTest(OutboxTestCase):
         self.assertGreaterEqual(self.outbox.pending("d"), len(said))
         self.outbox.put(base.event())
 
-    def test_a_removed_file_is_made_again_not_written_into_the_void(self):
-        self.outbox.put(base.event())
-        for path in self.path.parent.iterdir():
-            path.unlink()
-        self.outbox.put(base.event())
-        self.assertEqual(1, outbox.Outbox(self.path).pending("d"))
-
     def test_what_cannot_be_understood_is_parked_once_with_its_reason(self):
         notification = {
             "message_id": "m",
