@@ -3,6 +3,7 @@
 """Decides what the events of an instance ask of a directory. Pure."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import state
@@ -47,24 +48,23 @@ class Decision:
 def decide_state(turn: outbox.Turn) -> Decision:
     """Decide for a directory that holds the state of each instance.
 
-    All stored events of the instance are merged into one write, so the
-    result is the same in whatever order they came.
+    All events that the directory has taken, or is to take, are merged into
+    one write, so the result is the same in whatever order they came. Of those
+    that it has not taken yet, only removals count: others may be refused. An
+    entry is skipped only for what the directory has taken.
     """
     entries = turn.readable
     if not entries:
         return Decision()
-    others = [*turn.before, *turn.after]
-    news = [*others, *(entry.event for entry in entries)]
+    news = [*turn.taken, *turn.removals, *entries]
     desired = state.merge(news)
     if turn.confirm:
         if not desired.verb.removes:
             return _skip(entries, _RESTORED)
-    elif others and _same(desired, state.merge(others)):
+    elif turn.taken and _same(desired, state.merge(turn.taken)):
         return _skip(entries, _UNREGISTERED if desired.final else _UNCHANGED)
     decisive = state.latest(news)
-    lead = next(
-        (entry for entry in entries if entry.event is decisive), entries[-1]
-    )
+    lead = decisive if decisive in entries else entries[-1]
     covered = tuple(entry for entry in entries if entry is not lead)
     return Decision(Write(lead, desired, covered, confirm=turn.confirm))
 
@@ -75,9 +75,11 @@ def decide_log(turn: outbox.Turn) -> Decision:
     if not entries:
         return Decision()
     (entry,) = entries
-    desired = state.merge([*turn.before, entry.event])
-    if turn.before:
-        earlier = state.merge(turn.before)
+    desired = state.merge([*turn.taken, entry])
+    if not desired.final and _unregisters(turn.removals):
+        return _skip(entries, _UNREGISTERED)
+    if turn.taken:
+        earlier = state.merge(turn.taken)
         if earlier.final:
             return _skip(entries, _UNREGISTERED)
         if _same(desired, earlier) or (
@@ -122,9 +124,16 @@ def _skip(entries: list[outbox.Entry], reason: str) -> Decision:
     return Decision(skipped=tuple((entry, reason) for entry in entries))
 
 
+def _unregisters(entries: Iterable[outbox.Entry]) -> bool:
+    return any(entry.event.verb is events.Verb.UNREGISTER for entry in entries)
+
+
 def _same(one: events.HostState, other: events.HostState) -> bool:
-    """Return whether two states are equal, and of the same time."""
-    return (
+    """Return whether two states are equal, and of the same time.
+
+    What is final has no time.
+    """
+    return (one.final and other.final) or (
         one.as_of == other.as_of
         and one.verb is other.verb
         and (one.verb.removes or one.record == other.record)

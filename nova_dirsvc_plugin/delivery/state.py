@@ -10,23 +10,24 @@ it leaves out, and an unregister is final.
 from collections.abc import Iterable
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.outbox import values
 
 
-def latest(news: Iterable[events.Event]) -> events.Event:
-    """Return the event that decides, whatever the order.
+def latest(news: Iterable[values.Entry]) -> values.Entry:
+    """Return the entry whose event decides, whatever the order.
 
-    :raises ValueError: there is no event
+    :raises ValueError: there is no entry
     """
     return max(news, key=_rank)
 
 
-def merge(news: Iterable[events.Event]) -> events.HostState:
+def merge(news: Iterable[values.Entry]) -> events.HostState:
     """Return the state of one instance.
 
-    :param news: events of that instance, in any order, at least one
-    :raises ValueError: there is no event
+    :param news: entries of that instance, in any order, at least one
+    :raises ValueError: there is no entry
     """
-    ranked = sorted(news, key=_rank, reverse=True)
+    ranked = [entry.event for entry in sorted(news, key=_rank, reverse=True)]
     if not ranked:
         raise ValueError("no events to merge")
     decisive = ranked[0]
@@ -36,10 +37,16 @@ def merge(news: Iterable[events.Event]) -> events.HostState:
     return events.HostState(decisive.verb, record, decisive.occurred_at)
 
 
-def _rank(event: events.Event) -> tuple[bool, float, str]:
-    """Rank by finality, then by Nova's own time; no two are equal."""
+def _rank(entry: values.Entry) -> tuple[bool, float, bool, str]:
+    """Rank by finality, then by Nova's own time; no two are equal.
+
+    Of two events of the same time, the removal decides: Nova reports the
+    change of an instance that it deletes, never the other way round.
+    """
+    event = entry.event
     return (
         event.verb is events.Verb.UNREGISTER,
         event.occurred_at,
+        event.verb.removes,
         event.message_id,
     )

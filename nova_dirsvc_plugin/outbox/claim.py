@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import sql
 from nova_dirsvc_plugin.outbox.values import Claim, Entry, Turn
 
@@ -42,7 +41,7 @@ def claim(
         database, directory, [*chosen.deliver, *chosen.confirm]
     )
     turns = [
-        _turn(histories.get(instance, ()), counts, confirm)
+        _turn(histories.get(instance, ()), counts, confirm, one_each)
         for group, confirm in ((chosen.deliver, False), (chosen.confirm, True))
         for instance, counts in group.items()
     ]
@@ -113,31 +112,38 @@ def _histories(
     database: sqlite3.Connection, directory: str, instances: Sequence[str]
 ) -> Mapping[str, Sequence[sqlite3.Row]]:
     found: dict[str, list[sqlite3.Row]] = collections.defaultdict(list)
-    values = {"directory": directory, "instances": json.dumps(instances)}
+    values = {
+        "directory": directory,
+        "instances": json.dumps(instances),
+        "position": _position(database, directory),
+    }
     for row in database.execute(sql.HISTORY, values):
         found[row["instance_uuid"]].append(row)
     return found
 
 
 def _turn(
-    history: Sequence[sqlite3.Row], counts: _Counts, confirm: bool
+    history: Sequence[sqlite3.Row],
+    counts: _Counts,
+    confirm: bool,
+    one_each: bool,
 ) -> Turn:
     """Split the history of an instance by what is to be settled."""
     entries: list[Entry] = []
-    before: list[events.Event] = []
-    after: list[events.Event] = []
+    taken: list[Entry] = []
+    removals: list[Entry] = []
     for row in history:
         if row["number"] in counts:
             entries.append(Entry.from_row(row, *counts[row["number"]]))
             continue
         entry = Entry.from_row(row)
-        # What was refused is no part of the state; an unregister is.
-        if entry.unreadable or (
-            row["refused"] and not entry.event.verb.removes
-        ):
+        if entry.unreadable:
             continue
-        (after if entries else before).append(entry.event)
-    return Turn(entries, before, after, confirm)
+        if row["taken"]:
+            taken.append(entry)
+        elif entry.event.verb.removes and not (one_each and entries):
+            removals.append(entry)
+    return Turn(entries, taken, removals, confirm)
 
 
 def _position(database: sqlite3.Connection, directory: str) -> int:

@@ -71,13 +71,14 @@ FROM entry AS e WHERE e.number > :position ORDER BY e.number LIMIT :limit
 """
 
 #: All entries of some instances, oldest first, and whether this directory
-#: has refused one or an operator has dropped it.
+#: has taken each: it has not while one waits, was refused or was dropped.
 HISTORY = """
 SELECT e.*, coalesce(o.remote_address, '') AS remote_address,
-  coalesce(x.state, '') = 'buried' OR EXISTS (
+  e.number <= :position AND coalesce(x.state, 'confirm') = 'confirm'
+  AND NOT EXISTS (
     SELECT 1 FROM journal AS j
     WHERE j.number = e.number AND j.directory = :directory
-      AND j.state = 'dropped') AS refused
+      AND j.state = 'dropped') AS taken
 FROM json_each(:instances) AS one
 JOIN entry AS e ON e.instance_uuid = one.value
 LEFT JOIN origin AS o ON o.request_id = e.request_id

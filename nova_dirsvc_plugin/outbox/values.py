@@ -136,17 +136,18 @@ def parked_row(parked: events.Parked, now: float) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Turn:
-    """The entries of one instance that are due, and its other events.
+    """The entries of one instance that are due, and what else is known.
 
     :ivar entries: those to settle, oldest first
-    :ivar before: the instance's events that were stored before them
-    :ivar after: and after them; refused ones are in neither
+    :ivar taken: the instance's entries that the directory has taken
+    :ivar removals: those that it has not taken and that ask for a removal;
+        of a directory that appends each event, the earlier ones
     :ivar confirm: the entry is a removal that was done before
     """
 
     entries: Sequence[Entry]
-    before: Sequence[events.Event] = ()
-    after: Sequence[events.Event] = ()
+    taken: Sequence[Entry] = ()
+    removals: Sequence[Entry] = ()
     confirm: bool = False
 
     @property

@@ -64,6 +64,7 @@ PURE = (
     "notifications/parse",
     "notifications/unversioned",
     "notifications/values",
+    "outbox/values",
     "nova_api/server",
 )
 

@@ -62,3 +62,14 @@ class ByEventTest(base.TestCase):
             ],
             [(word, said.get("mac_address")) for word, said in lines],
         )
+
+    def test_an_unregister_that_was_refused_stands_for_no_other(self):
+        self.outbox.put(base.event(events.Verb.UNREGISTER, A))
+        claim = self.outbox.claim("log", 10, one_each=True)
+        (entry,) = claim.entries
+        refused = outbox.Settlement(entry, outbox.State.BURIED, "no")
+        self.outbox.settle("log", claim, [refused])
+        lines = self.lines(
+            (events.Verb.REGISTER, {}), (events.Verb.UNREGISTER, {})
+        )
+        self.assertEqual(["Unregistering"], [word for word, _ in lines])

@@ -3,16 +3,19 @@
 import sqlite3
 import threading
 import time
+import uuid
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.directories import memory
+from nova_dirsvc_plugin.outbox import admin, queries
 from tests import outboxes, waiting
 from tests.unit import base
 
 A, B = "a" * 32, "b" * 32
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+REFRESH = events.Verb.REFRESH
 
 
 class Moody(memory.MemoryDirectory):
@@ -167,11 +170,76 @@ class StepTest(DispatcherTestCase):
     def test_what_went_with_a_refused_entry_is_tried_without_it(self):
         self.directory.refuses = "bad"
         self.outbox.put(base.event(REGISTER, A, display_name="good"))
-        self.outbox.put(base.event(events.Verb.REFRESH, A, display_name="bad"))
+        self.outbox.put(base.event(REFRESH, A, display_name="bad"))
         self.steps(10)
         self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
         self.assertEqual("good", self.directory.content[A].record.display_name)
         self.assertEqual(0, self.outbox.pending("d"))
+
+    def test_nothing_is_skipped_for_what_waits_and_is_then_refused(self):
+        self.directory.refuses = "bad"
+        self.claim_by_twos()
+        self.put(REGISTER, B)
+        self.outbox.put(base.event(REGISTER, A, display_name="good"))
+        self.outbox.put(base.event(REFRESH, A, display_name="bad"))
+        self.steps(10)
+        self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
+        self.assertEqual("good", self.directory.content[A].record.display_name)
+
+    def test_nothing_is_skipped_for_what_an_operator_then_drops(self):
+        self.claim_by_twos()
+        self.put(REGISTER, B)
+        self.put(REGISTER, A)
+        number = self.outbox.put(base.event(REFRESH, A))
+        self.dispatcher.step()
+        self.directory.out = True
+        self.dispatcher.step()
+        operator = admin.OutboxAdmin(self.outbox.path)
+        with operator.snapshot() as database:
+            items = queries.items(database, ["d"], number=number)
+        self.assertEqual(1, len(operator.drop(items)))
+        self.directory.out = False
+        self.steps(10)
+        self.assertEqual([A, B], self.held())
+
+    def test_two_unregisters_of_one_time_do_not_skip_each_other(self):
+        self.claim_by_twos()
+        self.put(REGISTER, A)
+        self.steps(1)
+        self.put(REGISTER, B)
+        for _ in range(2):
+            self.outbox.put(base.event(UNREGISTER, A, occurred_at=900.0))
+        self.steps(3)
+        self.assertEqual([B], self.held())
+
+    def test_of_two_events_of_one_time_the_removal_decides(self):
+        removes = events.Verb.SOFT_UNREGISTER
+        for verbs in ((REFRESH, removes), (removes, REFRESH)):
+            for names in (("1", "2"), ("2", "1")):
+                for pause in (0, 1):
+                    instance = uuid.uuid4().hex
+                    for verb, name in zip(verbs, names, strict=True):
+                        self.outbox.put(
+                            base.event(
+                                verb,
+                                instance,
+                                f"{name} {instance}",
+                                occurred_at=900.0,
+                            )
+                        )
+                        self.steps(pause)
+                    self.steps(1)
+                    self.assertEqual([], self.held())
+
+    def claim_by_twos(self):
+        self.dispatcher = dispatcher.Dispatcher(
+            "d",
+            self.directory,
+            self.outbox,
+            retry.Settings(batch_size=2, max_attempts=3),
+            clock=self.clock,
+            uniform=lambda low, high: high,
+        )
 
     def test_attempts_are_apart_by_the_back_off(self):
         self.directory.answers[A] = directories.Rejected("no")

@@ -199,7 +199,7 @@ class ClaimTest(OutboxTestCase):
         self.settle(self.claim())
         self.put((events.Verb.REFRESH, A))
         (turn,) = self.claim().turns
-        self.assertEqual([REGISTER], [event.verb for event in turn.before])
+        self.assertEqual([(REGISTER, A)], told(turn.taken))
 
     def test_a_turn_has_all_that_was_put_off_and_what_came_since(self):
         self.put((REGISTER, A), (events.Verb.REFRESH, A))
@@ -225,7 +225,9 @@ class ClaimTest(OutboxTestCase):
         self.settle(self.claim(), outbox.State.BURIED)
         self.put((REGISTER, A))
         (turn,) = self.claim().turns
-        self.assertEqual([UNREGISTER], [event.verb for event in turn.before])
+        self.assertEqual(
+            ([], [(UNREGISTER, A)]), (turn.taken, told(turn.removals))
+        )
 
     def test_a_removal_to_confirm_comes_when_it_is_time(self):
         self.put((UNREGISTER, A), (REGISTER, B))
@@ -273,7 +275,7 @@ class ClaimTest(OutboxTestCase):
             database.execute("UPDATE journal SET state = 'dropped'")
         self.put((REGISTER, A))
         (turn,) = self.claim().turns
-        self.assertEqual((), tuple(turn.before))
+        self.assertEqual(([], []), (turn.taken, turn.removals))
 
     def test_a_claim_that_is_not_settled_comes_again(self):
         self.put((REGISTER, A))
