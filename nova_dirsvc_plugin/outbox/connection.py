@@ -3,38 +3,56 @@
 """One process's connection to an outbox file.
 
 Nova's conductor and scheduler fork their workers, maybe while a thread of
-the parent stores an event: a child must not inherit a lock that nobody will
-release.
+the parent stores an event. A child must inherit neither a lock that nobody
+will release nor an open connection: SQLite keeps the locks of a file, and
+mutexes of its own, in the memory of the process
+(https://www.sqlite.org/howtocorrupt.html, section 2.6).
 """
 
+import contextlib
 import os
 import pathlib
 import sqlite3
 import threading
+import time
 import weakref
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 from nova_dirsvc_plugin.outbox import open_files, rescue, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
+#: Seconds that a fork waits at most for what another thread does in a file.
+FORK_WAIT = 10.0
 
-class Renewable(Protocol):
-    """An object with locks of its own."""
+#: Milliseconds that SQLite waits by itself for another writer. Its pauses
+#: grow up to 0.1 s, and whoever comes at the right moment goes first: with
+#: short pauses, each writer has the same chance.
+TURN_WAIT = 5
 
-    def renew(self) -> None:
-        """Make them anew."""
 
+def at_fork(
+    before: Callable[[], None] | None = None,
+    after_in_parent: Callable[[], None] | None = None,
+    after_in_child: Callable[[], None] | None = None,
+) -> None:
+    """Call methods around each fork, as long as their object lives."""
 
-def renew_in_children(thing: Renewable) -> None:
-    """Renew an object in each child that is forked from now on."""
-    reference = weakref.ref(thing)
+    def weak(method: Callable[[], None] | None) -> Callable[[], None]:
+        if method is None:
+            return lambda: None
+        reference = weakref.WeakMethod(method)
 
-    def renew() -> None:
-        alive = reference()
-        if alive is not None:
-            alive.renew()
+        def call() -> None:
+            if alive := reference():
+                alive()
 
-    os.register_at_fork(after_in_child=renew)
+        return call
+
+    os.register_at_fork(
+        before=weak(before),
+        after_in_parent=weak(after_in_parent),
+        after_in_child=weak(after_in_child),
+    )
 
 
 #: Those of this process.
@@ -44,8 +62,8 @@ _SESSIONS: "weakref.WeakSet[Session]" = weakref.WeakSet()
 class Session:
     """A context manager around each use of the file, for many threads.
 
-    It opens the file when it is first needed, and again in a forked child;
-    it rolls back what was left open, and translates errors. A use that finds
+    It opens the file when it is first needed, and again after a fork; it
+    rolls back what was left open, and translates errors. A use that finds
     one of the files removed or replaced fails; the next one takes over what
     the old ones hold, which takes longer.
 
@@ -60,15 +78,11 @@ class Session:
         self._connection: sqlite3.Connection | None = None
         self._files: open_files.OpenFiles | None = None
         self._fault = ""
-        self._pid = 0
         self.generation = 0
-        self._inherited: list[sqlite3.Connection] = []
-        renew_in_children(self)
+        self._idle = False
+        self._inherited: list[sqlite3.Connection | None] = []
+        at_fork(self._before_fork, self._in_parent, self._in_child)
         _SESSIONS.add(self)
-
-    def renew(self) -> None:
-        """Be usable in a forked child, whatever another thread held."""
-        self._lock = threading.Lock()
 
     def __enter__(self) -> sqlite3.Connection:
         """Return the connection, for this thread alone.
@@ -102,9 +116,36 @@ class Session:
         with self._lock:
             self._drop()
 
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Use the file for one transaction that writes.
+
+        :raises OutboxError: nothing of it is stored
+        """
+        with self as database:
+            self._begin(database)
+            yield database
+            database.execute("COMMIT")
+
+    def _begin(self, database: sqlite3.Connection) -> None:
+        """Begin when it is our turn among the writers of all processes."""
+        deadline = time.monotonic() + self._busy_timeout
+        database.execute(f"PRAGMA busy_timeout = {TURN_WAIT}")
+        try:
+            while True:
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not _busy(error) or time.monotonic() > deadline:
+                        raise
+        finally:
+            milliseconds = round(self._busy_timeout * 1000)
+            database.execute(f"PRAGMA busy_timeout = {milliseconds}")
+
     def _connected(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():
-            self._drop()
+        if self._inherited:
+            raise OSError("this process was forked while another used it")
         if self._connection and not self._fault:
             self._check()
             return self._connection
@@ -121,7 +162,7 @@ class Session:
         else:
             self._connection = schema.connect(self._path, self._busy_timeout)
         self._files = open_files.OpenFiles(self._path)
-        self._pid, self._fault = os.getpid(), ""
+        self._fault = ""
         self.generation += 1
         return self._connection
 
@@ -148,14 +189,42 @@ class Session:
             raise OutboxError(f"outbox {self._path}: {self._fault}")
 
     def _drop(self) -> None:
-        if self._connection is None:
-            return
-        if self._pid == os.getpid():
+        if self._connection is not None:
             self._connection.close()
-        else:
-            # A parent's: to close it here would be to meddle with its file.
-            self._inherited.append(self._connection)
         self._connection, self._files, self._fault = None, None, ""
+
+    def _before_fork(self) -> None:
+        """Leave nothing open, and keep other threads out."""
+        self._idle = False
+        if not self._lock.acquire(timeout=FORK_WAIT):
+            return
+        # What fails here fails again, and is said, when it is used next.
+        with contextlib.suppress(Exception):
+            with contextlib.suppress(OutboxError):
+                self._check()
+            if self._fault:
+                self._connected()
+            self._drop()
+            self._idle = True
+        if not self._idle:
+            self._lock.release()
+
+    def _in_parent(self) -> None:
+        if self._idle:
+            self._lock.release()
+
+    def _in_child(self) -> None:
+        """Be usable; never touch what another thread was using."""
+        self._lock = threading.Lock()
+        if not self._idle:
+            self._inherited.append(self._connection)
+            self._connection, self._files, self._fault = None, None, ""
 
     def _translated(self, error: Exception) -> OutboxError:
         return OutboxError(f"outbox {self._path}: {error}")
+
+
+def _busy(error: sqlite3.Error) -> bool:
+    """Return whether another connection has what is needed."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY

@@ -61,7 +61,7 @@ class Outbox:
         :raises OutboxError: not stored
         """
         statement, values = self._insertion(item)
-        with self._session as database:
+        with self._session.transaction() as database:
             row = database.execute(statement, values).fetchone()
         return None if row is None else int(row[0])
 
@@ -75,12 +75,10 @@ class Outbox:
         numbers = []
         # Made before the transaction: others wait for that.
         insertions = [self._insertion(item) for item in items]
-        with self._session as database:
-            database.execute("BEGIN IMMEDIATE")
+        with self._session.transaction() as database:
             for statement, values in insertions:
                 row = database.execute(statement, values).fetchone()
                 numbers.append(None if row is None else int(row[0]))
-            database.execute("COMMIT")
         return numbers
 
     def note_origin(self, request_id: str, remote_address: str) -> None:
@@ -89,7 +87,7 @@ class Outbox:
         :param request_id: Nova's ``req-…``
         :raises OutboxError: not stored
         """
-        with self._session as database:
+        with self._session.transaction() as database:
             database.execute(
                 "INSERT INTO origin (request_id, remote_address, stored_at)"
                 " VALUES (?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
@@ -160,18 +158,16 @@ class Outbox:
             _waiting_row(directory, number, instance)
             for number, instance in claim.waiting
         ]
-        with self._session as database:
+        with self._session.transaction() as database:
             if claim.generation != self._session.generation:
                 raise OutboxError(
                     f"outbox {self.path} was replaced while entries of the"
                     " old one were delivered"
                 )
-            database.execute("BEGIN IMMEDIATE")
             database.executemany(sql.REMOVE, final)
             database.executemany(sql.KEEP, kept)
             database.executemany(sql.NOTE, notes)
             database.execute(sql.ADVANCE, (directory, claim.position))
-            database.execute("COMMIT")
 
     def pending(self, directory: str) -> int:
         """Count the entries that are still to be delivered to a directory."""
@@ -203,8 +199,7 @@ class Outbox:
         """
         total, gone = 0, None
         while gone != []:
-            with self._session as database:
-                database.execute("BEGIN IMMEDIATE")
+            with self._session.transaction() as database:
                 done = _settled_by_all(database, directories)
                 gone = [
                     (row["number"],)
@@ -213,9 +208,8 @@ class Outbox:
                 database.executemany(
                     "DELETE FROM journal WHERE number = ?", gone
                 )
-                database.execute("COMMIT")
             total += len(gone)
-        with self._session as database:
+        with self._session.transaction() as database:
             database.execute(
                 "DELETE FROM origin WHERE stored_at < ?", (before,)
             )

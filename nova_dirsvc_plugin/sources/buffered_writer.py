@@ -45,9 +45,9 @@ class BufferedWriter:
         self._lock = threading.Lock()
         self._retry_lock = threading.Lock()
         self._retrying = False
-        connection.renew_in_children(self)
+        connection.at_fork(after_in_child=self._in_child)
 
-    def renew(self) -> None:
+    def _in_child(self) -> None:
         """Start empty in a forked child: what is held is the parent's."""
         self._held.clear()
         self._lock = threading.Lock()

@@ -132,8 +132,7 @@ class BufferedWriterTest(base.TestCase):
         child = context.Process(
             target=self.take, args=recordings.create_end("c" * 32)
         )
-        with self.outbox._session._lock:
-            child.start()
+        child.start()
         child.join(waiting.LIMIT)
         self.assertEqual(0, child.exitcode)
         self.assertIn("cccccccc-cccc-cccc-cccc-cccccccccccc", self.stored())
