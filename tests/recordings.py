@@ -15,7 +15,7 @@ Message = dict[str, Any]
 
 #: The scenarios that are there, all but one of versioned notifications.
 SCENARIOS = tuple(sorted(path.stem for path in _FOLDER.glob("*.jsonl")))
-LEGACY = "legacy_unversioned"
+UNVERSIONED = "unversioned"
 
 
 def scenario(name: str) -> list[tuple[Context, Message]]:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The types of notification that Nova sends about an instance.
 
-The versioned types are those of ``nova/notifications/objects``, the legacy
-ones those of ``nova/rpc.py``. A test holds the table against Nova itself.
+The versioned types are those of ``nova/notifications/objects``, the
+unversioned ones those of ``nova/rpc.py``. A test holds the table against Nova
+itself.
 """
 
 import dataclasses
@@ -15,15 +16,16 @@ from nova_dirsvc_plugin import events
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EventType:
-    """A type of notification, and what it asks for.
+    """A type of notification, and the verb that follows from it.
 
-    :ivar verb: None when there is nothing to do; what the payload says of
-        the instance's state may change it
-    :ivar reason: in a few words, for the operator
+    :ivar verb: None if the type is ignored; the state of the instance in the
+        payload takes precedence
+    :ivar reason: for the operator's table
     :ivar payload: the name of the versioned object that is read
     :ivar majors: its major versions that are understood
-    :ivar twin: of a legacy type the versioned one, if there is one
-    :ivar legacy: it is an unversioned notification
+    :ivar twin: the versioned type of the same event, if this one is
+        unversioned and there is one
+    :ivar unversioned: whether it is an unversioned notification
     """
 
     verb: events.Verb | None
@@ -31,12 +33,12 @@ class EventType:
     payload: str = ""
     majors: tuple[str, ...] = ("1",)
     twin: str = ""
-    legacy: bool = False
+    unversioned: bool = False
 
 
 _READ = {
     "instance.create.end": EventType(
-        events.Verb.REGISTER, "launched", "InstanceCreatePayload"
+        events.Verb.REGISTER, "instance launched", "InstanceCreatePayload"
     ),
     # 2.0 (Nova 25) dropped `bandwidth`, which nobody reads here.
     "instance.update": EventType(
@@ -59,37 +61,39 @@ _READ = {
         events.Verb.REFRESH, "flavor and host changed", "InstanceActionPayload"
     ),
     "instance.resize_confirm.end": EventType(
-        events.Verb.REFRESH, "flavor and host stay", "InstanceActionPayload"
+        events.Verb.REFRESH, "resize confirmed", "InstanceActionPayload"
     ),
     "instance.resize_revert.end": EventType(
         events.Verb.REFRESH,
-        "flavor and host are back",
+        "resize reverted",
         "InstanceActionPayload",
     ),
     "instance.live_migration_post_dest.end": EventType(
         events.Verb.REFRESH, "host changed", "InstanceActionPayload"
     ),
     "instance.shelve_offload.end": EventType(
-        events.Verb.REFRESH, "on no host", "InstanceActionPayload"
+        events.Verb.REFRESH,
+        "no compute host any more",
+        "InstanceActionPayload",
     ),
     "instance.unshelve.end": EventType(
-        events.Verb.REFRESH, "on a host again", "InstanceActionPayload"
+        events.Verb.REFRESH, "compute host assigned", "InstanceActionPayload"
     ),
     "instance.restore.end": EventType(
         events.Verb.RESTORE, "soft delete undone", "InstanceActionPayload"
     ),
     "instance.soft_delete.end": EventType(
-        events.Verb.SOFT_UNREGISTER, "may be restored", "InstanceActionPayload"
+        events.Verb.SOFT_UNREGISTER, "soft-deleted", "InstanceActionPayload"
     ),
     "instance.delete.end": EventType(
-        events.Verb.UNREGISTER, "deleted", "InstanceActionPayload"
+        events.Verb.UNREGISTER, "instance deleted", "InstanceActionPayload"
     ),
 }
 
-#: Reason why nothing is done -> types. A failed create may be tried on another
-#: host; a failed delete leaves the instance.
+#: Reason for ignoring -> types. A failed create may be tried on another host;
+#: a failed delete leaves the instance.
 _IGNORED = {
-    "not final": """
+    "outcome not known yet": """
         instance.create.error
         instance.create.start
         instance.delete.start
@@ -116,26 +120,26 @@ _IGNORED = {
         instance.soft_delete.start
         instance.unshelve.start
         """,
-    "the destination tells": """
+    "reported by the destination host": """
         instance.live_migration_post.end
         instance.live_migration_post.start
         instance.resize.end
         """,
-    "no addresses, but alive": """
+    "addresses missing, instance not deleted yet": """
         instance.shutdown.end
         instance.shutdown.start
         """,
-    "periodic, may be stale": """
+    "periodic audit, possibly out of date": """
         instance.exists
         """,
-    "an update tells": """
+    "reported by instance.update": """
         compute_task.build_instances.error
         compute_task.migrate_server.error
         compute_task.rebuild_server.error
         instance.rebuild.error
         instance.resize.error
         """,
-    "no change": """
+    "no recorded field changes": """
         instance.interface_attach.error
         instance.live_migration_rollback.end
         instance.live_migration_rollback.start
@@ -185,7 +189,7 @@ _IGNORED = {
         """,
 }
 
-#: Legacy action -> the versioned one of another name that means the same.
+#: Unversioned action -> versioned action, where the names differ.
 _RENAMED_ACTIONS = {
     "finish_resize": "resize_finish",
     # Forced deletes have no versioned type.
@@ -203,11 +207,11 @@ _RENAMED_ACTIONS = {
     "resize.revert": "resize_revert",
 }
 
-#: Legacy type -> the versioned one of another name that means the same.
+#: Unversioned type -> versioned type, where the names differ.
 _RENAMED = {
     **{
-        f"compute.instance.{legacy}.{phase}": f"instance.{versioned}.{phase}"
-        for legacy, versioned in _RENAMED_ACTIONS.items()
+        f"compute.instance.{action}.{phase}": f"instance.{versioned}.{phase}"
+        for action, versioned in _RENAMED_ACTIONS.items()
         for phase in ("end", "start")
     },
     "compute.instance.rebuild.scheduled": "instance.rebuild_scheduled",
@@ -218,7 +222,7 @@ _RENAMED = {
     "compute_task.rebuild_server": "compute_task.rebuild_server.error",
 }
 
-#: How the other versioned types begin that have no legacy one.
+#: Prefixes of the other versioned types that have no unversioned type.
 _VERSIONED_ONLY = (
     "instance.interface_",
     "instance.lock",
@@ -227,20 +231,20 @@ _VERSIONED_ONLY = (
     "instance.volume_",
 )
 
-#: Legacy types that have no versioned one (``addFixedIp`` of the servers'
-#: actions, up to microversion 2.43).
-_LEGACY_ONLY = {
+#: Unversioned types that have no versioned type (the server actions
+#: ``addFixedIp`` and ``removeFixedIp``, up to microversion 2.43).
+_UNVERSIONED_ONLY = {
     "compute.instance.create_ip.end": EventType(
-        events.Verb.REFRESH, "addresses changed", legacy=True
+        events.Verb.REFRESH, "addresses changed", unversioned=True
     ),
     "compute.instance.create_ip.start": EventType(
-        None, "not final", legacy=True
+        None, "outcome not known yet", unversioned=True
     ),
     "compute.instance.delete_ip.end": EventType(
-        events.Verb.REFRESH, "addresses changed", legacy=True
+        events.Verb.REFRESH, "addresses changed", unversioned=True
     ),
     "compute.instance.delete_ip.start": EventType(
-        None, "not final", legacy=True
+        None, "outcome not known yet", unversioned=True
     ),
 }
 
@@ -257,17 +261,17 @@ def _table() -> dict[str, EventType]:
         if name not in _RENAMED.values()
         and not name.startswith(_VERSIONED_ONLY)
     }
-    legacy = {
+    unversioned = {
         name: EventType(
             versioned[twin].verb,
             versioned[twin].reason,
             twin=twin,
-            legacy=True,
+            unversioned=True,
         )
         for name, twin in twins.items()
     }
-    return versioned | legacy | _LEGACY_ONLY
+    return versioned | unversioned | _UNVERSIONED_ONLY
 
 
-#: Name -> type. A type that is not here is ignored.
+#: Name -> type. A type that is not in the table is ignored.
 EVENT_TYPES: Mapping[str, EventType] = types.MappingProxyType(_table())

@@ -22,10 +22,10 @@ _CONCERNING = frozenset(
     for event_type, known in event_types.EVENT_TYPES.items()
     if known.verb
 )
-_LEGACY = frozenset(
+_UNVERSIONED = frozenset(
     event_type
     for event_type, known in event_types.EVENT_TYPES.items()
-    if known.legacy
+    if known.unversioned
 )
 
 #: Nova's ``vm_state`` of an instance that is gone, and of one that waits.
@@ -52,10 +52,11 @@ def concerns(event_type: object) -> TypeGuard[str]:
     return isinstance(event_type, str) and event_type in _CONCERNING
 
 
-def is_legacy(event_type: object) -> bool:
+def is_unversioned(event_type: object) -> bool:
     """Return whether a type is of Nova's unversioned notifications."""
     return isinstance(event_type, str) and (
-        event_type in _LEGACY or event_type.startswith("compute.instance.")
+        event_type in _UNVERSIONED
+        or event_type.startswith("compute.instance.")
     )
 
 
@@ -77,8 +78,8 @@ def parse(
     known = event_types.EVENT_TYPES[event_type]
     payload = message.get("payload")
     data = (
-        _legacy_data(ctxt, payload)
-        if known.legacy
+        _unversioned_data(ctxt, payload)
+        if known.unversioned
         else _versioned_data(payload, known)
     )
     instance_uuid = _instance_uuid(data)
@@ -121,11 +122,11 @@ def _versioned_data(
     return data
 
 
-def _legacy_data(
+def _unversioned_data(
     ctxt: Mapping[str, Any], payload: object
 ) -> Mapping[str, Any]:
     if not isinstance(payload, Mapping):
-        raise Unreadable("the payload is not a legacy one")
+        raise Unreadable("the payload is not an unversioned one")
     return unversioned.as_versioned(ctxt, payload)
 
 

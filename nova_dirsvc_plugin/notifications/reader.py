@@ -16,13 +16,15 @@ LOG = logging.getLogger(__name__)
 class NotificationReader:
     """Reads notifications as one source's options ask for.
 
-    :param legacy: whether to read unversioned notifications, too; where
+    :param unversioned: whether to read unversioned notifications, too; where
         Nova sends both kinds, each event would count twice
     :param users: whether user names and remote addresses are recorded
     """
 
-    def __init__(self, *, legacy: bool = False, users: bool = True) -> None:
-        self._legacy = legacy
+    def __init__(
+        self, *, unversioned: bool = False, users: bool = True
+    ) -> None:
+        self._unversioned = unversioned
         self._users = users
 
     def read(
@@ -36,7 +38,7 @@ class NotificationReader:
         event_type = message.get("event_type")
         if not parse.concerns(event_type):
             return None
-        if parse.is_legacy(event_type) and not self._legacy:
+        if parse.is_unversioned(event_type) and not self._unversioned:
             return None
         message_id = message.get("message_id")
 

@@ -9,7 +9,7 @@ Pure.
 from collections.abc import Mapping
 from typing import Any
 
-#: Legacy name -> versioned name, of what is the same otherwise.
+#: Unversioned name -> versioned name, of fields with the same values.
 NAMES = {
     "instance_id": "uuid",
     "display_name": "display_name",
@@ -35,7 +35,7 @@ def as_versioned(
 ) -> dict[str, Any]:
     """Return the data that a versioned payload would have had.
 
-    What the legacy payload lacks is left out: only some have ``fixed_ips``.
+    A field that the payload lacks is left out: only some have ``fixed_ips``.
     """
     data = {
         ours: payload[theirs]

@@ -85,7 +85,7 @@ class Bus:
         """
         reader = reading.NotificationReader(
             # Nova sends those to our own topic only if it was told to.
-            legacy=True,
+            unversioned=True,
             users=self._group.record_users,
         )
         targets = [

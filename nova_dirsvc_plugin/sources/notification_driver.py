@@ -44,7 +44,7 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
         own = conf[options.GROUP]
         self._path = own.outbox
         self._reader = reader.NotificationReader(
-            legacy=_notification_format(conf) == "unversioned",
+            unversioned=_notification_format(conf) == "unversioned",
             users=own.record_users,
         )
         self._announced_in: int | None = None

@@ -52,7 +52,7 @@ def plan(rng: random.Random, count: int, seconds: float) -> list[Line]:
     recorded = [
         life
         for name in recordings.SCENARIOS
-        if name != recordings.LEGACY
+        if name != recordings.UNVERSIONED
         for life in _lives(name)
     ]
     lines: list[Line] = []

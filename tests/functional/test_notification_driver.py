@@ -126,10 +126,10 @@ class NotifierTest(testtools.TestCase):
             f"[nova_dirsvc]\noutbox = {self.path}\n"
         )
         _, message = recordings.create_end()
-        legacy = {"event_type": "compute.instance.update", "payload": {}}
+        unversioned = {"event_type": "compute.instance.update", "payload": {}}
         subprocess.run(
             [sys.executable, "-c", BOTH_FORMATS, "--config-file", str(file)],
-            input=json.dumps([legacy, message]),
+            input=json.dumps([unversioned, message]),
             text=True,
             check=True,
             timeout=60,

@@ -61,7 +61,7 @@ RECORD = events.HostRecord(
 
 #: What parse() and state_of() need besides the names of the table.
 CREATE = "instance.create.end"
-LEGACY = "compute.instance.create.end"
+UNVERSIONED = "compute.instance.create.end"
 
 
 def table(name):
@@ -170,7 +170,7 @@ class FieldsTest(base.TestCase):
         context, data, address = source("unversioned", "fixed_ips", dict)
         data["fixed_ips"] = [address]
         data["image_ref_url"] = f"http://glance/images/{IMAGE}"
-        event = parse.parse(context, message(LEGACY, data), self.fail)
+        event = parse.parse(context, message(UNVERSIONED, data), self.fail)
         self.assertEqual(in_record("unversioned"), event.record)
 
     def test_each_unversioned_name_that_is_read_is_there(self):

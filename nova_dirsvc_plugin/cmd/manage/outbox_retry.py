@@ -52,7 +52,7 @@ class OutboxRetry(decision.DecisionCommand):
 
     def _reparse(self, number: int) -> bool:
         parser = reader.NotificationReader(
-            legacy=True, users=self.settings.record_users
+            unversioned=True, users=self.settings.record_users
         )
         result = self.outbox.reparse(number, parser.read)
         name = formatting.entry_name(True, number)

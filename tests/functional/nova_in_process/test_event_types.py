@@ -28,36 +28,36 @@ SOURCES = pathlib.Path(nova.__file__).parent
 #: release that does.
 SINCE = {"instance.share_": 31}
 
-#: Versioned and legacy types that are about an instance.
+#: Versioned and unversioned types that are about an instance.
 VERSIONED = ("instance.", "compute_task.")
-LEGACY = ("compute.instance.", "compute_task.")
+UNVERSIONED = ("compute.instance.", "compute_task.")
 
 
 class TestEventTypes(base.BaseTestCase):
     def test_every_versioned_type_that_nova_documents_is_in_the_table(self):
-        self.hold(set(documented()), legacy=False)
+        self.hold(set(documented()), unversioned=False)
 
     def test_every_versioned_type_that_nova_asks_for_is_in_the_table(self):
         found = set(asked_for())
         self.assertIn("instance.live_migration_post_dest.end", found)
-        self.assertEqual(set(), found - table(legacy=False))
+        self.assertEqual(set(), found - table(unversioned=False))
 
-    def test_every_legacy_type_that_nova_allows_is_in_the_table(self):
+    def test_every_unversioned_type_that_nova_allows_is_in_the_table(self):
         notifier = rpc.LegacyValidatingNotifier
         allowed = {
             event_type
             for event_type in notifier.allowed_legacy_notification_event_types
-            if event_type.startswith(LEGACY)
+            if event_type.startswith(UNVERSIONED)
         }
         # Nova logs a warning about what is not on its list, and sends it.
         forced = set(forced_deletes())
         self.assertIn("compute.instance.force_delete.end", forced)
-        self.hold(allowed | forced, legacy=True)
+        self.hold(allowed | forced, unversioned=True)
 
-    def test_every_legacy_type_that_nova_asks_for_is_in_the_table(self):
-        found = set(asked_for_in_legacy())
+    def test_every_unversioned_type_that_nova_asks_for_is_in_the_table(self):
+        found = set(asked_for_in_unversioned())
         self.assertIn("compute.instance.live_migration._post.end", found)
-        self.assertEqual(set(), found - table(legacy=True))
+        self.assertEqual(set(), found - table(unversioned=True))
 
     def test_every_payload_that_is_read_is_of_a_known_version(self):
         for event_type, meaning in event_types.EVENT_TYPES.items():
@@ -81,11 +81,11 @@ class TestEventTypes(base.BaseTestCase):
             "soft-deleting", fields.InstanceTaskState.SOFT_DELETING
         )
 
-    def hold(self, sent: set[str], *, legacy: bool) -> None:
+    def hold(self, sent: set[str], *, unversioned: bool) -> None:
         """Compare what Nova can send with the table, either way."""
         release = int(metadata.version("nova").partition(".")[0])
         newer = tuple(name for name, at in SINCE.items() if release < at)
-        named = table(legacy=legacy)
+        named = table(unversioned=unversioned)
         self.assertEqual(set(), sent - named, "Nova sends, the table lacks")
         self.assertEqual(
             set(),
@@ -116,15 +116,16 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
 
         for event_type in ("instance.create.end", "instance.delete.end"):
             versioned = self.event(event_type)
-            legacy = self.event(f"compute.{event_type}")
+            unversioned = self.event(f"compute.{event_type}")
 
-            self.assertEqual(versioned.verb, legacy.verb)
-            self.assertEqual(versioned.request_id, legacy.request_id)
+            self.assertEqual(versioned.verb, unversioned.verb)
+            self.assertEqual(versioned.request_id, unversioned.request_id)
             self.assertEqual(
-                versioned.record, legacy.record.completed(versioned.record)
+                versioned.record,
+                unversioned.record.completed(versioned.record),
             )
             if not versioned.verb.removes:
-                self.assertEqual(versioned.record, legacy.record)
+                self.assertEqual(versioned.record, unversioned.record)
 
     def event(self, event_type: str) -> Any:
         """Give what the one notification of a type was read as."""
@@ -137,11 +138,11 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
         return event
 
 
-def table(*, legacy: bool) -> set[str]:
+def table(*, unversioned: bool) -> set[str]:
     return {
         event_type
         for event_type, meaning in event_types.EVENT_TYPES.items()
-        if meaning.legacy is legacy
+        if meaning.unversioned is unversioned
     }
 
 
@@ -178,8 +179,8 @@ def value(names: type, name: str) -> str:
     return getattr(names, name)
 
 
-def asked_for_in_legacy() -> Iterator[str]:
-    """Give the legacy types that Nova's source names by constants."""
+def asked_for_in_unversioned() -> Iterator[str]:
+    """Give the unversioned types that Nova's source names by constants."""
     for name in (
         "notify_about_instance_usage",
         "_notify_about_instance_usage",
@@ -192,7 +193,7 @@ def asked_for_in_legacy() -> Iterator[str]:
 
 
 def forced_deletes() -> Iterator[str]:
-    """Give the legacy types of the kinds of delete that nova-api knows."""
+    """Return the unversioned types of each kind of delete in nova-api."""
     for call in calls("_delete"):
         match call.args:
             case [_, _, ast.Constant(value=str(kind)), *_]:

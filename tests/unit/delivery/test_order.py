@@ -44,7 +44,7 @@ def sequences():
     """Give what each recorded instance's notifications mean, in order."""
     found = []
     for name in recordings.SCENARIOS:
-        if name == recordings.LEGACY:
+        if name == recordings.UNVERSIONED:
             continue
         told = {}
         for ctxt, message in recordings.scenario(name):

@@ -241,11 +241,11 @@ class StatesTest(base.TestCase):
         )
 
 
-class LegacyTest(base.TestCase):
-    def test_a_legacy_boot_registers_the_whole_record(self):
+class UnversionedTest(base.TestCase):
+    def test_an_unversioned_boot_registers_the_whole_record(self):
         event = parse(
             *recordings.notification(
-                recordings.LEGACY, "compute.instance.create.end"
+                recordings.UNVERSIONED, "compute.instance.create.end"
             )
         )
         self.assertEqual(
@@ -282,38 +282,38 @@ class LegacyTest(base.TestCase):
     def test_both_formats_fill_the_same_fields_of_a_boot_and_a_delete(self):
         for event_type in ("instance.create.end", "instance.delete.end"):
             versioned = parse(*recordings.varied(event_type))
-            legacy = parse(
+            unversioned = parse(
                 *recordings.varied(
-                    f"compute.{event_type}", None, recordings.LEGACY
+                    f"compute.{event_type}", None, recordings.UNVERSIONED
                 )
             )
-            self.assertEqual(versioned.verb, legacy.verb)
+            self.assertEqual(versioned.verb, unversioned.verb)
             for name in events.HostRecord.__slots__:
-                if name == "addresses" and legacy.verb.removes:
+                if name == "addresses" and unversioned.verb.removes:
                     continue
                 one = getattr(versioned.record, name)
-                other = getattr(legacy.record, name)
+                other = getattr(unversioned.record, name)
                 self.assertEqual(bool(one), bool(other), name)
                 if name not in ("display_name", "host_name"):
                     self.assertEqual(shape(one), shape(other), name)
 
-    def test_a_legacy_update_does_not_speak_of_addresses(self):
+    def test_an_unversioned_update_does_not_speak_of_addresses(self):
         event = parse(
             *recordings.varied(
                 "compute.instance.update",
                 None,
-                recordings.LEGACY,
+                recordings.UNVERSIONED,
                 launched_at="2026-11-22T09:44:29.000000",
             )
         )
         self.assertEqual("refresh", event.verb)
         self.assertIsNone(event.record.addresses)
 
-    def test_a_legacy_instance_that_was_not_launched_is_not_told(self):
+    def test_an_unversioned_instance_that_was_not_launched_is_not_told(self):
         self.assertIsNone(
             parse(
                 *recordings.notification(
-                    recordings.LEGACY, "compute.instance.update"
+                    recordings.UNVERSIONED, "compute.instance.update"
                 )
             )
         )
@@ -330,7 +330,7 @@ class LegacyTest(base.TestCase):
                 *recordings.varied(
                     "compute.instance.create.end",
                     None,
-                    recordings.LEGACY,
+                    recordings.UNVERSIONED,
                     image_ref_url=url,
                     image_meta={"base_image_ref": "base"},
                 )
@@ -339,23 +339,23 @@ class LegacyTest(base.TestCase):
 
     def test_a_forced_delete_is_told_where_nova_tells_it(self):
         ctxt, message = recordings.varied(
-            "compute.instance.delete.end", None, recordings.LEGACY
+            "compute.instance.delete.end", None, recordings.UNVERSIONED
         )
         message["event_type"] = "compute.instance.force_delete.end"
         self.assertEqual("unregister", parse(ctxt, message).verb)
 
-    def test_a_legacy_time_that_is_none_is_empty(self):
+    def test_an_unversioned_time_that_is_none_is_empty(self):
         complaints = []
         ctxt, message = recordings.varied(
             "compute.instance.create.end",
             None,
-            recordings.LEGACY,
+            recordings.UNVERSIONED,
             created_at="None",
         )
         event = payloads.parse(ctxt, message, complaints.append)
         self.assertEqual(("", []), (event.record.created_at, complaints))
 
-    def test_malformed_legacy_values_are_left_out_and_said(self):
+    def test_malformed_unversioned_values_are_left_out_and_said(self):
         for name, value in (
             ("fixed_ips", "10.0.0.1"),
             ("fixed_ips", ["10.0.0.1"]),
@@ -368,7 +368,7 @@ class LegacyTest(base.TestCase):
             ctxt, message = recordings.varied(
                 "compute.instance.create.end",
                 None,
-                recordings.LEGACY,
+                recordings.UNVERSIONED,
                 **{name: value},
             )
             self.assertIsNotNone(
@@ -376,10 +376,10 @@ class LegacyTest(base.TestCase):
             )
             self.assertGreater(len(complaints), 0, name)
 
-    def test_a_legacy_payload_of_any_other_shape_is_refused(self):
+    def test_an_unversioned_payload_of_any_other_shape_is_refused(self):
         for payload in (None, [], "x", 7, {}, {"instance_id": "x"}):
             ctxt, message = recordings.varied(
-                "compute.instance.create.end", None, recordings.LEGACY
+                "compute.instance.create.end", None, recordings.UNVERSIONED
             )
             message["payload"] = payload
             self.assertRaises(payloads.Unreadable, parse, ctxt, message)
@@ -415,19 +415,19 @@ class TableTest(base.TestCase):
                     (twin.verb, twin.reason), (meaning.verb, meaning.reason)
                 )
 
-    def test_legacy_types_are_known_by_their_name(self):
+    def test_unversioned_types_are_known_by_their_name(self):
         for event_type in (
             "compute.instance.create.end",
             "compute.instance.hibernate.end",
             "compute_task.build_instances",
         ):
-            self.assertTrue(payloads.is_legacy(event_type))
+            self.assertTrue(payloads.is_unversioned(event_type))
         for event_type in (
             "instance.create.end",
             "compute_task.build_instances.error",
             "scheduler.select_destinations.end",
         ):
-            self.assertFalse(payloads.is_legacy(event_type))
+            self.assertFalse(payloads.is_unversioned(event_type))
 
     def test_no_start_and_no_error_means_anything(self):
         for event_type, meaning in event_types.EVENT_TYPES.items():
@@ -437,7 +437,7 @@ class TableTest(base.TestCase):
     def test_what_is_read_has_a_payload_of_a_known_version(self):
         for event_type, meaning in event_types.EVENT_TYPES.items():
             self.assertEqual(
-                bool(meaning.verb and not meaning.legacy),
+                bool(meaning.verb and not meaning.unversioned),
                 bool(meaning.payload),
                 event_type,
             )
@@ -449,7 +449,7 @@ class DocumentTest(base.TestCase):
         for name, block in (
             ("read", read_table()),
             ("ignored", ignored_table()),
-            ("legacy", legacy_table()),
+            ("unversioned", unversioned_table()),
         ):
             start = f".. the table of what is {name}\n\n"
             end = f"\n.. end of what is {name}\n"
@@ -479,7 +479,7 @@ def names(event_types):
     return [f"| {quoted(event_type)}" for event_type in event_types]
 
 
-def legacy_names(versioned):
+def unversioned_names(versioned):
     return [
         event_type
         for event_type, meaning in event_types.EVENT_TYPES.items()
@@ -488,20 +488,20 @@ def legacy_names(versioned):
 
 
 def read_table():
-    rows = [[["event"], ["legacy event"], ["meaning"], ["payload"]]]
+    rows = [[["event"], ["unversioned event"], ["meaning"], ["payload"]]]
     for event_type, meaning in event_types.EVENT_TYPES.items():
         if not meaning.verb or meaning.twin:
             continue
-        if meaning.legacy:
-            versioned, legacy, payload = "", [event_type], "legacy"
+        if meaning.unversioned:
+            versioned, unversioned, payload = "", [event_type], "unversioned"
         else:
-            versioned, legacy = event_type, legacy_names(event_type)
+            versioned, unversioned = event_type, unversioned_names(event_type)
             majors = " or ".join(meaning.majors)
             payload = f"``{meaning.payload}`` {majors}"
         rows.append(
             [
                 [quoted(versioned)],
-                names(legacy) if legacy else ["none"],
+                names(unversioned) if unversioned else ["none"],
                 [f"{meaning.verb}: {meaning.reason}"],
                 [payload],
             ]
@@ -515,14 +515,14 @@ def ignored_table():
         if not meaning.verb and not meaning.twin:
             reasons.setdefault(meaning.reason, []).append(event_type)
     return list_table(
-        [["why"], ["events"]],
-        *([[why], names(found)] for why, found in reasons.items()),
+        [["reason"], ["events"]],
+        *([[reason], names(found)] for reason, found in reasons.items()),
     )
 
 
-def legacy_table():
+def unversioned_table():
     return list_table(
-        [["legacy event"], ["event"]],
+        [["unversioned event"], ["event"]],
         *(
             [[quoted(event_type)], [quoted(meaning.twin)]]
             for event_type, meaning in event_types.EVENT_TYPES.items()

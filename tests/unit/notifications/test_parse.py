@@ -180,7 +180,7 @@ class MalformedTest(PayloadsCase):
             message["event_type"] = value
             self.assertIsNone(self.parse(ctxt, message))
             self.assertFalse(payloads.concerns(value))
-            self.assertFalse(payloads.is_legacy(value))
+            self.assertFalse(payloads.is_unversioned(value))
 
     def test_an_instance_uuid_is_written_in_one_way_only(self):
         ctxt, message = recordings.create_end(
@@ -354,11 +354,11 @@ class EssentialTest(PayloadsCase):
         )
         self.assertNotIn("secret", repr(parked.essential(message["payload"])))
 
-    def test_no_secret_of_a_legacy_payload_is_kept(self):
+    def test_no_secret_of_an_unversioned_payload_is_kept(self):
         _, message = recordings.varied(
             "compute.instance.create.end",
             None,
-            recordings.LEGACY,
+            recordings.UNVERSIONED,
             metadata={"password": "secret"},
             message="secret",
             image_meta={"password": "secret", "base_image_ref": "image"},

@@ -32,7 +32,7 @@ class BatchesTest(base.TestCase):
         self.outbox = outbox.Outbox(self.folder / "outbox" / "outbox.db")
         self.stop = threading.Event()
         self.batches = self.with_reader(
-            reading.NotificationReader(legacy=True)
+            reading.NotificationReader(unversioned=True)
         )
 
     def with_reader(self, reader):
@@ -60,7 +60,7 @@ class BatchesTest(base.TestCase):
 
     def test_unversioned_ones_are_stored_on_a_topic_of_our_own(self):
         ctxt, message = recordings.notification(
-            recordings.LEGACY, "compute.instance.create.end"
+            recordings.UNVERSIONED, "compute.instance.create.end"
         )
         self.assertFalse(self.batches.dispatch([Incoming(ctxt, message)]))
         self.assertEqual(1, len(self.rows()))
