@@ -39,7 +39,7 @@ class OpenTest(ManageTestCase):
 
     def test_a_folder_in_its_place_is_said(self):
         self.path.mkdir()
-        self.refused("Is a directory")
+        self.refused("is not a regular file")
 
     def test_a_file_that_is_no_database_is_left_alone(self):
         text = "not a database, and long enough to be one " * 99
