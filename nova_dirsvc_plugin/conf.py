@@ -63,7 +63,8 @@ need different marks.
         mutable=True,
         help="""
 Number of attempts before an entry that the directory refuses is buried.
-Attempts while a directory is unavailable do not count.
+Attempts count only if the directory takes entries of other instances
+meanwhile.
 """,
     ),
     cfg.FloatOpt(

@@ -6,7 +6,8 @@ Claim a batch, decide what to write, check late states with Nova, let the
 driver apply them, settle each entry by its outcome: that is
 :meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
 *Unavailable* is waited out and never counts; *rejected* is tried a few
-times and then buried. An entry that is deferred makes room for the others.
+times and then buried, if the directory takes what others have. An entry that
+is deferred makes room for the others.
 """
 
 import logging
@@ -16,7 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.delivery import decision, nova_check, retry
+from nova_dirsvc_plugin.delivery import (
+    availability,
+    decision,
+    held,
+    nova_check,
+    refusals,
+    retry,
+)
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -28,14 +36,16 @@ POLL_INTERVAL = 0.02
 #: Seconds after which deferred entries are claimed without a change.
 RECHECK_INTERVAL = 0.5
 
-#: Causes of a deferral that need no operator.
-_EXPECTED = (outbox.Cause.AWAITS_NOVA, outbox.Cause.COVERED)
+#: Causes of a deferral that need no operator, or have a report of their own.
+_EXPECTED = (
+    outbox.Cause.AWAITS_NOVA,
+    outbox.Cause.COVERED,
+    outbox.Cause.HELD,
+    outbox.Cause.FOREIGN,
+)
 
 #: Entries in a batch while a directory is unavailable: an old and a new.
 PROBE = 2
-
-#: Seconds between two reports of the same outage.
-REPORT_INTERVAL = 60.0
 
 
 class Dispatcher:
@@ -60,28 +70,32 @@ class Dispatcher:
         self._directory = directory
         self._outbox = entries
         self._batch_size = self._limit = settings.batch_size
-        self._clock = clock
-        self._uniform = uniform
         self._append_only = directory.APPEND_ONLY
         self._checker = None if self._append_only else checker
         self._policy = retry.RetryPolicy(
             settings, clock, uniform, confirms=not self._append_only
         )
-        self._failures = 0
-        self._reported_at = float("-inf")
+        self._refusals = refusals.Refusals()
+        self._held_report = held.HeldReport(name, clock)
+        self._availability = availability.Availability(
+            name, entries, clock, uniform
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; the current batch is finished."""
+        directory = self._availability
         while not stop.is_set():
-            changes, failures = -1, self._failures
+            changes, failures = -1, directory.failures
             try:
                 changes = self._outbox.changes()
                 busy = self.step()
             except outbox.OutboxError as error:
-                self._mark_unavailable(str(error))
+                directory.mark_unavailable(str(error))
                 busy = False
-            if self._failures > failures or (self._failures and not busy):
-                stop.wait(retry.full_jitter(self._failures, self._uniform))
+            if directory.failures > failures or (
+                directory.failures and not busy
+            ):
+                stop.wait(directory.wait())
             elif not busy:
                 self._wait_for_change(stop, changes)
         self._directory.close()
@@ -93,20 +107,26 @@ class Dispatcher:
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        limit = PROBE if self._failures else self._limit
+        limit = PROBE if self._availability.failures else self._limit
         claim = self._outbox.claim(self._name, limit, self._append_only)
         if not claim:
             return False
         writes, settlements = self._decide(claim)
         if self._checker:
             writes = self._check(writes, self._checker, settlements)
+        writes, kept_back = self._refusals.hold_back(writes)
+        answers: list[tuple[decision.Write, base.Outcome]] = [*kept_back]
         if writes:
-            outcomes = self._apply([write.desired for write in writes])
-            self._update_availability(writes, outcomes)
+            outcomes = self._refusals.judge(
+                writes, self._apply([write.desired for write in writes])
+            )
+            self._availability.update(writes, outcomes)
             self._update_limit(outcomes)
-            for write, outcome in zip(writes, outcomes, strict=True):
-                settlements += self._policy.resolve(write, outcome)
+            answers += zip(writes, outcomes, strict=True)
+        for write, outcome in answers:
+            settlements += self._policy.resolve(write, outcome)
         self._outbox.settle(self._name, claim, settlements)
+        self._held_report.add(settlements)
         for settlement in settlements:
             self._log_settlement(settlement)
         return True
@@ -184,35 +204,9 @@ class Dispatcher:
                 )
                 return [self._apply([state])[0] for state in states]
             LOG.exception("Directory %s: raised", self._name)
+            if isinstance(error, MemoryError):
+                return [base.Unavailable("this process is out of memory")]
             return [base.Rejected(f"{type(error).__name__}: {error}")]
-
-    def _update_availability(
-        self,
-        writes: Sequence[decision.Write],
-        outcomes: Sequence[base.Outcome],
-    ) -> None:
-        """Conclude from a batch whether the directory is available.
-
-        It is available if it did anything. One entry alone that is deferred
-        again does not show that it is unavailable.
-        """
-        reasons = [
-            outcome.reason
-            for outcome in outcomes
-            if isinstance(outcome, base.Unavailable)
-        ]
-        if len(reasons) < len(outcomes):
-            self._mark_available()
-        elif reasons and (
-            self._failures
-            or len(outcomes) > 1
-            or any(not write.entry.deferrals for write in writes)
-        ):
-            first = writes[0].entry.event
-            self._mark_unavailable(
-                f"{reasons[0]} (first waiting entry: {first.verb}"
-                f" instance {first.instance_uuid})"
-            )
 
     def _update_limit(self, outcomes: Sequence[base.Outcome]) -> None:
         """Claim fewer entries while a slow directory has no time for all."""
@@ -220,34 +214,6 @@ class Dispatcher:
             self._limit = max(len(outcomes) // 2, PROBE)
         else:
             self._limit = min(self._limit * 2, self._batch_size)
-
-    def _mark_unavailable(self, reason: str) -> None:
-        self._failures += 1
-        if self._clock() - self._reported_at >= REPORT_INTERVAL:
-            self._reported_at = self._clock()
-            LOG.warning(
-                "Directory %s: unavailable, %s entries are waiting and will"
-                " be tried again: %s",
-                self._name,
-                self._pending(),
-                reason,
-            )
-
-    def _pending(self) -> str:
-        try:
-            return str(self._outbox.pending(self._name))
-        except outbox.OutboxError:
-            return "an unknown number of"
-
-    def _mark_available(self) -> None:
-        if self._failures:
-            LOG.info(
-                "Directory %s: available again after %d tries",
-                self._name,
-                self._failures,
-            )
-        self._failures = 0
-        self._reported_at = float("-inf")
 
     # -- one entry ---------------------------------------------------------
 
@@ -274,7 +240,7 @@ class Dispatcher:
                 return logging.ERROR
             case outbox.State.DEFERRED if not (
                 # While all are deferred, one line reports that.
-                self._failures
+                self._availability.failures
                 or settlement.state is outbox.State.CONFIRM
                 or settlement.cause in _EXPECTED
             ):
@@ -293,5 +259,5 @@ class Dispatcher:
                 if self._outbox.changes() != changes:
                     return
             except outbox.OutboxError as error:
-                self._mark_unavailable(str(error))
+                self._availability.mark_unavailable(str(error))
                 return

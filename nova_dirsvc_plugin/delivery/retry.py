@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import decision
+from nova_dirsvc_plugin.delivery import decision, refusals
 from nova_dirsvc_plugin.directories import base
 
 #: Seconds: the upper bound of the first wait, and of any. An operator waits
@@ -14,10 +14,11 @@ from nova_dirsvc_plugin.directories import base
 BASE = 0.25
 CAP = 5.0
 
-#: The same for an entry that a directory has refused: long enough to correct
-#: an access rule or a schema.
+#: The same for an entry that a directory has refused. Half of each is waited
+#: at least: what stands in its way has minutes to go.
 REFUSED_BASE = 4.0
-REFUSED_CAP = 60.0
+REFUSED_FACTOR = 4.0
+REFUSED_CAP = 240.0
 
 _AWAITS_NOVA = "waiting for Nova to confirm the state of a late event"
 
@@ -40,7 +41,7 @@ class RetryPolicy:
     """Turns a directory's outcomes into settlements.
 
     *Unavailable* defers and never counts; *rejected* is tried a few times
-    and then buried.
+    and then buried; *foreign* waits for an operator.
 
     :param confirms: whether a recent removal is confirmed by a second one
     """
@@ -88,6 +89,8 @@ class RetryPolicy:
         match outcome:
             case base.Unavailable():
                 return self._unavailable(write.entry, outcome)
+            case base.Foreign():
+                return self._foreign(write.entry, outcome)
             case base.Rejected():
                 return self._rejected(write.entry, outcome)
             case base.Done():
@@ -97,6 +100,8 @@ class RetryPolicy:
         self, entry: outbox.Entry, outcome: base.Unavailable
     ) -> outbox.Settlement:
         """Defer it, at least for as long as the directory asks for."""
+        if isinstance(outcome, refusals.Held):
+            return self._deferred(entry, outcome.reason, outbox.Cause.HELD)
         deferred = self._deferred(
             entry, outcome.reason, outbox.Cause.UNAVAILABLE
         )
@@ -109,13 +114,7 @@ class RetryPolicy:
     ) -> outbox.Settlement:
         """Defer it, or bury it after the last attempt."""
         attempts = entry.attempts + 1
-        wait = full_jitter(
-            attempts,
-            self._uniform,
-            REFUSED_BASE,
-            REFUSED_CAP,
-        )
-        is_last = attempts >= self._settings.max_attempts
+        is_last = outcome.certain or attempts >= self._settings.max_attempts
         return outbox.Settlement(
             entry,
             outbox.State.BURIED if is_last else outbox.State.DEFERRED,
@@ -123,8 +122,22 @@ class RetryPolicy:
             cause=outbox.Cause.REJECTED,
             attempts=attempts,
             deferrals=entry.deferrals + 1,
-            not_before=self._clock() + wait,
+            not_before=self._clock() + self._refused_wait(attempts),
         )
+
+    def _foreign(
+        self, entry: outbox.Entry, outcome: base.Foreign
+    ) -> outbox.Settlement:
+        """Defer it without a count, until an operator has decided."""
+        return dataclasses.replace(
+            self._deferred(entry, outcome.reason, outbox.Cause.FOREIGN),
+            not_before=self._clock() + self._refused_wait(entry.deferrals + 1),
+        )
+
+    def _refused_wait(self, tries: int) -> float:
+        exponent = min(tries - 1, 16)
+        bound = min(REFUSED_CAP, REFUSED_BASE * REFUSED_FACTOR**exponent)
+        return self._uniform(bound / 2, bound)
 
     def _deferred(
         self, entry: outbox.Entry, reason: str, cause: outbox.Cause
@@ -233,7 +246,6 @@ def _with_covered(
 def full_jitter(
     tries: int,
     uniform: Callable[[float, float], float],
-    base: float = BASE,
     cap: float = CAP,
 ) -> float:
     """Draw a wait: exponential, capped, anywhere below the bound.
@@ -243,9 +255,8 @@ def full_jitter(
 
     :param tries: failed attempts so far, 1 or more
     :param uniform: draws from an interval, like :func:`random.uniform`
-    :param base: seconds, the bound of the first wait
     :param cap: seconds, the bound of any
     :returns: seconds
     """
     exponent = min(max(tries, 1) - 1, 16)
-    return uniform(0.0, min(cap, base * 2.0**exponent))
+    return uniform(0.0, min(cap, BASE * 2.0**exponent))

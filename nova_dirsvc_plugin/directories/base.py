@@ -24,7 +24,14 @@ LONGEST_BATCH = 60.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """The directory has the state, durably."""
+    """The directory has the state, durably.
+
+    :ivar operation: what was written, in the driver's own words; empty when
+        nothing had to be. A refusal counts against an entry only if the
+        directory did the same for another one.
+    """
+
+    operation: str = dataclasses.field(default="write", compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,9 +54,21 @@ class NotSent(Unavailable):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rejected:
-    """The directory answered no, and will answer so again."""
+    """The directory answered no.
+
+    :ivar operation: what it refused, see :class:`Done`
+    :ivar certain: it is the state that cannot be written, whatever the
+        directory takes of others: it is not tried again
+    """
 
     reason: str
+    operation: str = dataclasses.field(default="write", compare=False)
+    certain: bool = dataclasses.field(default=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Foreign(Rejected):
+    """The entry is not ours to change: it waits until an operator decides."""
 
 
 Outcome = Done | Unavailable | Rejected
@@ -65,7 +84,7 @@ class Directory(abc.ABC):
     does not know (:meth:`events.HostRecord.completed`) stays as it was.
     *unregister* and *soft-unregister* remove it; that there is none is
     success. An entry that carries another owner mark is never changed: that
-    is Rejected.
+    is Foreign.
 
     Other daemons may write later states to the same directory: an entry
     keeps the time of its state, and an older state only fills in what is

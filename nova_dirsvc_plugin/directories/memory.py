@@ -38,9 +38,10 @@ class MemoryDirectory(base.Directory):
         if kept is None:
             if not state.verb.removes:
                 self.content[key] = Kept(self._owner, record, state.as_of)
-            return base.Done()
+                return base.Done()
+            return base.Done(operation="")
         if kept.owner != self._owner:
-            return base.Rejected(
+            return base.Foreign(
                 "the entry carries another owner mark than ours,"
                 f" {self._owner!r}"
             )

@@ -48,6 +48,8 @@ class Cause(enum.Enum):
     NONE = enum.auto()
     AWAITS_NOVA = enum.auto()
     COVERED = enum.auto()
+    FOREIGN = enum.auto()
+    HELD = enum.auto()
     NOT_SENT = enum.auto()
     REJECTED = enum.auto()
     UNAVAILABLE = enum.auto()

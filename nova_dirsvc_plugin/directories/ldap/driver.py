@@ -43,10 +43,18 @@ _NOT_NOW = (
     ldap.NO_SUCH_OBJECT,
     ldap.REFERRAL,
     ldap.OTHER,
-    ldap.UNDEFINED_TYPE,
     ldap.CONFIDENTIALITY_REQUIRED,
     ldap.STRONG_AUTH_REQUIRED,
     ldap.INAPPROPRIATE_AUTH,
+)
+
+#: Answers to a class or an attribute that the server does not know, and a
+#: word of their texts: 389 DS's two and OpenLDAP's.
+_NO_SCHEMA = (
+    (ldap.OBJECT_CLASS_VIOLATION, "not allowed"),
+    (ldap.OBJECT_CLASS_VIOLATION, "unknown"),
+    (ldap.INVALID_SYNTAX, "objectClass"),
+    (ldap.UNDEFINED_TYPE, ""),
 )
 
 #: A server's answers to a second value of a single-valued attribute.
@@ -155,44 +163,54 @@ class LdapDirectory(base.Directory):
         """Apply one state; an error of the server is the outcome."""
         instance_uuid = state.record.instance_uuid
         dn = ldap_entry.dn(instance_uuid, self._tree)
+        if state.verb.removes:
+            # Only a final removal may rely on an earlier look-up.
+            looked = state.verb is events.Verb.UNREGISTER
+            known = found.get(instance_uuid) if looked else None
+            talk = self._remove(dn, state, known)
+            return (yield from self._answered("delete", dn, talk))
+        talk = self._keep(dn, state)
+        return (yield from self._answered("add", dn, talk))
+
+    def _answered(
+        self, operation: str, dn: str, talk: pipeline.Conversation
+    ) -> pipeline.Conversation:
+        """Turn an error of the server into an outcome."""
         try:
-            if state.verb.removes:
-                # Only a final removal may rely on an earlier look-up.
-                looked = state.verb is events.Verb.UNREGISTER
-                known = found.get(instance_uuid) if looked else None
-                return (yield from self._remove(dn, state, known))
-            return (yield from self._keep(dn, state))
+            return (yield from talk)
         except _NOT_NOW as error:
             return base.Unavailable(
                 f"{connection.describe_error(error)} ({dn})"
             )
-        except ldap.OBJECT_CLASS_VIOLATION as error:
-            reason = connection.describe_error(error)
-            if "not allowed" in reason or "unknown" in reason:
-                # So 389 DS answers to an attribute that it does not know.
-                return base.Unavailable(
-                    f"{reason} ({dn}): check that the server has the schema"
-                    " of this release, examples/389ds/schema.ldif"
-                )
-            return base.Rejected(f"{reason} ({dn})")
         except ldap.INSUFFICIENT_ACCESS as error:
             return base.Rejected(
                 "the directory refuses access to entries with owner mark"
                 f" {self._owner!r}: {connection.describe_error(error)} ({dn}):"
                 " check [nova_dirsvc] owner against the mark that the server's"
                 " access rules admit (dirsvc-389ds deploy --owner), and the"
-                " rights of [ldap] user"
+                " rights of [ldap] user",
+                operation,
             )
         except ldap.LDAPError as error:
-            return base.Rejected(f"{connection.describe_error(error)} ({dn})")
+            reason = f"{connection.describe_error(error)} ({dn})"
+            if any(
+                isinstance(error, kind) and word in reason
+                for kind, word in _NO_SCHEMA
+            ):
+                return base.Unavailable(
+                    f"{reason}: check that the server has the schema of this"
+                    " release, examples/389ds/schema.ldif"
+                )
+            return base.Rejected(reason, operation)
 
     def _keep(self, dn: str, state: events.HostState) -> pipeline.Conversation:
         wanted = ldap_entry.attributes(state.record, self._owner, state.as_of)
         try:
             yield "add_ext", (dn, list(wanted.items()))
         except ldap.ALREADY_EXISTS:
-            return (yield from self._correct(dn, state))
-        return base.Done()
+            talk = self._correct(dn, state)
+            return (yield from self._answered("modify", dn, talk))
+        return base.Done("add")
 
     def _correct(
         self, dn: str, state: events.HostState
@@ -206,12 +224,12 @@ class LdapDirectory(base.Directory):
         for _ in range(_ATTEMPTS):
             found = yield _read(dn, [*ldap_entry.MANAGED, "*"])
             if not self._is_ours(found):
-                return self._foreign(dn)
+                return self._foreign(dn, found, "modify")
             replace = ldap_entry.update(
                 found, state.record, self._owner, state.as_of
             )
             if not replace:
-                break
+                return base.Done("")
             if refused and not found.get(ldap_entry.AS_OF):
                 # It was not for somebody else's time that it was refused.
                 raise refused
@@ -225,12 +243,8 @@ class LdapDirectory(base.Directory):
                     raise
                 refused = error
                 continue
-            break
-        else:
-            return base.Unavailable(
-                f"the entry is being changed by others ({dn})"
-            )
-        return base.Done()
+            return base.Done("modify")
+        return base.Unavailable(f"the entry is being changed by others ({dn})")
 
     def _remove(
         self,
@@ -243,22 +257,34 @@ class LdapDirectory(base.Directory):
                 # Gone, or not readable: only NO_SUCH_OBJECT means gone.
                 found = yield _read(dn, _TO_REMOVE)
             if not self._is_ours(found):
-                return self._foreign(dn)
+                return self._foreign(dn, found, "delete")
             if (
                 state.verb is events.Verb.UNREGISTER
                 or ldap_entry.stored_as_of(found) <= state.as_of
             ):
                 yield from _write(dn, "delete_ext")
-        return base.Done()
+                return base.Done("delete")
+        return base.Done("")
 
     def _is_ours(self, found: ldap_entry.Attributes) -> bool:
         marks = found.get(ldap_entry.OWNER_MARK, [])
         return [mark.decode() for mark in marks] == [self._owner]
 
-    def _foreign(self, dn: str) -> base.Rejected:
-        return base.Rejected(
-            f"the entry carries another owner mark than ours, {self._owner!r},"
-            f" or may not be read ({dn})"
+    def _foreign(
+        self, dn: str, found: ldap_entry.Attributes, operation: str
+    ) -> base.Rejected:
+        marks = found.get(ldap_entry.OWNER_MARK)
+        if not marks:
+            return base.Rejected(
+                "the entry has no owner mark, or its mark may not be read:"
+                f" check the rights of [ldap] user ({dn})",
+                operation,
+            )
+        theirs = ", ".join(mark.decode(errors="replace") for mark in marks)
+        return base.Foreign(
+            f"the entry carries another owner mark, {theirs!r}, than ours,"
+            f" {self._owner!r} ({dn})",
+            operation,
         )
 
 

@@ -146,7 +146,7 @@ class RestDirectory(base.Directory):
         try:
             instance_uuid = str(uuid.UUID(state.record.instance_uuid))
         except ValueError:
-            return base.Rejected("its uuid is not a UUID")
+            return base.Rejected("its uuid is not a UUID", certain=True)
         record = dataclasses.replace(state.record, instance_uuid=instance_uuid)
         request = self._request(dataclasses.replace(state, record=record))
         answer = connection.send(request)
@@ -159,7 +159,7 @@ class RestDirectory(base.Directory):
             self._auth.redacted,
         )
         if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
-            return base.Rejected(
+            return base.Foreign(
                 f"{outcome.reason}: ours is {self._owner!r}, see"
                 " [nova_dirsvc] owner"
             )

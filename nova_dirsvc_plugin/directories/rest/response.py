@@ -101,8 +101,10 @@ def outcome(
             f"{where}: {status} with a web page: is that the service, or a"
             " proxy?"
         )
-    if status in _DONE or (removes and status in _GONE):
+    if status in _DONE:
         return base.Done()
+    if removes and status in _GONE:
+        return base.Done(operation="")
     reason = f"{where}: {answer.describe(redact)}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)

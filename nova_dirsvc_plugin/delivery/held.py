@@ -1,0 +1,61 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reports entries that wait until an operator has mended something."""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from nova_dirsvc_plugin import outbox
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two reports.
+REPORT_INTERVAL = 60.0
+
+_WORDS = {
+    outbox.Cause.HELD: "it refuses them, as it does all others",
+    outbox.Cause.FOREIGN: "somebody else's entries are in their place",
+}
+
+
+class HeldReport:
+    """Logs one line a minute for each cause, however many entries wait.
+
+    :param name: the directory's
+    """
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._reported_at = dict.fromkeys(_WORDS, float("-inf"))
+        #: Cause -> numbers of the entries that were deferred since.
+        self._numbers: dict[outbox.Cause, set[int]] = {
+            cause: set() for cause in _WORDS
+        }
+
+    def add(self, settlements: Iterable[outbox.Settlement]) -> None:
+        """Take note of what is deferred, and report it when it is time."""
+        for one in settlements:
+            if one.cause not in _WORDS:
+                continue
+            self._numbers[one.cause].add(one.entry.number)
+            now = self._clock()
+            if now - self._reported_at[one.cause] >= REPORT_INTERVAL:
+                self._reported_at[one.cause] = now
+                self._report(one)
+
+    def _report(self, first: outbox.Settlement) -> None:
+        numbers = self._numbers[first.cause]
+        event = first.entry.event
+        LOG.warning(
+            "Directory %s: %d entries were put off since the last report and"
+            " will be tried again, %s: %s (entry %d: %s instance %s)",
+            self._name,
+            len(numbers),
+            _WORDS[first.cause],
+            first.reason,
+            first.entry.number,
+            event.verb,
+            event.instance_uuid,
+        )
+        numbers.clear()
