@@ -12,9 +12,9 @@ SOURCE_OPTS = [
         "outbox",
         default="/var/lib/nova-dirsvc/outbox.db",
         help="""
-The outbox: an SQLite file on a local disk. Nova's services on this host and
-nova-dirsvc-sync all name the same file. Its folder belongs to a group of
-all their users and has the set-group-id bit.
+The outbox: an SQLite file on a local disk. All of Nova's services on this host
+and nova-dirsvc-sync must use the same file. Its folder belongs to a group of
+which all their accounts are members, and has the set-group-id bit.
 """,
     ),
     cfg.BoolOpt(
@@ -34,8 +34,7 @@ SYNC_OPTS = [
         default=["ldap"],
         help="""
 The directory drivers to deliver to: ``ldap``, ``rest``, ``log``, ``memory``,
-or any other that is installed. Each has its own progress; an outage of one
-delays no other.
+or any other that is installed. An outage of one directory delays no other.
 """,
     ),
     cfg.StrOpt(

@@ -76,8 +76,8 @@ link is not followed.
                 ("local", "the time zone of the host, or of TZ"),
             ],
             help="""
-The time zone of the times in the lines, which do not name it. In ``local``
-an hour comes twice where summer time ends.
+Time zone of the times in the lines, which do not name it. With ``local``, an
+hour is repeated when summer time ends.
 """,
         ),
     )

@@ -9,8 +9,8 @@ OPTS = (
         "url",
         default="ldap://127.0.0.1:1389",
         help="""
-Where the directory is: ``ldap://``, ``ldaps://`` or ``ldapi://``; several,
-with commas between, are tried in that order.
+URL of the LDAP server: ``ldap://``, ``ldaps://`` or ``ldapi://``. Several
+URLs, separated by commas, are tried in their order.
 """,
     ),
     cfg.StrOpt(
@@ -25,8 +25,8 @@ over ``ldapi://``.
         "password_file",
         default="",
         help="""
-A file that holds the password, for the daemon's eyes only. It is read at
-each connection, so that a new password needs no restart.
+File with the password; readable by the daemon only. It is read again for each
+connection, so that a new password needs no restart.
 """,
     ),
     cfg.StrOpt(
@@ -38,34 +38,37 @@ each connection, so that a new password needs no restart.
         "use_tls",
         default=True,
         help="""
-StartTLS on ``ldap://``; the others need none. Without it, names and the
-password cross the network as they are.
+Whether to use StartTLS on ``ldap://``. Without it, names and the password are
+sent over the network in clear text.
 """,
     ),
     cfg.StrOpt(
         "tls_cacertfile",
         default="",
-        help="The CA to trust. Empty: those that the system trusts.",
+        help="File with trusted CA certificates. Empty: those of the system.",
     ),
     cfg.StrOpt(
         "tls_req_cert",
         default="demand",
         choices=["allow", "demand", "never"],
-        help="What to ask of the server's certificate.",
+        help="""
+Whether the server's certificate is verified. ``allow`` and ``never`` accept
+any certificate.
+""",
     ),
     cfg.FloatOpt(
         "connection_timeout",
         default=5.0,
         min=0.1,
-        help="Seconds to wait for a connection.",
+        help="Time limit of a connection attempt, in seconds.",
     ),
     cfg.FloatOpt(
         "operation_timeout",
         default=10.0,
         min=0.1,
         help="""
-Seconds to wait for an answer. Over ``ldaps://`` libldap cannot keep to it
-when the server is frozen: prefer StartTLS.
+Time limit of an answer, in seconds. Over ``ldaps://`` libldap does not keep
+the limit if the server is frozen, so prefer StartTLS.
 """,
     ),
 )

@@ -83,7 +83,8 @@ batch, so that a new secret needs no restart.
         default={},
         help="""
 Fields of the document that have another name in the service:
-``mac_address:mac,host_record.flavor_name:flavor``. A dot leads into an object.
+``mac_address:mac,host_record.flavor_name:flavor``. A dot separates the keys of
+nested objects.
 """,
     ),
     cfg.ListOpt(
