@@ -127,7 +127,13 @@ class HostRecord:
 
         :raises ValueError: the text is not a record of a known version
         """
-        fields = json.loads(text)
+        try:
+            return cls._from_fields(json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"no host record: {error}") from error
+
+    @classmethod
+    def _from_fields(cls, fields: typing.Any) -> typing.Self:
         if not isinstance(fields, dict):
             raise ValueError("a host record is not an object")
         version = str(fields.pop("version", ""))
@@ -143,9 +149,16 @@ class HostRecord:
 
 
 def _known(kind: type, fields: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Leave out what a later minor version has added."""
+    """Leave out what a later minor version has added.
+
+    :raises TypeError: a value is no text
+    """
     names = {field.name for field in dataclasses.fields(kind)}
-    return {name: fields[name] for name in fields if name in names}
+    known = {name: fields[name] for name in fields if name in names}
+    for name, value in known.items():
+        if name != "addresses" and not isinstance(value, str):
+            raise TypeError(f"{name} is no text")
+    return known
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

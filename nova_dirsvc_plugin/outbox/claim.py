@@ -6,9 +6,9 @@ import collections
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from nova_dirsvc_plugin.outbox import sql
+from nova_dirsvc_plugin.outbox import rows, sql
 from nova_dirsvc_plugin.outbox.values import Claim, Entry, Turn
 
 #: Seconds: a deferred entry never waits longer.
@@ -40,10 +40,17 @@ def claim(
     histories = _histories(
         database, directory, [*chosen.deliver, *chosen.confirm]
     )
+    groups = ((chosen.deliver, False), (chosen.confirm, True))
     turns = [
         _turn(histories.get(instance, ()), counts, confirm, one_each)
-        for group, confirm in ((chosen.deliver, False), (chosen.confirm, True))
+        for group, confirm in groups
         for instance, counts in group.items()
+    ]
+    turns = [
+        *turns,
+        *_lost(
+            database, turns, [*chosen.deliver.items(), *chosen.confirm.items()]
+        ),
     ]
     return Claim(
         [turn for turn in turns if turn.entries],
@@ -86,7 +93,8 @@ def _select(
     position = _position(database, directory)
     values |= {"position": position, "limit": room}
     for row in database.execute(sql.FRESH, values):
-        position, instance = row["number"], row["instance_uuid"]
+        position = row["number"]
+        instance = rows.text(row["instance_uuid"])
         if instance in deferred and not one_each:
             deferred[instance][position] = (0, 0)
         elif row["blocked"] or (one_each and instance in fresh):
@@ -102,9 +110,9 @@ def _select(
     return _Selection(deliver, to_confirm, waiting, position)
 
 
-def _add(group: dict[str, _Counts], rows: Iterable[sqlite3.Row]) -> None:
-    for row in rows:
-        counts = group.setdefault(row["instance_uuid"], {})
+def _add(group: dict[str, _Counts], found: Iterable[sqlite3.Row]) -> None:
+    for row in found:
+        counts = group.setdefault(rows.text(row["instance_uuid"]), {})
         counts[row["number"]] = (row["attempts"], row["deferrals"])
 
 
@@ -146,8 +154,34 @@ def _turn(
     return Turn(entries, taken, removals, confirm)
 
 
+def _lost(
+    database: sqlite3.Connection,
+    turns: Iterable[Turn],
+    chosen: Iterable[tuple[str, _Counts]],
+) -> Iterator[Turn]:
+    """Return turns of what was chosen and is not found by its instance.
+
+    The row, or the index that leads to it, is damaged.
+    """
+    found = {entry.number for turn in turns for entry in turn.entries}
+    for instance, counts in chosen:
+        for number in counts.keys() - found:
+            row = database.execute(sql.ENTRY, (number,)).fetchone()
+            if row is None:
+                entry = Entry.lost(number, instance, "its row is missing")
+            else:
+                entry = Entry.from_row(row, *counts[number])
+            if entry.event.instance_uuid != instance and not entry.unreadable:
+                entry = Entry.lost(
+                    number, instance, "the backlog names another instance"
+                )
+            yield Turn([entry])
+
+
 def _position(database: sqlite3.Connection, directory: str) -> int:
     row = database.execute(
-        "SELECT number FROM position WHERE directory = ?", (directory,)
+        "SELECT CAST(number AS INTEGER) AS number FROM position"
+        " WHERE directory = ?",
+        (directory,),
     ).fetchone()
     return 0 if row is None else int(row["number"])

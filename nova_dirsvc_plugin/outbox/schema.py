@@ -95,6 +95,10 @@ MIGRATIONS = (
     UPDATE journal SET state = 'waiting', reason = 'retried by an operator'
         WHERE state = 'retried';
     """,
+    # A row that a disk has changed is seen.
+    """
+    ALTER TABLE entry ADD COLUMN checksum INTEGER;
+    """,
 )
 
 

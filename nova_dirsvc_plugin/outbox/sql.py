@@ -9,9 +9,9 @@ partial index only where the query has its condition.
 
 STORE = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
-                   stored_at, request_id, record)
+                   stored_at, request_id, record, checksum)
 VALUES (:message_id, :event_type, :verb, :instance_uuid, :occurred_at,
-        :stored_at, :request_id, :record)
+        :stored_at, :request_id, :record, :checksum)
 ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
@@ -27,7 +27,9 @@ ON CONFLICT (message_id) DO NOTHING RETURNING number
 
 #: The oldest open entry of each instance, if it is due, longest wait first.
 DUE = """
-SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
+SELECT x.number, x.instance_uuid,
+  CAST(x.attempts AS INTEGER) AS attempts,
+  CAST(x.deferrals AS INTEGER) AS deferrals
 FROM backlog AS x
 WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
   AND x.not_before <= :now
@@ -45,7 +47,9 @@ CLOCK_SKEWED = DUE.replace("x.not_before <= :now", "x.not_before > :latest")
 
 #: All open entries of some instances.
 OPEN = """
-SELECT x.number, x.instance_uuid, x.attempts, x.deferrals
+SELECT x.number, x.instance_uuid,
+  CAST(x.attempts AS INTEGER) AS attempts,
+  CAST(x.deferrals AS INTEGER) AS deferrals
 FROM json_each(:instances) AS one
 JOIN backlog AS x INDEXED BY backlog_instance
   ON x.instance_uuid = one.value
@@ -55,7 +59,9 @@ ORDER BY x.number
 
 #: Removals that are to be confirmed by now.
 CONFIRM = """
-SELECT number, instance_uuid, attempts, deferrals FROM backlog
+SELECT number, instance_uuid, CAST(attempts AS INTEGER) AS attempts,
+  CAST(deferrals AS INTEGER) AS deferrals
+FROM backlog
 WHERE directory = :directory AND state = 'confirm' AND not_before <= :now
 ORDER BY not_before LIMIT :limit
 """
@@ -99,7 +105,8 @@ WHERE :number > coalesce(
   OR EXISTS (SELECT 1 FROM backlog
     WHERE directory = :directory AND number = :number)
 ON CONFLICT (directory, number) DO UPDATE SET
-  state = excluded.state, attempts = excluded.attempts,
+  instance_uuid = excluded.instance_uuid, state = excluded.state,
+  attempts = excluded.attempts,
   deferrals = excluded.deferrals, not_before = excluded.not_before,
   reason = excluded.reason
 """
@@ -143,7 +150,7 @@ RETURNING number
 #: of the connection that still reads the old files.
 RESCUED_ENTRIES = """
 SELECT message_id, event_type, verb, instance_uuid, occurred_at, stored_at,
-  request_id, record
+  request_id, record, checksum
 FROM entry WHERE instance_uuid IN (
   SELECT instance_uuid FROM backlog UNION
   SELECT instance_uuid FROM entry
@@ -153,8 +160,8 @@ ORDER BY number
 
 RESCUE_ENTRY = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
-                   stored_at, request_id, record)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                   stored_at, request_id, record, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 RESCUED_ORIGINS = "SELECT request_id, remote_address, stored_at FROM origin"
@@ -207,7 +214,8 @@ SELECT directory FROM position UNION SELECT directory FROM backlog ORDER BY 1
 
 ITEMS = """
 SELECT e.number, x.directory, x.state, e.verb, e.event_type, e.instance_uuid,
-  x.attempts, e.stored_at, x.not_before, x.reason
+  x.attempts, e.stored_at,
+  CAST(x.not_before AS REAL) AS not_before, x.reason
 FROM backlog AS x JOIN entry AS e USING (number)
 WHERE x.directory IN (SELECT value FROM json_each(:directories))
   AND e.number BETWEEN :first AND :last
@@ -280,19 +288,23 @@ FROM journal WHERE number = ? ORDER BY first_at, last_at
 
 #: What happened to one instance: its entries, and what was done about each.
 HISTORY_OF_INSTANCE = """
-SELECT stored_at AS at, stored_at AS until, number, 'stored' AS what,
+SELECT CAST(stored_at AS REAL) AS at, CAST(stored_at AS REAL) AS until,
+  number, 'stored' AS what,
   '' AS directory, verb, event_type, request_id, occurred_at, 1 AS times,
   '' AS reason
 FROM entry WHERE instance_uuid = :instance_uuid
 UNION ALL
-SELECT j.first_at, j.last_at, j.number, j.state, j.directory, e.verb,
-  e.event_type, e.request_id, NULL, j.times, j.reason
+SELECT CAST(j.first_at AS REAL), CAST(j.last_at AS REAL), j.number, j.state,
+  j.directory, e.verb, e.event_type, e.request_id, NULL,
+  CAST(j.times AS INTEGER), j.reason
 FROM entry AS e JOIN journal AS j USING (number)
 WHERE e.instance_uuid = :instance_uuid
 """
 
 PARKED_OF_INSTANCE = """
-SELECT stored_at, number, event_type, reason, notification FROM parked
+SELECT CAST(stored_at AS REAL) AS stored_at, number, event_type, reason,
+  notification
+FROM parked
 WHERE instance_uuid = :instance_uuid
 """
 
@@ -306,13 +318,13 @@ COUNT_FRESH = """
 SELECT coalesce(max(p.number), 0) AS position,
   (SELECT count(*) FROM entry WHERE number > coalesce(max(p.number), 0))
     AS fresh,
-  (SELECT min(stored_at) FROM entry WHERE number > coalesce(max(p.number), 0))
-    AS oldest
+  (SELECT CAST(min(stored_at) AS REAL) FROM entry
+    WHERE number > coalesce(max(p.number), 0)) AS oldest
 FROM position AS p WHERE p.directory = ?
 """
 
 COUNT_BACKLOG = """
-SELECT x.state, count(*) AS entries, min(e.stored_at) AS oldest
+SELECT x.state, count(*) AS entries, CAST(min(e.stored_at) AS REAL) AS oldest
 FROM backlog AS x JOIN entry AS e USING (number)
 WHERE x.directory = ? GROUP BY x.state
 """

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.outbox import rows
 
 
 class OutboxError(Exception):
@@ -76,43 +77,68 @@ class Entry:
     def from_row(
         cls, row: sqlite3.Row, attempts: int = 0, deferrals: int = 0
     ) -> "Entry":
-        """Read a row of the table ``entry`` with its ``remote_address``."""
-        unreadable = ""
-        verb = row["verb"]
-        record = events.HostRecord(instance_uuid=row["instance_uuid"])
-        try:
-            verb = events.Verb(verb)
-            record = events.HostRecord.from_json(row["record"])
-        except (ValueError, TypeError) as error:
-            # To unregister, the uuid is enough.
-            if verb is not events.Verb.UNREGISTER:
-                unreadable = str(error)
+        """Read a row of the table ``entry`` with its ``remote_address``.
+
+        Whatever is in the row, there is an entry, which may be unreadable.
+        """
+        instance_uuid = rows.text(row["instance_uuid"])
+        record, unreadable = _record(row, instance_uuid)
         if row["remote_address"] and not record.user_remote_address:
             record = dataclasses.replace(
-                record, user_remote_address=row["remote_address"]
+                record, user_remote_address=rows.text(row["remote_address"])
             )
+        stored_at = rows.time(row["stored_at"])
         event = events.Event(
-            message_id=row["message_id"],
-            event_type=row["event_type"],
-            verb=verb,
+            message_id=rows.text(row["message_id"]),
+            event_type=rows.text(row["event_type"]),
+            verb=row["verb"] if unreadable else events.Verb(row["verb"]),
             # Whatever the clock of another host, it happened before.
-            occurred_at=min(row["occurred_at"], row["stored_at"]),
-            request_id=row["request_id"],
+            occurred_at=min(rows.time(row["occurred_at"]), stored_at),
+            request_id=rows.text(row["request_id"]),
             record=record,
         )
         return cls(
-            row["number"],
-            event,
-            row["stored_at"],
-            attempts,
-            deferrals,
-            unreadable,
+            row["number"], event, stored_at, attempts, deferrals, unreadable
         )
+
+    @classmethod
+    def lost(cls, number: int, instance_uuid: str, why: str) -> "Entry":
+        """Return an entry of which no more is known."""
+        record = events.HostRecord(instance_uuid=instance_uuid)
+        event = events.Event(
+            message_id="",
+            event_type="",
+            verb=events.Verb.REFRESH,
+            occurred_at=0.0,
+            request_id="",
+            record=record,
+        )
+        return cls(number, event, 0.0, unreadable=f"the row is damaged: {why}")
+
+
+def _record(
+    row: sqlite3.Row, instance_uuid: str
+) -> tuple[events.HostRecord, str]:
+    """Return the record of a row, and why the row cannot be used, if so."""
+    bare = events.HostRecord(instance_uuid=instance_uuid)
+    try:
+        rows.check(row)
+        verb = events.Verb(row["verb"])
+    except ValueError as error:
+        return bare, str(error)
+    try:
+        record = events.HostRecord.from_json(row["record"])
+    except ValueError as error:
+        # To unregister, the uuid is enough.
+        return bare, "" if verb is events.Verb.UNREGISTER else str(error)
+    if record.instance_uuid != instance_uuid:
+        return bare, "the row and its record are of two instances"
+    return record, ""
 
 
 def event_row(event: events.Event, now: float) -> dict[str, Any]:
     """Return the values of ``sql.STORE``."""
-    return {
+    values: dict[str, Any] = {
         "message_id": event.message_id,
         "event_type": event.event_type,
         "verb": event.verb.value,
@@ -122,6 +148,7 @@ def event_row(event: events.Event, now: float) -> dict[str, Any]:
         "request_id": event.request_id,
         "record": event.record.to_json(),
     }
+    return values | {"checksum": rows.checksum(values)}
 
 
 def parked_row(parked: events.Parked, now: float) -> dict[str, Any]:

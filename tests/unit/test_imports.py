@@ -64,6 +64,7 @@ PURE = (
     "notifications/parse",
     "notifications/unversioned",
     "notifications/values",
+    "outbox/rows",
     "outbox/values",
     "nova_api/server",
 )

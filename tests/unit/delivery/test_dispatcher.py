@@ -291,7 +291,7 @@ class StepTest(DispatcherTestCase):
             database.execute("UPDATE entry SET record = '[]' WHERE number = 1")
         self.steps(1)
         ((_, reason),) = outboxes.buried(self.outbox, "d")
-        self.assertEqual("a host record is not an object", reason)
+        self.assertEqual("the row is damaged: its checksum is wrong", reason)
         self.assertEqual([B], self.held())
 
     def test_what_breaks_the_connection_blocks_none_behind_it(self):

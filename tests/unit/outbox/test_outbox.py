@@ -317,44 +317,6 @@ class ClaimTest(OutboxTestCase):
         self.assertEqual((REGISTER, "no"), (entry.event.verb, reason))
         self.assertEqual(0, self.outbox.pending("d"))
 
-    def test_a_record_that_cannot_be_read_does_not_stop_the_others(self):
-        self.put((REGISTER, A), (REGISTER, B))
-        with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE entry SET record = '{' WHERE number = 1")
-        first, second = self.claim().entries
-        self.assertTrue(first.unreadable)
-        self.assertEqual(A, first.event.instance_uuid)
-        self.assertFalse(second.unreadable)
-
-    def test_a_verb_of_a_later_release_does_not_stop_the_others(self):
-        self.put((REGISTER, A), (REGISTER, B))
-        with sqlite3.connect(self.path) as database:
-            database.execute(
-                "UPDATE entry SET verb = 'paint' WHERE number = 1"
-            )
-        first, second = self.claim().entries
-        self.assertIn("paint", first.unreadable)
-        self.assertFalse(second.unreadable)
-
-    def test_text_that_is_no_text_does_not_stop_the_others(self):
-        self.put((REGISTER, A), (REGISTER, B))
-        with sqlite3.connect(self.path) as database:
-            database.execute(
-                "UPDATE entry SET record = CAST(x'ff' AS TEXT)"
-                " WHERE number = 1"
-            )
-        first, second = self.claim().entries
-        self.assertTrue(first.unreadable)
-        self.assertFalse(second.unreadable)
-
-    def test_to_unregister_a_uuid_is_enough(self):
-        self.put((UNREGISTER, A))
-        with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE entry SET record = '{'")
-        (entry,) = self.claim().entries
-        self.assertFalse(entry.unreadable)
-        self.assertEqual(A, entry.event.record.instance_uuid)
-
     def test_half_the_room_is_for_what_is_new(self):
         self.put(*[(REGISTER, f"old {number}") for number in range(10)])
         self.settle(self.claim(), outbox.State.DEFERRED)
