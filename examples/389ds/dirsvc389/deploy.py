@@ -127,7 +127,7 @@ def _fill(
     content.add_schema(server)
     progress("adding ou=hosts, ou=services and the accounts")
     content.add_entries(server, settings, passwords)
-    progress("setting who may do what")
+    progress("setting access rights")
     content.set_access(server, settings)
     progress("adding the indexes")
     content.add_indexes(backend)
