@@ -18,7 +18,7 @@ def spread(seconds: Sequence[float]) -> str:
 
 
 def peak_memory(pid: int | str = "self") -> str:
-    """Give the largest resident size that a process has had."""
+    """Return the largest resident size that a process has had."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return f"{int(line.split()[1]) / 1024:.0f} MiB"
@@ -26,7 +26,7 @@ def peak_memory(pid: int | str = "self") -> str:
 
 
 def tree_memory(pid: int) -> str:
-    """Give what a process and its children take now, shared pages once."""
+    """Return what a process and its children take now, shared pages once."""
     pids = [pid]
     for one in pids:
         for file in pathlib.Path(f"/proc/{one}/task").glob("*/children"):

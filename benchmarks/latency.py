@@ -75,7 +75,7 @@ class _Reader:
         self._connection.simple_bind_s(settings["user"], password)
 
     def wait_for(self, instance_uuid: str) -> float:
-        """Give the moment at which the entry was found."""
+        """Return the moment at which the entry was found."""
         dn = entry.dn(instance_uuid, self._tree)
         deadline = time.time() + LIMIT
         while time.time() < deadline:
@@ -89,7 +89,7 @@ class _Reader:
 
 
 def _moments(home: Home, instance_uuid: str) -> tuple[float, float]:
-    """Give when the boot was emitted and when it was stored."""
+    """Return when the boot was emitted and when it was stored."""
     with sqlite3.connect(home.outbox) as database:
         emitted, stored = database.execute(
             "SELECT occurred_at, stored_at FROM entry WHERE instance_uuid = ?"

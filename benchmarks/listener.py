@@ -114,7 +114,7 @@ def _publish(url: str, topic: str, count: int) -> None:
 def _timed(
     conf: pathlib.Path, work: Work, processes: int, count: int
 ) -> float:
-    """Give the seconds from the first message to the last."""
+    """Return the seconds from the first message to the last."""
     counter = multiprocessing.Value("q", 0)
     workers = [
         multiprocessing.Process(target=_listen, args=(conf, work, counter))

@@ -86,7 +86,7 @@ def _writers(folder: pathlib.Path, count: int) -> None:
 def _together(
     writer: _Writer, file: pathlib.Path, count: int, processes: int
 ) -> float:
-    """Give the seconds that some processes take for so many events."""
+    """Return the seconds that some processes take for so many events."""
     context = multiprocessing.get_context("fork")
     # Not here: a file that is open must not be inherited.
     maker = context.Process(target=writer, args=(file, 1))
@@ -178,7 +178,7 @@ def _events(
 
 
 def _rows(count: int) -> Iterator[tuple[str, str]]:
-    """Give rows that cost as much to make as events do."""
+    """Yield rows that cost as much to make as events do."""
     for event in _events(count):
         yield event.message_id, event.record.to_json()
 

@@ -167,7 +167,7 @@ class Event:
 
     :ivar message_id: unique for a notification, the same by every way in
     :ivar event_type: Nova's, ``instance.create.end``
-    :ivar occurred_at: when Nova said it, seconds since the epoch, UTC
+    :ivar occurred_at: Nova's time of the event, seconds since the epoch, UTC
     :ivar request_id: Nova's ``req-…``, empty when it had none
     """
 

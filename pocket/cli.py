@@ -69,7 +69,7 @@ def demo(home, args):
             cloud.say("taking the cloud down")
             cloud.down()
     cloud.say("done")
-    _say(remains.told(home))
+    _say(remains.described(home))
 
 
 def tempest(home, args):
@@ -116,7 +116,9 @@ def _parse(argv):
         )
         if command is tempest:
             sub.add_argument(
-                "regex", nargs="?", help="which of Tempest's tests to run"
+                "regex",
+                nargs="?",
+                help="regular expression of the tests to run",
             )
         if command in (up, demo, tempest):
             _add_choice(
@@ -135,12 +137,12 @@ def _parse(argv):
             sub.add_argument(
                 "--port-base",
                 type=_port_base,
-                help="first of its ports; other ones than the home has had"
-                f" make its cloud anew ({PORT_BASE} in a new home)",
+                help="first port; with other ports than before, the cloud of"
+                f" the home is made anew (default: {PORT_BASE})",
             )
         if command is down:
             sub.add_argument(
-                "--purge", action="store_true", help="delete the home as well"
+                "--purge", action="store_true", help="delete the home, too"
             )
     return parser.parse_args(argv)
 

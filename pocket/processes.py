@@ -238,12 +238,12 @@ def _end(remaining):
         (signal.SIGKILL, STOP_SECONDS),
     ):
         end = time.monotonic() + seconds
-        told = set()
+        signalled = set()
         while pids := remaining():
-            for pid in set(pids) - told:
+            for pid in set(pids) - signalled:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
-            told.update(pids)
+            signalled.update(pids)
             if time.monotonic() > end:
                 break
             time.sleep(0.1)

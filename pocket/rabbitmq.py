@@ -37,7 +37,7 @@ class Broker:
 
     @property
     def environment(self):
-        """What the broker, its port mapper and rabbitmqctl are told."""
+        """Return the environment of broker, port mapper and rabbitmqctl."""
         return {
             "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

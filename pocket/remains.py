@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stays when a cloud is down, and how it is removed."""
+"""What remains when a cloud is down, and how to remove it."""
 
 import pathlib
 import shlex
@@ -10,8 +10,8 @@ import sys
 from pocket.home import CHECKOUT
 
 
-def told(home):
-    """One line for who ran the demo."""
+def described(home):
+    """Return one line for the user of the demo."""
     tools = pathlib.Path(sys.prefix)
     by_make = home.path == CHECKOUT / ".pocket"
     folders = [home.path]
@@ -24,7 +24,7 @@ def told(home):
         else f"`python3 -m pocket down --purge --home"
         f" {shlex.quote(str(home.path))}`"
     )
-    line = f"What stays: {stay}, which {remove} removes"
+    line = f"What remains: {stay}, which {remove} removes"
     if packages := _packages():
         line += (
             "; and Debian packages, which root removes by `apt-get purge"
@@ -42,7 +42,7 @@ def _size(folder):
 
 
 def _packages():
-    """The Debian packages that make has installed here, and are there."""
+    """Return the Debian packages that make has installed and remain."""
     return subprocess.run(
         [CHECKOUT / "tools" / "install-packages", "--installed"],
         capture_output=True,

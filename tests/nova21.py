@@ -27,7 +27,7 @@ class Object:
 
 
 def context(**changes: Any) -> Any:
-    """Give alice's request, with her token in it."""
+    """Return alice's request, with her token in it."""
     values = {
         "user_id": "8acf174811954db7b962293e68bae407",
         "user_name": "alice",
@@ -41,7 +41,7 @@ def context(**changes: Any) -> Any:
 
 
 def accepted(instance_uuid: str, **changes: Any) -> Object:
-    """Give alice's instance as the API returns it: nothing is built yet."""
+    """Return alice's instance as the API returns it: nothing is built yet."""
     values = {
         "uuid": instance_uuid,
         "display_name": "plain",
@@ -59,7 +59,7 @@ def accepted(instance_uuid: str, **changes: Any) -> Object:
 
 
 def launched(instance_uuid: str, **changes: Any) -> Object:
-    """Give the same instance when it runs, as the database has it."""
+    """Return the same instance when it runs, as the database has it."""
     values = {
         "availability_zone": "nova",
         "host": "pocket1",
@@ -74,7 +74,7 @@ def launched(instance_uuid: str, **changes: Any) -> Object:
 
 
 def deleted(instance_uuid: str, **changes: Any) -> Object:
-    """Give the same instance after ``Instance.destroy()``."""
+    """Return the same instance after ``Instance.destroy()``."""
     values = {
         "vm_state": "deleted",
         "terminated_at": moment("2026-11-22 10:28:10"),
@@ -84,7 +84,7 @@ def deleted(instance_uuid: str, **changes: Any) -> Object:
 
 
 def interface() -> dict[str, Any]:
-    """Give a VIF with a fixed and a floating address."""
+    """Return a VIF with a fixed and a floating address."""
     ips = [
         {
             "address": "10.77.0.90",

@@ -18,7 +18,7 @@ BLOCK = 100
 
 
 def free_port() -> int:
-    """Give a port on which nobody listens, and no other test will."""
+    """Return a port on which nobody listens, and no other test will."""
     while True:
         port = next(_ports())
         with socket.socket() as probe, contextlib.suppress(OSError):

@@ -105,12 +105,12 @@ def until_stopped(pids: Iterable[int]) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Give a process's children that live."""
+    """Return a process's children that live."""
     return [one for one, status in _alive() if status[1] == str(pid)]
 
 
 def group(leader: int) -> list[int]:
-    """Give the processes of a process group that live."""
+    """Return the processes of a process group that live."""
     return [one for one, status in _alive() if status[2] == str(leader)]
 
 
@@ -129,7 +129,7 @@ def _threads(pid: int) -> Iterator[str]:
 
 
 def _status(pid: int, folder: pathlib.Path | None = None) -> list[str]:
-    """Give state, parent, process group and so on: proc(5), after the name.
+    """Return state, parent, process group and so on: proc(5), after the name.
 
     :raises ProcessLookupError: there is none
     """

@@ -19,13 +19,13 @@ UNVERSIONED = "unversioned"
 
 
 def scenario(name: str) -> list[tuple[Context, Message]]:
-    """Give context and message of all of a scenario, in order of arrival."""
+    """Return context and message of all of a scenario, in order of arrival."""
     lines = (_FOLDER / f"{name}.jsonl").read_text().splitlines()
     return [(line["ctxt"], line["message"]) for line in map(json.loads, lines)]
 
 
 def notification(name: str, event_type: str) -> tuple[Context, Message]:
-    """Give context and message of the first one of a type in a scenario."""
+    """Return context and message of the first one of a type in a scenario."""
     for ctxt, message in scenario(name):
         if message["event_type"] == event_type:
             return ctxt, message
@@ -35,14 +35,14 @@ def notification(name: str, event_type: str) -> tuple[Context, Message]:
 def create_end(
     instance_uuid: str | None = None, **changes: Any
 ) -> tuple[Context, Message]:
-    """Give alice's boot, of another instance or with other values."""
+    """Return alice's boot, of another instance or with other values."""
     return varied("instance.create.end", instance_uuid, **changes)
 
 
 def delete_end(
     instance_uuid: str | None = None, **changes: Any
 ) -> tuple[Context, Message]:
-    """Give alice's delete, of another instance or with other values."""
+    """Return alice's delete, of another instance or with other values."""
     return varied("instance.delete.end", instance_uuid, **changes)
 
 
@@ -53,7 +53,7 @@ def varied(
     /,
     **changes: Any,
 ) -> tuple[Context, Message]:
-    """Give the last one of a type in a scenario, with other values."""
+    """Return the last one of a type in a scenario, with other values."""
     ctxt, message = copy.deepcopy(
         [
             (ctxt, message)

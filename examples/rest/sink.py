@@ -95,8 +95,10 @@ class Lines:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--listen", default="127.0.0.1", help="(default: %(default)s)")
-    add("--port", type=int, default=8043, help="(default: %(default)s)")
+    add("--listen", default="127.0.0.1",
+        help="address to listen on (default: %(default)s)")  # fmt: skip
+    add("--port", type=int, default=8043,
+        help="port to listen on (default: %(default)s)")  # fmt: skip
     add("--file", type=Path, required=True, help="file to append to")
     arguments = parser.parse_args()
     address = (arguments.listen, arguments.port)

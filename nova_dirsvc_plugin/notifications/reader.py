@@ -43,7 +43,7 @@ class NotificationReader:
         message_id = message.get("message_id")
 
         def warn(what: str) -> None:
-            LOG.warning("Notification %s: left out: %s", message_id, what)
+            LOG.warning("Notification %s: value ignored: %s", message_id, what)
 
         try:
             event = parse.parse(ctxt, message, warn)

@@ -119,7 +119,11 @@ class NovaClient:
             raise events.StateUnknown(_advice(status))
 
         def warn(what: str) -> None:
-            LOG.warning("Nova on %s: left out: %s", instance_uuid, what)
+            LOG.warning(
+                "Nova's answer about instance %s: value ignored: %s",
+                instance_uuid,
+                what,
+            )
 
         return server.state_of(instance_uuid, body.get("server"), as_of, warn)
 

@@ -228,7 +228,7 @@ def _key(item: queries.Item) -> dict[str, str | int]:
 def _parsed(
     notification: Mapping[str, Any] | str, read: Read
 ) -> events.Event | str:
-    """Return the event, or why there is none."""
+    """Return the event, or the reason why it cannot be made."""
     if isinstance(notification, str):
         return "the stored notification is damaged"
     context = notification.get("ctxt")

@@ -73,7 +73,7 @@ class OpenFiles:
         return ""
 
     def mend_index(self) -> None:
-        """Give the index of the log its size back if it was truncated.
+        """Return the index of the log its size back if it was truncated.
 
         SQLite makes its content again, but to touch a page that is not in
         the file ends the process (SIGBUS).

@@ -82,7 +82,7 @@ class Cloud:
             self._emitted.unlink()
 
     def emitted(self) -> list[fold.Emitted]:
-        """Give the versioned notifications that were emitted so far."""
+        """Return the versioned notifications that were emitted so far."""
         # A line that somebody is writing is not whole yet.
         *lines, _ = self._emitted.read_text().split("\n")
         return [
@@ -111,7 +111,7 @@ class Cloud:
     # -- what breaks -------------------------------------------------------
 
     def kinds(self) -> dict[str, schedule.Kinds]:
-        """Give what can be done to each part."""
+        """Return what can be done to each part."""
         compute = next(
             service
             for service in services(self._home)["hosts"]
@@ -225,7 +225,7 @@ class Lives:
             thread.join()
 
     def known_to_nova(self) -> dict[str, str]:
-        """Give what Nova says of those lives: uuid -> status."""
+        """Return what Nova says of those lives: uuid -> status."""
         with contextlib.closing(self._cloud.users.connection("admin")) as nova:
             return {
                 server.id: server.status

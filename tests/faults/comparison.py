@@ -52,7 +52,7 @@ class Comparison:
         )
 
     def all_different(self) -> dict[str, list[str]]:
-        """Give all that is wrong, by instance."""
+        """Return all that is wrong, by instance."""
         told = {
             instance: list(how) for instance, how in self.different.items()
         }

@@ -66,7 +66,7 @@ def report(
 
 
 def history(outbox: pathlib.Path, instance: str) -> list[str]:
-    """Give what the outbox knows of an instance."""
+    """Return what the outbox knows of an instance."""
     with contextlib.closing(_opened(outbox)) as database:
         return [
             f"{title:9} " + "  ".join(_word(value) for value in row)
@@ -80,7 +80,7 @@ def history(outbox: pathlib.Path, instance: str) -> list[str]:
 
 
 def stored(outbox: pathlib.Path) -> dict[str, str]:
-    """Give what was stored: message id -> instance."""
+    """Return what was stored: message id -> instance."""
     with contextlib.closing(_opened(outbox)) as database:
         return dict(
             database.execute("SELECT message_id, instance_uuid FROM entry")
@@ -88,7 +88,7 @@ def stored(outbox: pathlib.Path) -> dict[str, str]:
 
 
 def parked_and_buried(outbox: pathlib.Path) -> list[Any]:
-    """Give what was given up, which nothing here is a reason for."""
+    """Return what was given up, which nothing here is a reason for."""
     with contextlib.closing(_opened(outbox)) as database:
         return database.execute(
             "SELECT instance_uuid, reason FROM parked UNION ALL"

@@ -136,7 +136,7 @@ class Instance:
 
 
 def fold(emitted: Iterable[Emitted], owner: str) -> dict[str, Entry]:
-    """Give the entries that the directory has to hold, by instance."""
+    """Return the entries that the directory has to hold, by instance."""
     instances: dict[str, Instance] = {}
     for one in sorted(emitted, key=lambda one: (one.at, one.message_id)):
         instances.setdefault(one.instance, Instance()).hear(one, owner)
@@ -175,7 +175,7 @@ def _digits(time: str) -> str:
 
 
 def entries(found: Iterable[tuple[str, Any]]) -> dict[str, Entry]:
-    """Give what a search has found, by instance."""
+    """Return what a search has found, by instance."""
     return {
         attributes["novaInstanceUuid"][0].decode(): {
             name: sorted(value.decode() for value in values)

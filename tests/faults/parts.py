@@ -151,7 +151,7 @@ class Daemon:
 def of_directory(
     server: directory389.Directory389, daemon: Daemon
 ) -> schedule.Kinds:
-    """Give what is done to a directory server.
+    """Return what is done to a directory server.
 
     What has waited for its return is then delivered in a rush, in which as
     much is under way as ever is: the best moment to kill who delivers.

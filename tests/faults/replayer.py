@@ -93,7 +93,7 @@ class Replayer:
         return found
 
     def said(self) -> str:
-        """Give the end of what each service has logged."""
+        """Return the end of what each service has logged."""
         return "\n".join(
             f"{path.name}: {line}"
             for path in sorted(self._folder.glob("*.log"))

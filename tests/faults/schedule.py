@@ -16,7 +16,7 @@ REAL = 30
 
 
 def seed() -> int:
-    """Give FAULTS_SEED, or a fresh one that is kept there for children."""
+    """Return FAULTS_SEED, or a fresh one that is kept there for children."""
     given = os.environ.setdefault(
         "FAULTS_SEED", str(random.SystemRandom().randrange(10**6))
     )
@@ -24,7 +24,7 @@ def seed() -> int:
 
 
 def count() -> int:
-    """Give how many lives a run has altogether."""
+    """Return how many lives a run has altogether."""
     return int(os.environ.get("FAULTS_COUNT", "500"))
 
 

@@ -126,7 +126,7 @@ class TestRealLives(unittest.TestCase):
         ]
 
     def under_way(self) -> list[tuple[float, float]]:
-        """Give the times within which notify() may have been cut off."""
+        """Return the times within which notify() may have been cut off."""
         spans = []
         downs = [
             (begin, end)

@@ -242,5 +242,5 @@ class TestThroughTheBus(BusTestCase):
 
 
 def count() -> int:
-    """Give how many lives are replayed."""
+    """Return how many lives are replayed."""
     return max(schedule.count() - schedule.REAL, 8)

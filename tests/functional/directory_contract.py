@@ -44,7 +44,7 @@ class DirectoryContract:
     NOON = 1795348800.25
 
     def driver(self, owner="nova"):
-        """Give a driver of the one directory of this test."""
+        """Return a driver of the one directory of this test."""
         raise NotImplementedError
 
     def apply(self, verb, *records, driver=None):
@@ -62,7 +62,7 @@ class DirectoryContract:
         return self.apply(events.Verb.UNREGISTER, *records, driver=driver)
 
     def found(self, owner="nova"):
-        """Give uuid -> the promised dict, read by another driver."""
+        """Return uuid -> the promised dict, read by another driver."""
         reader = self.driver(owner)
         self.addCleanup(reader.close)
         return {

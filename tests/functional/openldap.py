@@ -77,7 +77,7 @@ class OpenLdap(fixtures.Fixture):
             self._process = None
 
     def connect(self) -> Any:
-        """Give a connection as the administrator."""
+        """Return a connection as the administrator."""
         connection = ldap.initialize(self.url)
         connection.simple_bind_s(self.user, self.password)
         return connection

@@ -136,7 +136,7 @@ def configuration(
     exchange: str = "nova",
     **notifications: Any,
 ) -> cfg.ConfigOpts:
-    """Give what a Nova reads of its nova.conf to reach the bus."""
+    """Return what a Nova reads of its nova.conf to reach the bus."""
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[])
     oslo_messaging.get_notification_transport(conf, url=url).cleanup()
@@ -153,7 +153,7 @@ def configuration(
 def publisher(
     url: str, *topics: str, quorum: bool = True, exchange: str = "nova"
 ) -> Iterator["Publisher"]:
-    """Give what publishes, as Nova's ``driver = messagingv2`` does."""
+    """Yield what publishes, as Nova's ``driver = messagingv2`` does."""
     transport = oslo_messaging.get_notification_transport(
         configuration(url, quorum, exchange)
     )

@@ -134,7 +134,7 @@ class RestService(fixtures.Fixture):
         )
 
     def session(self, role: str = "service") -> requests.Session:
-        """Give a client that keeps one connection, with a role's token.
+        """Return a client that keeps one connection, with a role's token.
 
         :param role: service, reader or manager
         """
@@ -179,7 +179,7 @@ class SharedServiceTestCase(testtools.TestCase):
 
 
 def body(instance_uuid: str, **changed: Any) -> dict[str, str]:
-    """Give the least that can be registered."""
+    """Return the least that can be registered."""
     return {
         "image_uuid": "1f3f0a68-7f3c-4f0f-a0ae-8f7f6ecb7e6b",
         "instance_uuid": instance_uuid,

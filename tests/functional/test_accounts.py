@@ -42,7 +42,7 @@ NO_NAMESPACE = "this machine lets nobody make a mount namespace"
 
 
 def commands() -> list[list[str]]:
-    """Give what README says to run as root about accounts and folders."""
+    """Return what README says to run as root about accounts and folders."""
     section = README.read_text().partition(SECTION)[2].partition("\n## ")[0]
     lines = re.findall(r"^# (.*)$", section.replace("\\\n", " "), re.M)
     wanted = ("groupadd", "useradd", "usermod", "install")

@@ -42,7 +42,7 @@ class DriverTestCase(testtools.TestCase):
         return driver.apply([events.HostState(verb, item) for item in records])
 
     def entry(self, record):
-        """Give the entry as the server has it, or None."""
+        """Return the entry as the server has it, or None."""
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
         dn = ldap_entry.dn(record.instance_uuid, self.server.hosts_tree_dn)
@@ -171,7 +171,7 @@ class LdapEntryTest(LdapDirectoryTestCase):
         self.assertEqual(before + 1, self.modifications())
 
     def modifications(self):
-        """Give how many modify operations the server has done."""
+        """Return how many modify operations the server has done."""
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
         ((_, found),) = connection.search_s(

@@ -31,7 +31,7 @@ class RestDirectoryTestCase(rest_service.SharedServiceTestCase):
         )
 
     def stored(self, record):
-        """Give the document as the service has it, or None."""
+        """Return the document as the service has it, or None."""
         token = self.service.reader_token_file.read_text().strip()
         answer = requests.get(
             f"{self.service.url}/{record.instance_uuid}",

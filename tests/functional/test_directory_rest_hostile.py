@@ -512,7 +512,7 @@ class ThreadsTest(HostileTestCase):
         self.ask(made, *records)
 
     def workers(self):
-        """Give the threads of drivers that live."""
+        """Return the threads of drivers that live."""
         return {
             thread
             for thread in threading.enumerate()

@@ -32,7 +32,7 @@ class NumberTestCase(testtools.TestCase):
         self.addCleanup(self.run_program, "remove")
 
     def run_program(self, command: str) -> int:
-        """Give the exit code."""
+        """Return the exit code."""
         done = run_program(command, *self.where)
         self.addDetail(command, text_content(done.stdout + done.stderr))
         return done.returncode
@@ -173,6 +173,6 @@ class LookAlikeTest(NumberTestCase):
 
 
 def state_of(pid: int) -> str:
-    """Give a process's state, as ps shows it: proc(5)."""
+    """Return a process's state, as ps shows it: proc(5)."""
     status = pathlib.Path(f"/proc/{pid}/stat").read_text()
     return status.rpartition(")")[2].split()[0]

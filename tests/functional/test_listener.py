@@ -22,7 +22,7 @@ from tests.functional import rabbitmq, test_sync
 
 @functools.cache
 def broker():
-    """Give this process's broker; a test has its own topics there."""
+    """Return this process's broker; a test has its own topics there."""
     server = rabbitmq.RabbitMq()
     atexit.register(server.remove)
     server.start()
@@ -30,7 +30,7 @@ def broker():
 
 
 def fresh(count):
-    """Give boots of that many instances, in order."""
+    """Return boots of that many instances, in order."""
     return [
         recordings.create_end(f"00000000-0000-4000-8000-{number:012}")
         for number in range(count)
@@ -91,7 +91,7 @@ class ListenerTestCase(test_sync.SyncTestCase):
         return daemon
 
     def listeners(self):
-        """Give the pids of those of the last daemon that said they listen."""
+        """Return the pids of the last daemon that have logged Listening."""
         said = self.said(self.earlier)
         found = re.findall(r" (\d+) INFO .* Listening to ", said)
         return [int(pid) for pid in found]
@@ -101,7 +101,7 @@ class ListenerTestCase(test_sync.SyncTestCase):
             self.publisher.publish(ctxt, message)
 
     def stored(self):
-        """Give the instances of the outbox's entries, in order."""
+        """Return the instances of the outbox's entries, in order."""
         if not self.outbox.path.exists():
             return []
         with sqlite3.connect(self.outbox.path) as database:
@@ -123,7 +123,7 @@ class ListenerTestCase(test_sync.SyncTestCase):
         return sum(self.of_queues("messages", *topics))
 
     def of_queues(self, column, *topics):
-        """Give a number that the broker tells of each queue of topics."""
+        """Return a number that the broker tells of each queue of topics."""
         lines = self.broker.control(
             "list_queues", "--no-table-headers", "name", column
         ).splitlines()

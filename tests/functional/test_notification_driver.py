@@ -140,7 +140,7 @@ class NotifierTest(testtools.TestCase):
 
 
 def configuration_of(document):
-    """Give the nova.conf that a document shows."""
+    """Return the nova.conf that a document shows."""
     text = (ROOT / document).read_text()
     return re.search(
         r"In `nova\.conf`:\n\n```ini\n(.*?)```", text, re.DOTALL

@@ -66,7 +66,7 @@ def main():
 
 
 def ticks():
-    """Give the time as start times are given: proc(5), since boot."""
+    """Return the time as start times are given: proc(5), since boot."""
     since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
     return since_boot * os.sysconf("SC_CLK_TCK")
 

@@ -57,7 +57,7 @@ class DeliveryTestCase(DriverTestCase):
         return {event.instance_uuid for event in told}
 
     def held(self):
-        """Give the uuids of all entries in the container, wherever."""
+        """Return the uuids of all entries in the container, wherever."""
         found = self.manager.search_s(
             self.server.hosts_tree_dn,
             ldap.SCOPE_SUBTREE,

@@ -73,7 +73,7 @@ class SyncTestCase(testtools.TestCase):
         self.addDetail("output", testtools.content.text_content(self.said()))
 
     def said(self, since=0):
-        """Give what the daemons of this test said; of the last: earlier."""
+        """Return what the daemons of this test said; of the last: earlier."""
         with self.output.open("rb") as output:
             output.seek(since)
             return output.read().decode()

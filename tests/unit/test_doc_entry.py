@@ -65,7 +65,7 @@ UNVERSIONED = "compute.instance.create.end"
 
 
 def table(name):
-    """Give the rows of a table as dicts, header -> cell."""
+    """Return the rows of a table as dicts, header -> cell."""
     text = DOC.read_text()
     text = text.partition(f".. the table of {name}\n")[2]
     text = text.partition(f".. end of {name}\n")[0]
@@ -80,7 +80,7 @@ def table(name):
 
 
 def names(column):
-    """Give field -> name of a column, of the fields that have one."""
+    """Return field -> name of a column, of the fields that have one."""
     return {
         unquoted(row["field"]): unquoted(row[column])
         for row in table("fields")
@@ -93,7 +93,7 @@ def unquoted(cell):
 
 
 def in_record(column):
-    """Give the record that a source with the names of a column makes."""
+    """Return the record that a source with the names of a column makes."""
     fields = names(column)
     addresses = {
         part: VALUES[f"addresses.{part}"]
@@ -112,7 +112,7 @@ def in_record(column):
 
 
 def source(column, item, wrap):
-    """Give context and data with a value under each name of a column.
+    """Return context and data with a value under each name of a column.
 
     :param item: the name of the list of addresses
     :param wrap: makes an item of that list, or an object, of a dict

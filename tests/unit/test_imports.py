@@ -88,7 +88,7 @@ LIBRARIES = {
 
 
 def imports(path):
-    """Give the dotted names that a file imports."""
+    """Yield the dotted names that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -97,7 +97,7 @@ def imports(path):
 
 
 def modules(package=ROOT):
-    """Give (path below the package without its ending, what it imports)."""
+    """Yield (path below the package without its ending, what it imports)."""
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package).with_suffix("").as_posix()
         yield place, list(imports(path))

@@ -47,7 +47,7 @@ builtins.__import__ = limited
 
 @functools.cache
 def brought(*extras):
-    """Give the names to import of what is required, without or by extras."""
+    """Return the names to import of what is required, without or by extras."""
     required = {
         utils.canonicalize_name(requirement.name)
         for requirement in map(
@@ -64,7 +64,7 @@ def brought(*extras):
 
 
 def imported(path):
-    """Give the dotted names that a file imports, wherever in it."""
+    """Yield the dotted names that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -74,7 +74,7 @@ def imported(path):
 
 
 def source(name):
-    """Give the file of one of our modules; None if there is none."""
+    """Return the file of one of our modules; None if there is none."""
     place = ROOT.parent / name.replace(".", "/")
     for path in (place.with_suffix(".py"), place / "__init__.py"):
         if path.exists():
@@ -83,7 +83,7 @@ def source(name):
 
 
 def reached(names):
-    """Give the files of modules of ours and of all of ours they import."""
+    """Return the files of modules of ours and of all of ours they import."""
     found = set()
     waiting = list(names)
     while waiting:

@@ -50,7 +50,7 @@ class Layout:
         }
 
     def line(self, name: str) -> list[model.Job]:
-        """Give a job and its ancestors of ours, the oldest first."""
+        """Return a job and its ancestors of ours, the oldest first."""
         line = []
         while name in self.jobs:
             line.insert(0, self.jobs[name])
@@ -63,14 +63,14 @@ class Layout:
         return line[0].parent if line else name
 
     def variables(self, name: str) -> Mapping[str, Any]:
-        """Give a job's variables as Zuul merges them."""
+        """Return a job's variables as Zuul merges them."""
         merged: Mapping[str, Any] = foreign.JOBS[self.origin(name)]
         for job in self.line(name):
             merged = model.Job._deepUpdate(merged, job.variables)
         return merged
 
     def group_variables(self, name: str, group: str) -> Mapping[str, Any]:
-        """Give what a job has for the nodes of a group, in place of that."""
+        """Return what a job has for the nodes of a group, in place of that."""
         merged: Mapping[str, Any] = {}
         for job in self.line(name):
             merged = model.Job._deepUpdate(

@@ -120,7 +120,7 @@ class Controller(fixtures.Fixture):
         return {path.name for path in self.collected.iterdir()}
 
     def content(self) -> bytes:
-        """Give all that was collected, one after the other."""
+        """Return all that was collected, one after the other."""
         return b"".join(path.read_bytes() for path in self.collected.iterdir())
 
     @staticmethod

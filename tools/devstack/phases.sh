@@ -13,8 +13,8 @@ stack      stack.sh
 check      boot an instance: its host entry comes; delete it: it goes
 scenarios  tempest with this project's scenarios, if there are any
 unstack    unstack.sh
-restack    stack.sh once more
-recheck    check once more
+restack    stack.sh again
+recheck    check again
 clean      clean.sh (which runs unstack.sh)
 compare    compare with before: nothing of ours may be left
 halt       stop the container

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what below ou=hosts, as 389 DS access control instructions."""
+"""Access rights below ou=hosts, as 389 DS access control instructions."""
 
 from collections.abc import Iterable
 

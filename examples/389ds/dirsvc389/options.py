@@ -87,7 +87,7 @@ def _add_deploy_options(parser: argparse.ArgumentParser) -> None:
         type=_word,
         default="nova",
         metavar="MARK",
-        help="owner mark of this cloud's records (default: %(default)s)",
+        help="owner mark of this cloud's entries (default: %(default)s)",
     )
     add(
         "--listen",
@@ -105,44 +105,46 @@ def _add_deploy_options(parser: argparse.ArgumentParser) -> None:
         "--port",
         type=_port,
         default=1389,
-        help="LDAP with StartTLS (default: %(default)s)",
+        help="port for LDAP with StartTLS (default: %(default)s)",
     )
     add(
         "--secure-port",
         type=_port,
         default=1636,
-        help="LDAPS (default: %(default)s)",
+        help="port for LDAPS (default: %(default)s)",
     )
     add(
         "--user",
         type=_account,
         metavar="NAME",
         help="account of the server, with --prefix (default: dirsrv if "
-        "root, else yours)",
+        "run by root, else your own)",
     )
     add(
         "--group",
         type=_group,
         metavar="NAME",
-        help="group that may read service.password: the daemon's",
+        help="the daemon's group, which may read service.password",
     )
     add(
         "--reader-group",
         type=_group,
         metavar="NAME",
-        help="group that may read reader.password (default: nobody else)",
+        help="group that may read reader.password (default: none)",
     )
     add(
         "--manager-password-file",
         type=Path,
         metavar="FILE",
-        help="password of the directory manager (default: a random one)",
+        help="file with the password of the directory manager (default: a "
+        "random one)",
     )
     add(
         "--service-password-file",
         type=Path,
         metavar="FILE",
-        help="password of the service account (default: a random one)",
+        help="file with the password of the service account (default: a "
+        "random one)",
     )
 
 

@@ -42,7 +42,7 @@ def is_current(server: DirSrv, names: Iterable[str]) -> bool:
 
 
 def issue(server: DirSrv, names: tuple[str, ...]) -> None:
-    """Give the server a certificate; it is read at the next start."""
+    """Return the server a certificate; it is read at the next start."""
     authority = _authority(server)
     database = NssSsl(dirsrv=server)
     if database._rsa_key_and_cert_exists():

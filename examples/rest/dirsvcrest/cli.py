@@ -99,7 +99,12 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address to listen on, 0.0.0.0 for all (default: %(default)s)",
     )
-    add("--port", type=_port, default=8042, help="(default: %(default)s)")
+    add(
+        "--port",
+        type=_port,
+        default=8042,
+        help="port to listen on (default: %(default)s)",
+    )
     add(
         "--hostname",
         metavar="NAME",
@@ -110,27 +115,27 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=16,
         metavar="N",
-        help="requests at a time (default: %(default)s)",
+        help="requests at the same time (default: %(default)s)",
     )
     add(
         "--workers",
         type=_count,
         default=1,
         metavar="N",
-        help="processes, each with so many threads (default: %(default)s)",
+        help="processes, each with --threads threads (default: %(default)s)",
     )
     add(
         "--group",
         type=_group,
         metavar="NAME",
-        help="group that may read service.token and directory.conf: the "
-        "daemon's",
+        help="the daemon's group, which may read service.token and "
+        "directory.conf",
     )
     add(
         "--no-auth",
         dest="auth",
         action="store_false",
-        help="ask nobody for a token; on loopback only",
+        help="require no token; on loopback only",
     )
     add("--debug", action="store_true", help="show the traceback of a failure")
 
@@ -143,9 +148,14 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
         metavar="PEM",
         help="certificate of the service, with its chain",
     )
-    add("--key", type=_path, metavar="PEM", help="its key")
+    add(
+        "--key",
+        type=_path,
+        metavar="PEM",
+        help="private key of the certificate",
+    )
     add("--client-ca", type=_path, metavar="PEM",
-        help="let in only clients with a certificate of this CA")  # fmt: skip
+        help="accept only clients with a certificate of this CA")  # fmt: skip
 
 
 def _path(text: str) -> Path:

@@ -40,7 +40,7 @@ class Contract:
             self._bodies[name] = _Schema(self.schema(name))
 
     def schema(self, name: str) -> _Keywords:
-        """Give a schema, without references."""
+        """Return a schema, without references."""
         found: _Keywords = self._resolved(
             self._document["components"]["schemas"][name]
         )
@@ -75,7 +75,7 @@ class Contract:
         return found
 
     def _resolved(self, node: Any) -> Any:
-        """Give a part of the document with what its references refer to.
+        """Return a part of the document with what its references refer to.
 
         ECMA 262's dollar is the very end; Python's is also before a last
         line feed.

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Documents, and what becomes of one when news comes. Values only."""
+"""Documents, and the merge of two of them. Values only."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SIX = (
 )
 #: These are in the host record, too.
 SHARED = tuple(name for name in SIX if name != "mac_address")
-#: What one piece of news may know and the next may not.
+#: Keys that may be known in one document and unknown in the next.
 FILLED = ("project_name", "user_name", "user_remote_address")
 TEXTS = (
     "instance_uuid",
@@ -62,16 +62,16 @@ def document(body: Document, owner: str, as_of: str, verb: str) -> Document:
     return made
 
 
-def merged(stored: Document, news: Document) -> Document:
-    """Give what is to be stored when news comes about a document.
+def merged(stored: Document, received: Document) -> Document:
+    """Return the document to store after another one was received.
 
-    What is newer counts, and is filled from what is older where it knows
-    nothing. So two pieces of news make the same document in either order.
+    The newer one counts; what is unknown in it is taken from the older one.
+    So two documents give the same result in either order.
     """
-    if news["as_of"] >= stored["as_of"]:
-        first, second = news, stored
+    if received["as_of"] >= stored["as_of"]:
+        first, second = received, stored
     else:
-        first, second = stored, news
+        first, second = stored, received
     result = dict(first)
     for name in FILLED:
         result[name] = first[name] or second[name]
@@ -88,8 +88,8 @@ def merged(stored: Document, news: Document) -> Document:
         and _addresses(first) is None
         and first["mac_address"] in _macs(second)
     ):
-        # Only a MAC address has come, and it is among those addresses;
-        # others would be of other ports than it tells of.
+        # Only a MAC address was received. If it is not among the stored
+        # addresses, those are of other ports.
         result["host_record"]["addresses"] = _addresses(second)
     if record is not None:
         _share(result)
@@ -97,7 +97,7 @@ def merged(stored: Document, news: Document) -> Document:
 
 
 def addresses(document: Document) -> set[tuple[str, str]]:
-    """Give all that a document can be found by: pairs of kind and value."""
+    """Return the addresses of a document as pairs of kind and value."""
     found = {("mac", document["mac_address"])}
     for address in _addresses(document) or ():
         found.add(("ip", address["ip"]))

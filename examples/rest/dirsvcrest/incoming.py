@@ -17,7 +17,7 @@ HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def parameters(contract: Contract) -> dict[str, Any]:
-    """Give the headers and query parameters of this request's operation.
+    """Return the headers and query parameters of this request's operation.
 
     :raises Unfit: one does not fit its schema
     """
@@ -28,7 +28,7 @@ def parameters(contract: Contract) -> dict[str, Any]:
 
 
 def body(contract: Contract, schema: str) -> dict[str, Any]:
-    """Give the body of this request, which fits a schema.
+    """Return the body of this request, which fits a schema.
 
     :raises Problem: it is no JSON, or too large
     :raises Unfit: it does not fit
@@ -42,7 +42,7 @@ def body(contract: Contract, schema: str) -> dict[str, Any]:
 
 
 def now() -> str:
-    """Give the time as the schema AsOf wants it."""
+    """Return the time as the schema AsOf wants it."""
     return datetime.datetime.now(datetime.UTC).strftime(
         "%Y-%m-%dT%H:%M:%S.%fZ"
     )

@@ -18,7 +18,7 @@ from dirsvcrest.store import Store
 
 #: Seconds that a client may be quiet between two requests.
 KEEP_ALIVE = 75
-#: Seconds for what is under way when the service is told to end.
+#: Seconds for the requests in progress when the service is to end.
 GRACE = 5
 BACKLOG = 512
 

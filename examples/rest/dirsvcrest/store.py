@@ -99,29 +99,31 @@ class Store:
             db.close()
 
     def register(
-        self, news: documents.Document, key: str, any_owner: bool
+        self, received: documents.Document, key: str, any_owner: bool
     ) -> Written:
-        """Store what news says.
+        """Store a received document.
 
-        :param key: equal when it is the same news again; empty when unknown
+        :param key: the same if a document is received again; may be empty
         :param any_owner: whether the owner mark may change
-        :raises AnotherOwner: it would, and may not
+        :raises AnotherOwner: the mark would change, and may not
         """
         with self._transaction() as db:
             row = db.execute(
                 "SELECT owner, last_key, document FROM instances"
                 " WHERE instance_uuid = ?",
-                (news["instance_uuid"],),
+                (received["instance_uuid"],),
             ).fetchone()
             if row is None:
-                return Written(self._write(db, news, key, None), created=True)
+                return Written(
+                    self._write(db, received, key, None), created=True
+                )
             owner, last_key, text = row
-            if owner != news["owner"] and not any_owner:
+            if owner != received["owner"] and not any_owner:
                 raise AnotherOwner
             if key and key == last_key:
                 return Written(text, replayed=True)
             stored = json.loads(text)
-            result = documents.merged(stored, news)
+            result = documents.merged(stored, received)
             if result == stored:
                 return Written(text)
             return Written(self._write(db, result, key, stored))
@@ -157,7 +159,7 @@ class Store:
             return None
 
     def read(self, instance_uuid: str) -> str | None:
-        """Give a document as JSON, or None."""
+        """Return a document as JSON, or None."""
         row = (
             self._db()
             .execute(
@@ -169,7 +171,7 @@ class Store:
         return row and row[0]
 
     def page(self, filters: Mapping[str, str], limit: int) -> list[str]:
-        """Give documents as JSON, in the order of instance_uuid.
+        """Return documents as JSON, in the order of instance_uuid.
 
         :param filters: values by a name in FILTERS; all must hold
         """
@@ -222,7 +224,7 @@ class Store:
                     db.execute("ROLLBACK")
 
     def _db(self) -> sqlite3.Connection:
-        """Give this thread's connection."""
+        """Return this thread's connection."""
         if not hasattr(self._own, "db"):
             self._own.db = self._open()
         db: sqlite3.Connection = self._own.db

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who asks, told by a bearer token (RFC 6750)."""
+"""Identifies clients by their bearer token (RFC 6750)."""
 
 import enum
 import hmac

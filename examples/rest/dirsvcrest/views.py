@@ -25,24 +25,24 @@ class Views:
         :param instance_uuid: of the resource, when it is not the collection
         """
         _need_to_write()
-        said = incoming.parameters(self._contract)
+        parameters = incoming.parameters(self._contract)
         body = incoming.body(self._contract, "Registration")
         if instance_uuid not in (None, body["instance_uuid"]):
             raise Problem(
                 409, "instance_uuid: the body is about another instance"
             )
-        news = documents.document(
+        received = documents.document(
             body,
-            owner=said.get("Dirsvc-Owner", ""),
-            as_of=said.get("Dirsvc-As-Of") or incoming.now(),
-            verb=said.get("Dirsvc-Verb", "register"),
+            owner=parameters.get("Dirsvc-Owner", ""),
+            as_of=parameters.get("Dirsvc-As-Of") or incoming.now(),
+            verb=parameters.get("Dirsvc-Verb", "register"),
         )
         written = self._store.register(
-            news, said.get("Idempotency-Key", ""), _is_manager()
+            received, parameters.get("Idempotency-Key", ""), _is_manager()
         )
         headers = {}
         if written.created:
-            headers["Location"] = f"{COLLECTION}/{news['instance_uuid']}"
+            headers["Location"] = f"{COLLECTION}/{received['instance_uuid']}"
         if written.replayed:
             headers["Idempotency-Replayed"] = "true"
         return _document(
@@ -51,13 +51,15 @@ class Views:
 
     def unregister(self, instance_uuid: str) -> flask.Response:
         _need_to_write()
-        said = incoming.parameters(self._contract)
-        soft = said.get("Dirsvc-Verb") == "soft-unregister"
-        as_of = said.get("Dirsvc-As-Of") or incoming.now()
+        parameters = incoming.parameters(self._contract)
+        soft = parameters.get("Dirsvc-Verb") == "soft-unregister"
+        as_of = parameters.get("Dirsvc-As-Of") or incoming.now()
         try:
             stays = self._store.unregister(
                 instance_uuid,
-                owner=None if _is_manager() else said.get("Dirsvc-Owner"),
+                owner=None
+                if _is_manager()
+                else parameters.get("Dirsvc-Owner"),
                 as_of=as_of if soft else None,
             )
         except KeyError:

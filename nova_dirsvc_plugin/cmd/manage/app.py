@@ -56,7 +56,7 @@ class ManageApp(app.App):
     def configure_logging(self) -> None:
         super().configure_logging()
         if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
-            # What reading a notification again comes to is said by us.
+            # The commands report themselves how reparsing has ended.
             logging.getLogger("nova_dirsvc_plugin").setLevel(logging.CRITICAL)
 
     def initialize_app(self, argv: list[str]) -> None:

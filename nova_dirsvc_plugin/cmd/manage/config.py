@@ -64,7 +64,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def read(given: argparse.Namespace) -> Settings:
-    """Read what is said of the outbox.
+    """Read the options of the outbox.
 
     :raises WrongUse: there is no such file, or a value that cannot be
     """

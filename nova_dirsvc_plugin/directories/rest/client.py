@@ -116,7 +116,7 @@ class Connection:
     def send(
         self, request: requests.PreparedRequest, limit: int = ANSWER_LIMIT
     ) -> response.Answer:
-        """Send a request; once more if a kept connection proves closed.
+        """Send a request, and again if the kept connection was closed.
 
         :param limit: bytes of the answer's body to read
         :raises NoAnswer: no answer came, or not in time

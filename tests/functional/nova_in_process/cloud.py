@@ -52,7 +52,7 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
         """Do what a test wants to be there when Nova starts."""
 
     def api_paste(self) -> pathlib.Path:
-        """Give nova-api's pipelines."""
+        """Return nova-api's pipelines."""
         return data_file("api-paste.ini")
 
     def _setup_services(self) -> None:
@@ -134,7 +134,7 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
 
 
 def addresses(server: Server) -> set[tuple[str, str]]:
-    """Give address and MAC of all that the API says a server has."""
+    """Return address and MAC of all that the API says a server has."""
     return {
         (item["addr"], item["OS-EXT-IPS-MAC:mac_addr"])
         for items in server["addresses"].values()

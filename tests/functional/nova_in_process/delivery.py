@@ -68,7 +68,7 @@ class DeliveryTestCase(cloud.NovaTestCase):
     # -- what the directory has --------------------------------------------
 
     def entry_of(self, server: cloud.Server) -> Entry:
-        """Give a server's entry, empty when there is none."""
+        """Return a server's entry, empty when there is none."""
         condition = ldap.filter.filter_format(
             "(novaInstanceUuid=%s)", [server["id"]]
         )

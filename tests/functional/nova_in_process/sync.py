@@ -57,7 +57,7 @@ class SyncDaemon(fixtures.Fixture):
         return waiting.until(look, f"the daemon to say {words}")
 
     def last_words(self) -> not_yet.NotYet:
-        """Give its last line, to say what it was at instead."""
+        """Return its last line, to say what it was at instead."""
         return not_yet.NotYet(self._lines()[-1:])
 
     def _lines(self) -> list[str]:

@@ -128,7 +128,7 @@ class TestBothFormatsSaySame(cloud.NovaTestCase):
                 self.assertEqual(versioned.record, unversioned.record)
 
     def event(self, event_type: str) -> Any:
-        """Give what the one notification of a type was read as."""
+        """Return what the one notification of a type was read as."""
         read = {
             message["message_id"]: parse.parse(ctxt, message, self.fail)
             for ctxt, message in list(self.told)
@@ -147,7 +147,7 @@ def table(*, unversioned: bool) -> set[str]:
 
 
 def documented() -> Iterator[str]:
-    """Give the types of Nova's samples of notifications.
+    """Yield the types of Nova's samples of notifications.
 
     A sample may be of a variation (``power_on_share``), which is no type.
     """
@@ -162,7 +162,7 @@ def documented() -> Iterator[str]:
 
 
 def asked_for() -> Iterator[str]:
-    """Give the versioned types that Nova's source names by constants."""
+    """Yield the versioned types that Nova's source names by constants."""
     for call in calls("notify_about_instance_action"):
         said = {keyword.arg: keyword.value for keyword in call.keywords}
         match said.get("action"), said.get("phase"):
@@ -180,7 +180,7 @@ def value(names: type, name: str) -> str:
 
 
 def asked_for_in_unversioned() -> Iterator[str]:
-    """Give the unversioned types that Nova's source names by constants."""
+    """Yield the unversioned types that Nova's source names by constants."""
     for name in (
         "notify_about_instance_usage",
         "_notify_about_instance_usage",
@@ -202,7 +202,7 @@ def forced_deletes() -> Iterator[str]:
 
 
 def calls(wanted: str) -> Iterator[ast.Call]:
-    """Give all calls in Nova of a function or method of a name."""
+    """Yield all calls in Nova of a function or method of a name."""
     for part in ("compute", "conductor"):
         for path in (SOURCES / part).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -41,14 +41,14 @@ class TestInventory(cloud.NovaTestCase):
         )
 
     def told(self, server: cloud.Server) -> events.HostState:
-        """Give what Nova says for sure."""
+        """Return what Nova says for sure."""
         answer = self.inventory.ask([server["id"]])[server["id"]]
         self.assertIsInstance(answer, events.HostState, answer)
         self.assertEqual(NOW, answer.as_of)
         return answer
 
     def notified(self, server: cloud.Server) -> events.HostRecord:
-        """Give the record of the notification that it has booted."""
+        """Return the record of the notification that it has booted."""
         self.until_nova_logs("register instance", server["id"], ": stored")
         claim = outbox.Outbox(self.outbox_path).claim("any", 100)
         [record] = [

@@ -75,7 +75,7 @@ class FilterTestCase(cloud.NovaTestCase):
         return response.body["server"]
 
     def records(self) -> Mapping[str, events.HostRecord]:
-        """Give what the outbox says of each instance that it registers."""
+        """Return what the outbox says of each instance that it registers."""
         claim = outbox.Outbox(self.outbox_path).claim("any", 100)
         return {
             entry.event.instance_uuid: entry.event.record

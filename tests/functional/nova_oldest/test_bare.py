@@ -19,7 +19,7 @@ CONSTRAINTS = pathlib.Path(__file__).with_name("constraints.txt")
 
 
 def pins() -> dict[str, str]:
-    """Give each package's release by its name, as the file says."""
+    """Return each package's release by its name, as the file says."""
     lines = CONSTRAINTS.read_text().splitlines()
     found = {}
     for line in lines:
@@ -64,7 +64,7 @@ class BareTest(unittest.TestCase):
 
 
 def required(distribution: str) -> set[str]:
-    """Give the names of what a distribution requires here, by no extra."""
+    """Return the names of what a distribution requires here, by no extra."""
     found = set()
     for line in metadata.requires(distribution) or ():
         wanted = requirements.Requirement(line)

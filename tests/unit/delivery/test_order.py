@@ -41,7 +41,7 @@ EXAMPLES = 1250
 
 @functools.cache
 def sequences():
-    """Give what each recorded instance's notifications mean, in order."""
+    """Return what each recorded instance's notifications mean, in order."""
     found = []
     for name in recordings.SCENARIOS:
         if name == recordings.UNVERSIONED:
@@ -58,7 +58,7 @@ def sequences():
 
 
 def in_order(told):
-    """Give what is to be in the directory, by the simplest of means."""
+    """Return what is to be in the directory, by the simplest of means."""
     entry = None
     for event in told:
         if event.verb is events.Verb.UNREGISTER:
@@ -175,7 +175,7 @@ def nameless(record):
 
 
 def renamed(told, chance):
-    """Give the same events of an instance of its own."""
+    """Return the same events of an instance of its own."""
     uuid = str(uuid_module.UUID(int=chance.getrandbits(128)))
     return [
         dataclasses.replace(
@@ -255,7 +255,7 @@ class OrderTest(testtools.TestCase):
 
 
 def life(length):
-    """Give the first events of an instance's life, a second apart."""
+    """Return the first events of an instance's life, a second apart."""
     verbs = events.Verb
     told = [
         (verbs.REGISTER, "one", "alice"),
@@ -273,6 +273,6 @@ def life(length):
 
 
 def fast_folder():
-    """Give a folder in memory, where there is one: a sync costs nothing."""
+    """Return a folder in memory, where there is one: a sync costs nothing."""
     memory_disk = pathlib.Path("/dev/shm")
     return memory_disk if memory_disk.is_dir() else None

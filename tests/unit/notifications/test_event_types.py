@@ -22,7 +22,7 @@ def parse(ctxt, message):
 
 
 def told(scenario, *event_types):
-    """Give (type, verb, compute host) of a scenario's events."""
+    """Return (type, verb, compute host) of a scenario's events."""
     heard = [parse(*recorded) for recorded in recordings.scenario(scenario)]
     return [
         (event.event_type, event.verb, event.record.compute_host)
@@ -386,7 +386,7 @@ class UnversionedTest(base.TestCase):
 
 
 def shape(value):
-    """Give a text with every letter and digit made equal."""
+    """Return a text with every letter and digit made equal."""
     return re.sub(r"[0-9a-f]+", "x", str(value)) if value else value
 
 

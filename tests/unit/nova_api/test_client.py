@@ -78,7 +78,7 @@ GONE = events.HostState(
 
 
 def missing(instance_uuid=UUID):
-    """Give the body of Nova's own 404."""
+    """Return the body of Nova's own 404."""
     words = f"Instance {instance_uuid} could not be found."
     return {"itemNotFound": {"code": 404, "message": words}}
 
@@ -180,7 +180,10 @@ class SureTest(InventoryCase):
         self.server(created="soon", name=7)
         record = self.ask().record
         self.assertEqual(("", ""), (record.created_at, record.display_name))
-        self.assertIn(f"Nova on {UUID}: left out: created", self.log.output)
+        self.assertIn(
+            f"answer about instance {UUID}: value ignored: created",
+            self.log.output,
+        )
 
     def test_the_token_goes_nowhere(self):
         self.server()

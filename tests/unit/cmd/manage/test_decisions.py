@@ -13,7 +13,7 @@ from tests.unit.cmd.manage.base import A, ManageTestCase
 
 class DecidingTestCase(ManageTestCase):
     def due(self, directory="log"):
-        """Give number, attempts and deferrals of what is due."""
+        """Return number, attempts and deferrals of what is due."""
         return [
             (entry.number, entry.attempts, entry.deferrals)
             for turn in self.outbox.claim(directory, 1000).turns
@@ -21,7 +21,7 @@ class DecidingTestCase(ManageTestCase):
         ]
 
     def decisions(self, *whats):
-        """Give the journal's notes of these kinds."""
+        """Return the journal's notes of these kinds."""
         with admin.OutboxAdmin(self.path).snapshot() as database:
             return [
                 tuple(row)
