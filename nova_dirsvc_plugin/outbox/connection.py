@@ -55,6 +55,9 @@ def at_fork(
     )
 
 
+#: SQLite's; it quotes names of a damaged schema, which may be no text.
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+
 #: Those of this process.
 _SESSIONS: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
@@ -92,10 +95,12 @@ class Session:
         self._lock.acquire()
         try:
             return self._connected()
-        except BaseException as error:
+        except (*_ERRORS, OSError, schema.NotAnOutbox) as error:
+            self._note_damage(error)
             self._lock.release()
-            if isinstance(error, sqlite3.Error | OSError | schema.NotAnOutbox):
-                raise self._translated(error) from error
+            raise self._translated(error) from error
+        except BaseException:
+            self._lock.release()
             raise
 
     def __exit__(
@@ -104,11 +109,13 @@ class Session:
         try:
             if error is None:
                 self._check()
-            elif self._connection and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._note_damage(error)
+            if error and self._connection and self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
         finally:
             self._lock.release()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _ERRORS):
             raise self._translated(error) from error
 
     def close(self) -> None:
@@ -137,7 +144,10 @@ class Session:
                     database.execute("BEGIN IMMEDIATE")
                     return
                 except sqlite3.OperationalError as error:
-                    if not _busy(error) or time.monotonic() > deadline:
+                    if (
+                        not _has_code(error, sqlite3.SQLITE_BUSY)
+                        or time.monotonic() > deadline
+                    ):
                         raise
         finally:
             milliseconds = round(self._busy_timeout * 1000)
@@ -188,6 +198,15 @@ class Session:
         if self._fault:
             raise OutboxError(f"outbox {self._path}: {self._fault}")
 
+    def _note_damage(self, error: BaseException | None) -> None:
+        """Have the next use take over what can be read of damaged pages."""
+        damaged = isinstance(error, UnicodeDecodeError)
+        if not (damaged or _has_code(error, sqlite3.SQLITE_CORRUPT)):
+            return
+        self._fault = f"{self._path.name} was damaged"
+        if self._files is None:
+            self._files = open_files.OpenFiles(self._path)
+
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -224,7 +243,6 @@ class Session:
         return OutboxError(f"outbox {self._path}: {error}")
 
 
-def _busy(error: sqlite3.Error) -> bool:
-    """Return whether another connection has what is needed."""
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY
+def _has_code(error: BaseException | None, code: int) -> bool:
+    """Return whether it is this primary error code of SQLite's."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code

@@ -13,7 +13,8 @@ import itertools
 import logging
 import pathlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from nova_dirsvc_plugin.outbox import open_files, schema, sql
 
@@ -51,10 +52,10 @@ def take_over(
     if not (old or aside):
         # Another process was making it, or has done this.
         return new
-    taken = 0
+    copy = _Copy(new)
     try:
         if old and not damage:
-            taken, damage = _copy(old, new)
+            damage = copy.take(old)
         if old and not damage:
             # The main file has all then, wherever it was moved to.
             with contextlib.suppress(sqlite3.Error):
@@ -62,70 +63,113 @@ def take_over(
         if old:
             old.close()
         if aside and aside.exists():
-            taken += _copy_aside(aside, new)
+            _copy_aside(aside, copy)
     except BaseException:
         new.close()
         raise
     LOG.error(
         "Outbox %s: %s while it was in use. %d undelivered entries were taken"
-        " over into the outbox that is there now.%s See \"Removed or replaced"
-        " files\" in the administrator's guide",
+        " over into the outbox that is there now.%s See \"The file of the"
+        " outbox\" in the administrator's guide",
         path,
         fault,
-        taken,
+        copy.taken,
         f" The others cannot be read ({damage})." if damage else "",
     )
+    for instance in sorted(copy.lost):
+        LOG.error("Outbox %s: events of instance %s are lost", path, instance)
     return new
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, str]:
-    """Copy what can be read; return how many entries, and what ended it."""
-    taken, damage = 0, ""
-    for table, (select, insert) in _STATEMENTS.items():
-        rows = _Rows(old, select)
+class _Copy:
+    """Copies what can be read of an outbox into another one.
+
+    :ivar taken: how many entries came
+    :ivar lost: the instances that have an entry which cannot be read
+    """
+
+    def __init__(self, new: sqlite3.Connection) -> None:
+        self._new = new
+        self.taken = 0
+        self.lost: set[str] = set()
+
+    def take(self, old: sqlite3.Connection) -> str:
+        """Copy, and return what ended it before all was copied, if so."""
+        damage = ""
+        for table, (select, insert) in _STATEMENTS.items():
+            rows = _Rows(old, select)
+            stored = self._store(insert, rows)
+            damage = damage or rows.damage
+            if table != "entry":
+                continue
+            self.taken += stored
+            if rows.damage:
+                self.taken += self._store(insert, self._salvaged(old))
+        return damage
+
+    def _store(self, insert: str, rows: Iterator[Sequence[object]]) -> int:
+        """Store rows; return how many were not there yet."""
+        before = self._new.total_changes
         while portion := list(itertools.islice(rows, PORTION)):
-            new.execute("BEGIN IMMEDIATE")
-            before = new.total_changes
-            new.executemany(insert, portion)
-            if table == "entry":
-                taken += new.total_changes - before
-            new.execute("COMMIT")
-        damage = damage or rows.damage
-    return taken, damage
+            self._new.execute("BEGIN IMMEDIATE")
+            self._new.executemany(insert, portion)
+            self._new.execute("COMMIT")
+        return self._new.total_changes - before
+
+    def _salvaged(self, old: sqlite3.Connection) -> Iterator[Sequence[object]]:
+        """Read entries one by one whose numbers are still found somewhere.
+
+        As in :data:`sql.RESCUED_ENTRIES`, all of an instance go together.
+        """
+        (start,) = next(_Rows(old, sql.RESCUE_START), (0,))
+        known = dict(_Rows(old, sql.RESCUE_BACKLOG))
+        for walk, order in itertools.product(sql.WALKS, ("ASC", "DESC")):
+            for number, instance in _Rows(old, walk.format(order=order)):
+                if number > start:
+                    known[number] = instance or known.get(number)
+        for instance in set(known.values()) - {None}:
+            for (number,) in _Rows(old, sql.RESCUED_NUMBERS, instance):
+                known[number] = instance
+        for number, instance in sorted(known.items()):
+            found = list(_Rows(old, sql.RESCUED_ENTRY, number))
+            yield from found
+            if not found and instance:
+                self.lost.add(str(instance))
 
 
-class _Rows(Iterator[Sequence[object]]):
+class _Rows(Iterator[Any]):
     """The rows of a statement, up to the first that cannot be read."""
 
-    def __init__(self, database: sqlite3.Connection, select: str) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, select: str, *values: object
+    ) -> None:
         self.damage = ""
-        self._rows = iter(())
+        self._rows: Iterator[Iterable[Any]] = iter(())
         try:
-            self._rows = database.execute(select)
-        except sqlite3.Error as error:
+            self._rows = database.execute(select, values)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.damage = str(error)
 
-    def __next__(self) -> Sequence[object]:
+    def __next__(self) -> tuple[Any, ...]:
         try:
             return tuple(next(self._rows))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.damage = str(error)
             raise StopIteration from error
 
 
-def _copy_aside(aside: pathlib.Path, new: sqlite3.Connection) -> int:
+def _copy_aside(aside: pathlib.Path, copy: _Copy) -> None:
     """Copy what only processes that have ended have written.
 
     If the files that were put aside do not fit together, the main file alone
     has the entries up to its last checkpoint.
     """
-    taken = 0
     for how in ("mode=rw", "mode=ro&immutable=1"):
         uri = f"{aside.absolute().as_uri()}?{how}"
-        with contextlib.suppress(sqlite3.Error):
-            with contextlib.closing(sqlite3.connect(uri, uri=True)) as old:
-                more, damage = _copy(old, new)
-            taken += more
-            if not damage:
-                break
-    return taken
+        with (
+            contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
+            contextlib.closing(sqlite3.connect(uri, uri=True)) as old,
+        ):
+            old.text_factory = schema.decoded
+            if not copy.take(old):
+                return

@@ -152,8 +152,7 @@ def _opened(
         check_same_thread=False,
     )
     connection.row_factory = sqlite3.Row
-    # A text that a faulty disk or writer has damaged can be seen and buried.
-    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    connection.text_factory = decoded
     try:
         _check_opened(connection, path)
         _check_application(connection, may_be_empty=create)
@@ -167,6 +166,11 @@ def _opened(
         connection.close()
         raise
     return connection
+
+
+def decoded(raw: bytes) -> str:
+    """Decode a text that a faulty disk or writer may have damaged."""
+    return raw.decode(errors="replace")
 
 
 def resolved(path: pathlib.Path) -> pathlib.Path:

@@ -158,6 +158,36 @@ FROM entry WHERE instance_uuid IN (
 ORDER BY number
 """
 
+#: The same one by one, where pages are damaged.
+RESCUED_ENTRY = """
+SELECT message_id, event_type, verb, instance_uuid, occurred_at, stored_at,
+  request_id, record, checksum
+FROM entry WHERE number = ?
+"""
+
+RESCUED_NUMBERS = """
+SELECT number FROM entry INDEXED BY entry_instance WHERE instance_uuid = ?
+"""
+
+RESCUE_START = """
+SELECT coalesce(min(CAST(number AS INTEGER)), 0) FROM position
+"""
+
+RESCUE_BACKLOG = """
+SELECT CAST(number AS INTEGER), instance_uuid FROM backlog
+"""
+
+#: Each reads other pages, from either end up to the first that is damaged.
+WALKS = (
+    "SELECT number, NULL FROM entry NOT INDEXED ORDER BY number {order}",
+    "SELECT number, NULL FROM entry INDEXED BY entry_stored"
+    " ORDER BY stored_at {order}",
+    "SELECT number, NULL FROM entry INDEXED BY sqlite_autoindex_entry_1"
+    " ORDER BY message_id {order}",
+    "SELECT number, instance_uuid FROM entry INDEXED BY entry_instance"
+    " ORDER BY instance_uuid {order}",
+)
+
 RESCUE_ENTRY = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
                    stored_at, request_id, record, checksum)
