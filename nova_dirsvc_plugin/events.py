@@ -199,6 +199,17 @@ class Parked:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """From where a request came; it is joined to the events it caused.
+
+    :ivar request_id: Nova's ``req-…``
+    """
+
+    request_id: str
+    remote_address: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostState:
     """The state that a directory should have of one instance.
 

@@ -3,14 +3,27 @@
 """Keeps what may be kept of a notification that cannot be understood. Pure.
 
 Metadata, keys and tags, which may hold a tenant's secrets, are not kept, nor
-is anything of the request context but names and ids.
+is anything of the request context but names and ids. What is kept can be
+stored, whatever it was: plain values, of a bounded size and depth.
 """
 
+import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.notifications import unversioned, values
+
+#: Characters, items and levels that are kept of a value, more than any that
+#: Nova has.
+LONGEST_TEXT = 64 * 1024
+_MOST_ITEMS = 1000
+_DEEPEST = 16
+_HUGE = 2**63
+
+#: Characters of all that is kept.
+_LARGEST = 256 * 1024
 
 #: What is kept of a request context.
 _CONTEXT_KEYS = (
@@ -49,7 +62,7 @@ def notification(
     *,
     users: bool = True,
 ) -> events.Parked:
-    """Return a notification to park, whatever is wrong with it.
+    """Return a notification to park, whatever is wrong with its payload.
 
     :param users: whether the user's name is kept
     """
@@ -66,7 +79,65 @@ def notification(
             for key in _CONTEXT_KEYS
             if users or key != "user_name"
         }
-    return events.Parked(kept, instance_uuid, str(error))
+    return _parked(kept, instance_uuid, str(error))
+
+
+def stub(
+    thing: object, error: Exception, instance_uuid: str = ""
+) -> events.Parked:
+    """Return what can be parked of anything that broke what handled it.
+
+    :param thing: a message, or what was made of one
+    """
+    try:
+        if isinstance(thing, events.Event):
+            thing = {"message_id": thing.message_id}
+        elif isinstance(thing, events.Parked):
+            thing = thing.notification
+        kept = notification(None, thing, error, instance_uuid).notification
+    except Exception:
+        kept = {"malformed": type(thing).__name__}
+    try:
+        reason = f"{type(error).__name__}: {error}"
+    except Exception:
+        reason = type(error).__name__
+    return _parked(kept, instance_uuid, reason)
+
+
+def _parked(
+    kept: Mapping[str, Any], instance_uuid: str, reason: str
+) -> events.Parked:
+    plain = {text(key): _plain(value) for key, value in kept.items()}
+    if len(json.dumps(plain)) > _LARGEST:
+        plain |= {"payload": {"malformed": "too large"}}
+        plain.pop("ctxt", None)
+    return events.Parked(plain, text(instance_uuid), text(reason))
+
+
+def text(value: str) -> str:
+    """Return a text that any file, log and JSON can have."""
+    kept = str.encode(value[:LONGEST_TEXT], "utf-8", "backslashreplace")
+    return kept.decode()
+
+
+def _plain(value: object, depth: int = 0) -> Any:
+    """Return a value of JSON, or the name of the type of another."""
+    if isinstance(value, str):
+        return text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    # An integer can have more digits than Python prints, a float be NaN.
+    if isinstance(value, int | float) and -_HUGE < value < _HUGE:
+        return value
+    if depth < _DEEPEST:
+        if isinstance(value, Mapping):
+            return {
+                text(str(key)): _plain(value[key], depth + 1)
+                for key in itertools.islice(value, _MOST_ITEMS)
+            }
+        if isinstance(value, list | tuple):
+            return [_plain(item, depth + 1) for item in value[:_MOST_ITEMS]]
+    return type(value).__name__
 
 
 def essential(payload: object) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def parse(
         event_type=event_type,
         verb=verb,
         occurred_at=_occurred_at(message, warn),
-        request_id=reader.text("request_id"),
+        request_id=reader.storable_text("request_id"),
         record=_record(ctxt, reader, instance_uuid, verb),
     )
 
@@ -184,6 +184,8 @@ def _message_id(message: Mapping[str, Any], instance_uuid: str) -> str:
     message_id = message.get("message_id")
     if not isinstance(message_id, str) or not message_id:
         raise Unreadable("message_id is missing", instance_uuid)
+    if not values.storable(message_id):
+        raise Unreadable("message_id is no Unicode text", instance_uuid)
     return message_id
 
 

@@ -32,9 +32,22 @@ class NotificationReader:
     ) -> events.Event | events.Parked | None:
         """Return what to store of a notification; None if it is ignored.
 
+        Nothing is raised, whatever it is.
+
         :param ctxt: the request context; nothing but names and ids is kept
         :param message: in the form that oslo.messaging hands to a driver
         """
+        try:
+            return self._read(ctxt, message)
+        except Exception as error:
+            LOG.exception(
+                "A notification is parked in the outbox: report this as a bug"
+            )
+            return parked.stub(message, error)
+
+    def _read(
+        self, ctxt: Mapping[str, Any], message: Mapping[str, Any]
+    ) -> events.Event | events.Parked | None:
         event_type = message.get("event_type")
         if not parse.concerns(event_type):
             return None

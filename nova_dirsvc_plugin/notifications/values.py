@@ -34,6 +34,13 @@ class PayloadReader:
         self.warn(f"{name} is {for_log(value)}, not a text")
         return ""
 
+    def storable_text(self, name: str) -> str:
+        value = self.text(name)
+        if storable(value):
+            return value
+        self.warn(f"{name} is {for_log(value)}, no Unicode text")
+        return ""
+
     def time(self, name: str) -> str:
         """Return a time as ``2026-11-22T10:27:53Z``, from any ISO 8601."""
         value = self.text(name)
@@ -108,6 +115,15 @@ def unwrap(value: object) -> Mapping[str, Any] | None:
         return None
     data = value.get("nova_object.data")
     return data if isinstance(data, Mapping) else None
+
+
+def storable(value: str) -> bool:
+    """Return whether a text can be encoded: JSON can hold half a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def canonical_uuid(value: object) -> str:

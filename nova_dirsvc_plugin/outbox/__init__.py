@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox: an event is stored before it is sent (see ``outbox``)."""
 
-from nova_dirsvc_plugin.outbox.outbox import Outbox
+from nova_dirsvc_plugin.outbox.outbox import Item, Outbox
 from nova_dirsvc_plugin.outbox.schema import resolved
 from nova_dirsvc_plugin.outbox.values import (
     Cause,
@@ -18,6 +18,7 @@ __all__ = (
     "Cause",
     "Claim",
     "Entry",
+    "Item",
     "Outbox",
     "OutboxError",
     "Settlement",

@@ -32,6 +32,9 @@ from nova_dirsvc_plugin.outbox.values import (
     parked_row,
 )
 
+#: What sources put.
+Item = events.Event | events.Parked | events.Origin
+
 
 class Outbox:
     """One outbox file, from the side of one process.
@@ -54,52 +57,36 @@ class Outbox:
 
     # -- sources -----------------------------------------------------------
 
-    def put(self, item: events.Event | events.Parked) -> int | None:
+    def put(self, item: Item) -> int | None:
         """Store an event, or a notification to park, durably.
 
         :returns: its number; None when the message is there already
         :raises OutboxError: not stored
         """
-        statement, values = self._insertion(item)
-        with self._session.transaction() as database:
-            row = database.execute(statement, values).fetchone()
-        return None if row is None else int(row[0])
+        return self.put_all([item])[0]
 
-    def put_all(
-        self, items: Iterable[events.Event | events.Parked]
-    ) -> list[int | None]:
+    def put_all(self, items: Iterable[Item]) -> list[int | None]:
         """Store many in one transaction; see :meth:`put`.
 
         :raises OutboxError: none of them is stored
+        :raises ValueError: one of them can never be; none is stored
         """
-        numbers = []
         # Made before the transaction: others wait for that.
         insertions = [self._insertion(item) for item in items]
         with self._session.transaction() as database:
-            for statement, values in insertions:
-                row = database.execute(statement, values).fetchone()
-                numbers.append(None if row is None else int(row[0]))
-        return numbers
+            return [
+                _insert(database, statement, values)
+                for statement, values in insertions
+            ]
 
-    def note_origin(self, request_id: str, remote_address: str) -> None:
-        """Keep from where a request came; it is joined to what it caused.
-
-        :param request_id: Nova's ``req-…``
-        :raises OutboxError: not stored
-        """
-        with self._session.transaction() as database:
-            database.execute(
-                "INSERT INTO origin (request_id, remote_address, stored_at)"
-                " VALUES (?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
-                (request_id, remote_address, self._clock()),
-            )
-
-    def _insertion(
-        self, item: events.Event | events.Parked
-    ) -> tuple[str, dict[str, Any]]:
+    def _insertion(self, item: Item) -> tuple[str, dict[str, Any]]:
         now = self._clock()
         if isinstance(item, events.Parked):
             return sql.PARK, parked_row(item, now)
+        if isinstance(item, events.Origin):
+            return sql.NOTE_ORIGIN, dataclasses.asdict(item) | {
+                "stored_at": now
+            }
         return sql.STORE, event_row(item, now)
 
     # -- dispatchers -------------------------------------------------------
@@ -228,6 +215,20 @@ class Outbox:
     def close(self) -> None:
         """Close this process's connection; the next call opens another."""
         self._session.close()
+
+
+def _insert(
+    database: sqlite3.Connection, statement: str, values: dict[str, Any]
+) -> int | None:
+    """Insert a row; return its number, None without one.
+
+    :raises ValueError: no outbox can have this row
+    """
+    try:
+        row = database.execute(statement, values).fetchone()
+    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+        raise ValueError(str(error)) from error
+    return None if row is None else int(row[0])
 
 
 def _settled_by_all(

@@ -23,6 +23,12 @@ VALUES (:message_id, :event_type, :instance_uuid, :stored_at, :reason,
 ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
+NOTE_ORIGIN = """
+INSERT INTO origin (request_id, remote_address, stored_at)
+VALUES (:request_id, :remote_address, :stored_at)
+ON CONFLICT (request_id) DO NOTHING
+"""
+
 # -- a claim ----------------------------------------------------------------
 
 #: The oldest open entry of each instance, if it is due, longest wait first.

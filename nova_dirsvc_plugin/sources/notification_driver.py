@@ -12,6 +12,7 @@ It runs inside nova-api, the conductors and the computes, in native threads
 or under eventlet, so it does one local write and returns.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -60,16 +61,14 @@ class OutboxDriver(notifier.Driver):  # type: ignore[misc]
 
         Never raises and never waits for anything but the local disk.
         """
-        try:
-            self._announce()
-            self._writer.take(self._reader.read(ctxt, message))
-        except Exception:
-            # Nova must continue after an unexpected error.
-            LOG.exception(
-                "Notification %s of type %s is lost: report this as a bug",
-                message.get("message_id"),
-                message.get("event_type"),
-            )
+        # Nova must continue after an unexpected error, and even if that
+        # cannot be logged: RecursionError passes through logging.
+        with contextlib.suppress(Exception):
+            try:
+                self._announce()
+                self._writer.take(self._reader.read(ctxt, message))
+            except Exception:
+                LOG.exception("A notification is lost: report this as a bug")
 
     def _announce(self) -> None:
         """Log once in each process that the driver is loaded.

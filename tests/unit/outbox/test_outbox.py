@@ -248,8 +248,8 @@ class ClaimTest(OutboxTestCase):
     def test_the_origin_of_a_request_is_joined_to_all_it_caused(self):
         self.put((REGISTER, A), (REGISTER, B))
         request = "req-8217bf15-5838-4524-872f-3592fa99abb3"
-        self.outbox.note_origin(request, "192.0.2.7")
-        self.outbox.note_origin(request, "192.0.2.8")
+        self.outbox.put(events.Origin(request, "192.0.2.7"))
+        self.outbox.put(events.Origin(request, "192.0.2.8"))
         self.assertEqual(
             ["192.0.2.7"] * 2,
             [

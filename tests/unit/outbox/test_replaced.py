@@ -240,7 +240,7 @@ class TakenOverTest(ReplacedTestCase):
         self.outbox.put(event)
         self.settle(outbox.State.DELIVERED)
         self.outbox.put(base.event(events.Verb.REFRESH, event.instance_uuid))
-        self.outbox.note_origin(event.request_id, "192.0.2.7")
+        self.outbox.put(events.Origin(event.request_id, "192.0.2.7"))
         remove(MAIN)(self.path.parent)
         self.put(self.outbox)
         first, second, _ = self.opened().claim("d", 100).entries

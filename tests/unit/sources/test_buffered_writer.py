@@ -1,18 +1,53 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import collections.abc
+import contextlib
+import math
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
+import threading
 
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.notifications import reader
-from nova_dirsvc_plugin.sources import buffered_writer, notification_driver
+from nova_dirsvc_plugin.sources import (
+    buffered_writer,
+    notification_driver,
+    storing,
+)
 from tests import outboxes, recordings, waiting
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
+
+#: Stores an event, in this process or a child, and ends.
+ENDING = """
+import multiprocessing
+import sys
+
+from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.sources import buffered_writer
+from tests.unit import base
+
+path, child = sys.argv[1:]
+writer = buffered_writer.BufferedWriter(outbox.Outbox(path, 0.05))
+
+
+def work():
+    writer.take(base.event())
+
+
+if child:
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+else:
+    work()
+"""
 
 
 class BufferedWriterTest(base.TestCase):
@@ -26,7 +61,7 @@ class BufferedWriterTest(base.TestCase):
         self.intake.take(reader.NotificationReader().read(ctxt, message))
 
     def stored(self):
-        claim = outbox.Outbox(self.path).claim("d", 100)
+        claim = outbox.Outbox(self.path).claim("d", 9999)
         return [entry.event.instance_uuid for entry in claim.entries]
 
     def test_an_event_is_stored_and_said_once(self):
@@ -139,6 +174,138 @@ class BufferedWriterTest(base.TestCase):
         waiting.until(lambda: not self.intake.held, "the parent's own")
         self.assertEqual(2, len(self.stored()))
 
+    def locked(self, busy_timeout):
+        """Return what has locked the outbox; the writer waits that long."""
+        self.patch(buffered_writer, "BUSY_TIMEOUT", busy_timeout)
+        self.intake = buffered_writer.BufferedWriter(
+            outbox.Outbox(self.path, busy_timeout)
+        )
+        self.intake.take(base.event())
+        other = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False
+        )
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        return other
+
+    def test_what_many_threads_bring_at_once_is_stored_when_they_go_on(self):
+        other = self.locked(waiting.LIMIT)
+        late = []
+
+        def take():
+            event = base.event()
+            self.intake.take(event)
+            if event.instance_uuid not in self.stored():
+                late.append(event)
+
+        threads = [threading.Thread(target=take) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        waiting.until(lambda: self.intake.held == 20, "all to be there")
+        other.execute("ROLLBACK")
+        for thread in threads:
+            thread.join(waiting.LIMIT)
+        self.assertEqual([], late)
+        self.assertEqual(21, self.log.output.count(": stored"))
+
+    def test_a_disk_that_does_not_answer_holds_up_one_thread_and_no_more(self):
+        other = self.locked(waiting.LIMIT)
+        self.patch(buffered_writer, "BUSY_TIMEOUT", 0.05)
+        first = threading.Thread(target=self.intake.take, args=[base.event()])
+        first.start()
+        waiting.until(self.intake._turn.locked, "it to be written")
+        for _ in range(100):
+            self.intake.take(base.event())
+        self.assertEqual(101, self.intake.held)
+        self.assertEqual(1, self.log.output.count("the disk has taken more"))
+        other.execute("ROLLBACK")
+        waiting.until(lambda: not self.intake.held, "all to be stored")
+        first.join(waiting.LIMIT)
+        self.assertEqual(102, len(self.stored()))
+
+    def test_what_is_held_is_stored_first_and_said_now_and_then(self):
+        self.patch(buffered_writer, "COMPLAINT_INTERVAL", 0.01)
+        other = self.locked(0.01)
+        items = [base.event() for _ in range(1200)]
+        for item in items:
+            self.intake.take(item)
+        waiting.until(
+            lambda: "ERROR 1200 events are not stored" in self.log.output,
+            "the number and the age",
+        )
+        self.assertIn("the oldest for 0 s: outbox", self.log.output)
+        other.execute("ROLLBACK")
+        waiting.until(
+            lambda: "INFO All events that were kept" in self.log.output, "all"
+        )
+        self.intake.take(base.event())
+        with self.outbox._session as database:
+            rows = database.execute(
+                "SELECT instance_uuid FROM entry ORDER BY number"
+            )
+            stored = [instance for (instance,) in rows]
+        self.assertEqual([item.instance_uuid for item in items], stored[1:-1])
+
+    def test_what_is_held_when_a_process_ends_is_stored_or_named(self):
+        for child in ("", "child"):
+            self.path.parent.write_text("a file in the way")
+            self.assertIn(": lost: the process ends", self.ending(child))
+            self.path.parent.unlink()
+            self.outbox.put(base.event())
+            locked = sqlite3.connect(self.path, isolation_level=None)
+            locked.execute("BEGIN IMMEDIATE")
+            process = self.popen(child)
+            for line in process.stderr:
+                if "not stored, kept in memory" in line:
+                    break
+            locked.execute("ROLLBACK")
+            rest = process.stderr.read()
+            self.assertEqual(0, process.wait(waiting.LIMIT))
+            self.assertNotIn("lost", rest)
+            self.assertEqual(2, len(self.stored()))
+            locked.close()
+            self.outbox.close()
+            for file in self.path.parent.iterdir():
+                file.unlink()
+            self.path.parent.rmdir()
+
+    def popen(self, child):
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENDING, str(self.path), child],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.stderr.close)
+        return process
+
+    def ending(self, child):
+        process = self.popen(child)
+        said = process.stderr.read()
+        self.assertEqual(0, process.wait(waiting.LIMIT))
+        return said
+
+    def test_what_no_outbox_can_hold_is_parked_and_delays_no_other(self):
+        broken = base.event(occurred_at=math.nan)
+        self.intake.take(broken)
+        self.intake.take(base.event())
+        self.assertEqual(0, self.intake.held)
+        self.assertEqual(1, len(self.stored()))
+        ((_, _, reason),) = outboxes.parked(self.outbox)
+        self.assertIn("ValueError: NOT NULL constraint", reason)
+
+    def test_what_cannot_even_be_parked_is_in_the_log_and_delays_nobody(self):
+        broken, good = base.event(), base.event()
+
+        def put_all(items):
+            for item in items:
+                if item is not good:
+                    raise TypeError("never")
+            return [7]
+
+        self.assertEqual([None, 7], storing.store(put_all, [broken, good]))
+        self.assertIn("CRITICAL Lost: Event cannot be", self.log.output)
+        self.assertIn(broken.message_id, self.log.output)
+
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):
         self.useFixture(
             base.fixtures.MonkeyPatch(
@@ -154,6 +321,8 @@ class BufferedWriterTest(base.TestCase):
             ": lost",
             self.log.output,
         )
+        self.path.parent.unlink()
+        waiting.until(lambda: not self.intake.held, "the others")
 
 
 class OutboxDriverTest(base.TestCase):
@@ -184,12 +353,63 @@ class OutboxDriverTest(base.TestCase):
             self.log.output,
         )
 
-    def test_what_nobody_thought_of_is_logged_and_not_raised(self):
+    def driver(self):
         conf = cfg.ConfigOpts()
+        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
         conf([], default_config_files=[])
-        driver = notification_driver.OutboxDriver(conf, ["t"], None)
-        driver.notify(None, recordings.create_end()[1], "INFO", -1)
-        self.assertIn("report this as a bug", self.log.output)
+        self.path = self.folder / "nova.db"
+        conf.set_override("outbox", str(self.path), group=options.GROUP)
+        return notification_driver.OutboxDriver(conf, ["t"], None)
+
+    def test_nothing_that_it_is_given_is_raised_or_forgotten(self):
+        driver = self.driver()
+        ctxt, boot = recordings.create_end()
+        for number, thing in enumerate(hostile()):
+            told = boot | {"message_id": f"{number}"}
+            driver.notify(thing, told | {"message_id": f"c{number}"}, "I", 0)
+            driver.notify(ctxt, thing, "INFO", -1)
+            driver.notify(ctxt, told | {"payload": thing}, "INFO", -1)
+            driver.notify(ctxt, told | {"timestamp": thing}, "INFO", -1)
+            driver.notify(ctxt, boot | {"message_id": thing}, "INFO", -1)
+            driver.notify(ctxt, boot | {"event_type": thing}, "INFO", -1)
+            for key, value in boot["payload"].items():
+                changed = boot["payload"] | {key: thing}
+                if isinstance(value, dict):
+                    changed = boot["payload"] | {
+                        key: dict.fromkeys(value, thing)
+                        | {"uuid": value["uuid"]}
+                    }
+                message = told | {"payload": changed}
+                driver.notify(ctxt, message, "INFO", -1)
+            driver.notify({thing_name(thing): thing}, told, thing, thing)
+        self.assertNotIn("lost", self.log.output)
+        driver.notify(ctxt, boot, "INFO", -1)
+        box = outbox.Outbox(self.path)
+        stored = {
+            entry.event.message_id for entry in box.claim("d", 9999).entries
+        }
+        self.assertIn(boot["message_id"], stored)
+        self.assertTrue(outboxes.parked(box))
+
+    def test_it_raises_nothing_when_the_stack_is_nearly_full(self):
+        driver = self.driver()
+        told = recordings.create_end()
+        driver.notify({}, {}, "INFO", -1)
+        returned, depths = [], [0]
+
+        def deeper(depth):
+            depths.append(depth)
+            with contextlib.suppress(RecursionError):
+                deeper(depth + 1)
+            if depth > max(depths) - 100:
+                driver.notify(*told, "INFO", -1)
+                returned.append(depth)
+
+        # The very last frame cannot call anything.
+        with contextlib.suppress(RecursionError):
+            deeper(0)
+        self.assertGreater(len(returned), 90)
+        self.assertEqual(1, outbox.Outbox(self.path).pending("d"))
 
     def test_the_default_path_is_a_system_path(self):
         conf = cfg.ConfigOpts()
@@ -198,3 +418,65 @@ class OutboxDriverTest(base.TestCase):
         self.assertEqual(
             "/var/lib/nova-dirsvc/outbox.db", conf.nova_dirsvc.outbox
         )
+
+
+def thing_name(thing):
+    return type(thing).__name__
+
+
+def hostile():
+    """Give what no Nova sends, and Python can make."""
+    loop = {}
+    loop["nova_object.data"] = loop
+    items = []
+    items.append(items)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    return [
+        None,
+        True,
+        7,
+        10**5000,
+        math.nan,
+        -math.inf,
+        b"\xff",
+        "\ud800",
+        "\x00",
+        "long" * 1_000_000,
+        object(),
+        Text("edab9a8e-0a9d-4ecb-8e9a-26009bd80962"),
+        Refusing(),
+        [Refusing()],
+        {Refusing(): Refusing()},
+        {7: {b"": None}},
+        loop,
+        items,
+        deep,
+        {"nova_object.data": deep},
+        {"nova_object.data": {"uuid": UUID, "state": deep}},
+    ]
+
+
+class Text(str):
+    """A text that is none where that can be told apart."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __format__ = __str__
+
+
+class Refusing(collections.abc.Mapping):
+    """A mapping that raises, whatever is asked."""
+
+    def refuse(self, *_):
+        raise RuntimeError("refused")
+
+    __getitem__ = __iter__ = __len__ = __contains__ = refuse
+    __str__ = __repr__ = __eq__ = __bool__ = refuse
+
+    def __hash__(self):
+        return 7

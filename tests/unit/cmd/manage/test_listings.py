@@ -179,7 +179,7 @@ class ShowTest(ManageTestCase):
     def test_the_address_of_the_request_is_in_the_record(self):
         event = base.event()
         self.put(event)
-        self.outbox.note_origin(event.request_id, "192.0.2.7")
+        self.outbox.put(events.Origin(event.request_id, "192.0.2.7"))
         found = self.told("outbox", "show", 1)
         self.assertEqual("192.0.2.7", found["record"]["user_remote_address"])
 

@@ -1,0 +1,145 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The notification driver in a process that eventlet has patched."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+from nova_dirsvc_plugin import outbox
+from tests import waiting
+from tests.unit import base
+
+#: Takes events in many greenlets, and prints how long no other one ran.
+#: While the disk "hangs", every use of the file takes that many seconds.
+PROCESS = """
+import eventlet
+
+eventlet.monkey_patch()
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+
+from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.sources import buffered_writer
+from tests.unit import base
+
+logging.basicConfig(stream=sys.stderr, format="%(message)s", level=20)
+path, slow, fork = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+box = outbox.Outbox(path, buffered_writer.BUSY_TIMEOUT)
+writer = buffered_writer.BufferedWriter(box)
+native = eventlet.patcher.original("time")
+put_all, hub, in_hub = box.put_all, eventlet.getcurrent(), []
+
+
+def watched(items):
+    in_hub.append(threading.get_ident() == ident)
+    native.sleep(slow)
+    return put_all(items)
+
+
+ident = threading.get_ident()
+box.put_all = watched
+gaps, calls = [0.0], []
+
+
+def beat():
+    last = time.monotonic()
+    while True:
+        eventlet.sleep(0.01)
+        gaps.append(time.monotonic() - last)
+        last = time.monotonic()
+
+
+def take():
+    event, started = base.event(), time.monotonic()
+    try:
+        with eventlet.Timeout(0.1):
+            writer.take(event)
+    except eventlet.Timeout:
+        pass
+    calls.append(time.monotonic() - started)
+
+
+eventlet.spawn(beat)
+eventlet.sleep(0.05)
+print("ready", flush=True)
+sys.stdin.readline()
+pool = eventlet.GreenPool(200)
+for _ in range(200):
+    pool.spawn(take)
+eventlet.sleep(0.1)
+if fork:
+    child = os.fork()
+    if not child:
+        writer.take(base.event())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+pool.waitall()
+while writer.held:
+    eventlet.sleep(0.01)
+print(json.dumps([max(gaps), any(in_hub), max(calls), len(in_hub)]))
+"""
+
+
+class EventletTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.folder / "outbox.db"
+        outbox.Outbox(self.path).put(base.event())
+
+    def start(self, slow=0.0, fork=""):
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(self.path), str(slow), fork],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual("ready\n", process.stdout.readline())
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        return process
+
+    def end(self, process):
+        said, errors = process.communicate(timeout=waiting.LIMIT)
+        self.assertEqual(0, process.returncode, errors)
+        gap, in_hub, longest, writes = json.loads(said)
+        self.assertFalse(in_hub)
+        return gap, longest, writes
+
+    def stored(self):
+        with sqlite3.connect(self.path) as database:
+            return database.execute("SELECT count(*) FROM entry").fetchone()[0]
+
+    def test_no_greenlet_waits_for_another_process_but_those_that_store(self):
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        process = self.start()
+        for line in process.stderr:
+            if "not stored" in line:
+                break
+        other.execute("ROLLBACK")
+        other.close()
+        gap, _, _ = self.end(process)
+        self.assertLess(gap, 0.5)
+        self.assertEqual(201, self.stored())
+
+    def test_no_greenlet_waits_for_a_slow_disk_but_those_that_store(self):
+        gap, longest, writes = self.end(self.start(slow=2.0))
+        self.assertLess(gap, 1.0)
+        # One of them stores, its time-out comes when that is done.
+        self.assertGreater(longest, 1.9)
+        self.assertLess(writes, 5)
+        self.assertEqual(201, self.stored())
+
+    def test_a_fork_waits_for_what_is_under_way_and_the_child_stores(self):
+        self.end(self.start(slow=0.5, fork="fork"))
+        self.assertEqual(202, self.stored())
