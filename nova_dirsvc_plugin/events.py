@@ -12,6 +12,8 @@ import enum
 import json
 import typing
 
+from nova_dirsvc_plugin import untrusted_text
+
 #: Version of the stored JSON form of a record. A reader takes any minor.
 RECORD_VERSION = "1.0"
 
@@ -197,6 +199,10 @@ class Parked:
     instance_uuid: str
     reason: str
 
+    def __post_init__(self) -> None:
+        clean = untrusted_text.on_one_line(self.reason)
+        object.__setattr__(self, "reason", clean)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Origin:
@@ -229,5 +235,5 @@ class HostState:
         return self.verb is Verb.UNREGISTER
 
 
-class StateUnknown(Exception):
+class StateUnknown(untrusted_text.UntrustedError):
     """Nova's state of an instance is unknown; the message says why."""

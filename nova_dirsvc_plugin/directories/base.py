@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from nova_dirsvc_plugin import errors, events
+from nova_dirsvc_plugin import errors, events, untrusted_text
 
 #: Seconds within which :meth:`Directory.apply` returns, however many states
 #: it is given and whatever the directory does. Delivery relies on it: a second
@@ -35,13 +35,26 @@ class Done:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unavailable:
+class _NotDone:
+    """An answer with a reason, which may quote what a server said.
+
+    :ivar reason: one line of print, without our secrets
+    """
+
+    reason: str
+
+    def __post_init__(self) -> None:
+        clean = untrusted_text.on_one_line(self.reason)
+        object.__setattr__(self, "reason", clean)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unavailable(_NotDone):
     """The directory could not be asked, or not now: try again later.
 
     :ivar retry_after: seconds for which it asks for no requests, at least
     """
 
-    reason: str
     retry_after: float = 0.0
 
 
@@ -53,7 +66,7 @@ class NotSent(Unavailable):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(_NotDone):
     """The directory answered no.
 
     :ivar operation: what it refused, see :class:`Done`
@@ -61,7 +74,6 @@ class Rejected:
         directory takes of others: it is not tried again
     """
 
-    reason: str
     operation: str = dataclasses.field(default="write", compare=False)
     certain: bool = dataclasses.field(default=False, compare=False)
 
@@ -128,9 +140,9 @@ class Directory(abc.ABC):
         """Close connections; the next call opens them again."""
 
 
-class EntriesNotKept(Exception):
+class EntriesNotKept(untrusted_text.UntrustedError):
     """The directory cannot be read, and so not be compared with Nova."""
 
 
-class DirectoryUnavailable(Exception):
+class DirectoryUnavailable(untrusted_text.UntrustedError):
     """The directory cannot be read now."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, untrusted_text
 from nova_dirsvc_plugin.notifications import parked, parse
 
 LOG = logging.getLogger(__name__)
@@ -53,9 +53,10 @@ class NotificationReader:
             return None
         if parse.is_unversioned(event_type) and not self._unversioned:
             return None
-        message_id = message.get("message_id")
+        message_id = untrusted_text.on_one_line(message.get("message_id"))
 
         def warn(what: str) -> None:
+            what = untrusted_text.on_one_line(what)
             LOG.warning("Notification %s: value ignored: %s", message_id, what)
 
         try:
@@ -67,7 +68,7 @@ class NotificationReader:
                 message_id,
                 event_type,
                 error.instance_uuid or "unknown",
-                error,
+                untrusted_text.on_one_line(error),
             )
             return parked.notification(
                 ctxt, message, error, error.instance_uuid, users=self._users

@@ -18,7 +18,7 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-from nova_dirsvc_plugin import errors, events
+from nova_dirsvc_plugin import errors, events, untrusted_text
 from nova_dirsvc_plugin.notifications import values
 from nova_dirsvc_plugin.nova_api import server
 
@@ -157,6 +157,10 @@ class NovaClient:
 
     def _get(self, path: str, **params: str) -> tuple[int, Mapping[str, Any]]:
         """Return status and body of an answer; empty where it is no dict."""
+        # Asked for before they are sent: an answer may repeat them.
+        session = self._adapter.session
+        headers = session.get_auth_headers(self._adapter.auth) or {}
+        untrusted_text.keep_secret(f"token of [{GROUP}]", headers.values())
         first = MICROVERSIONS.index(self._microversion)
         for microversion in MICROVERSIONS[first:]:
             response = self._adapter.get(
@@ -230,6 +234,7 @@ def from_conf(conf: cfg.ConfigOpts) -> NovaClient | None:
         auth = loading.load_auth_from_conf_options(conf, GROUP)
         if auth is None:
             return None
+        _keep_secrets(conf, own)
         adapter = loading.load_adapter_from_conf_options(
             conf,
             GROUP,
@@ -244,3 +249,18 @@ def from_conf(conf: cfg.ConfigOpts) -> NovaClient | None:
     except (ksa_exceptions.ClientException, TypeError, cfg.Error) as error:
         raise errors.WrongOption(f"[{GROUP}]: {error}") from error
     return NovaClient(adapter)
+
+
+def _keep_secrets(conf: cfg.ConfigOpts, own: Any) -> None:
+    """Mask the secrets of the account, where an answer repeats them."""
+    section = conf[own.auth_section or GROUP]
+    untrusted_text.keep_secret(
+        f"[{GROUP}]",
+        [
+            section[option.dest]
+            for option in loading.get_auth_plugin_conf_options(
+                section.auth_type
+            )
+            if option.secret
+        ],
+    )

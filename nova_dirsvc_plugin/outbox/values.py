@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, untrusted_text
 from nova_dirsvc_plugin.outbox import rows
 
 
@@ -204,6 +204,11 @@ class Settlement:
     attempts: int = 0
     deferrals: int = 0
     not_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.reason:
+            clean = untrusted_text.on_one_line(self.reason)
+            object.__setattr__(self, "reason", clean)
 
     @property
     def outcome(self) -> State:

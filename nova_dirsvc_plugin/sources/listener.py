@@ -21,7 +21,7 @@ import oslo_messaging
 from oslo_messaging.notify import listener as notify_listener
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import errors, events, outbox
+from nova_dirsvc_plugin import errors, events, outbox, untrusted_text
 from nova_dirsvc_plugin.notifications import parked
 from nova_dirsvc_plugin.notifications import reader as reading
 
@@ -115,6 +115,9 @@ class Bus:
             oslo_messaging.get_notification_transport(conf).cleanup()
             url = conf.oslo_messaging_notifications.transport_url
             parsed = oslo_messaging.TransportURL.parse(conf, url)
+            untrusted_text.keep_secret(
+                "transport_url", [one.password for one in parsed.hosts]
+            )
         except oslo_messaging.DriverLoadFailure as error:
             raise errors.WrongOption(f"transport_url: {error}") from error
         except (oslo_messaging.InvalidTransportURL, ValueError):

@@ -10,7 +10,7 @@ import uuid
 import fixtures
 import testtools
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, untrusted_text
 
 
 def no_default_files(*args: object, **kwargs: object) -> list[str]:
@@ -34,6 +34,16 @@ class TestCase(testtools.TestCase):
                 )
             )
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        # Nor has one test the secrets of another.
+        for name, value in (
+            ("_secrets", {}),
+            ("_masked", untrusted_text._masked),
+        ):
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    f"nova_dirsvc_plugin.untrusted_text.{name}", value
+                )
+            )
         self.log = self.useFixture(
             fixtures.FakeLogger(
                 level=logging.DEBUG, format="%(levelname)s %(message)s"

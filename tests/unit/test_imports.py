@@ -15,11 +15,12 @@ ROOT = pathlib.Path(nova_dirsvc_plugin.__file__).parent
 #: Room -> the rooms of our own that it may import from.
 ROOMS = {
     "errors": set(),
-    "events": set(),
+    "events": {"untrusted_text"},
     "files": set(),
+    "untrusted_text": set(),
     "version": set(),
     "conf": set(),
-    "notifications": {"events", "notifications"},
+    "notifications": {"events", "notifications", "untrusted_text"},
     "sources": {
         "conf",
         "errors",
@@ -27,11 +28,24 @@ ROOMS = {
         "notifications",
         "outbox",
         "sources",
+        "untrusted_text",
     },
-    "outbox": {"events", "files", "outbox"},
+    "outbox": {"events", "files", "outbox", "untrusted_text"},
     "delivery": {"delivery", "directories.base", "events", "outbox"},
-    "nova_api": {"errors", "events", "notifications.values", "nova_api"},
-    "directories": {"directories", "errors", "events", "files"},
+    "nova_api": {
+        "errors",
+        "events",
+        "notifications.values",
+        "nova_api",
+        "untrusted_text",
+    },
+    "directories": {
+        "directories",
+        "errors",
+        "events",
+        "files",
+        "untrusted_text",
+    },
     "cmd": {
         "cmd",
         "conf",
@@ -44,6 +58,7 @@ ROOMS = {
         "nova_api.client",
         "outbox",
         "sources.listener",
+        "untrusted_text",
         "version",
     },
 }
@@ -67,6 +82,7 @@ PURE = (
     "outbox/rows",
     "outbox/values",
     "nova_api/server",
+    "untrusted_text",
 )
 
 #: Library -> the only modules that may import it.

@@ -12,6 +12,7 @@ from typing import Any
 from cliff import app, command, commandmanager
 
 from nova_dirsvc_plugin import version
+from nova_dirsvc_plugin.cmd import log_format
 from nova_dirsvc_plugin.cmd.manage import base, config
 
 #: Where the commands are, as entry points.
@@ -55,6 +56,7 @@ class ManageApp(app.App):
 
     def configure_logging(self) -> None:
         super().configure_logging()
+        log_format.use()
         if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
             # The commands report themselves how reparsing has ended.
             logging.getLogger("nova_dirsvc_plugin").setLevel(logging.CRITICAL)

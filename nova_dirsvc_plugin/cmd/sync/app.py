@@ -10,7 +10,8 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import outbox, version
+from nova_dirsvc_plugin import outbox, untrusted_text, version
+from nova_dirsvc_plugin.cmd import log_format
 from nova_dirsvc_plugin.cmd.sync import delivery_service, lock
 from nova_dirsvc_plugin.directories import base, loading
 from nova_dirsvc_plugin.nova_api import client
@@ -68,6 +69,7 @@ def _configure(conf: Any, argv: Sequence[str]) -> None:
         # oslo.config checks a value when it is first read.
         conf[options.GROUP][option.dest]
     logging.setup(conf, "nova_dirsvc")
+    log_format.use()
 
 
 def _load(conf: Any) -> dict[str, base.Directory]:
@@ -81,5 +83,6 @@ def _load(conf: Any) -> dict[str, base.Directory]:
 
 
 def _complain(status: int, error: Exception) -> int:
-    print(f"nova-dirsvc-sync: {error}", file=sys.stderr)  # noqa: T201
+    reason = untrusted_text.on_one_line(error)
+    print(f"nova-dirsvc-sync: {reason}", file=sys.stderr)  # noqa: T201
     return status

@@ -20,6 +20,7 @@ from oslo_service import service
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.cmd import log_format
 from nova_dirsvc_plugin.cmd.sync import listener_service
 from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
 from nova_dirsvc_plugin.directories import base
@@ -71,6 +72,8 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
+        # SIGHUP may have read the configuration of the log again.
+        log_format.use()
         path = self._conf[options.GROUP].outbox
         settings = retry.Settings(
             batch_size=_mutable(self._conf, "batch_size"),

@@ -13,6 +13,7 @@ from oslo_service import service
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.cmd import log_format
 from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
         self._servers: list[Any] = []
 
     def start(self) -> None:
+        # SIGHUP may have read the configuration of the log again.
+        log_format.use()
         where = self._bus.where
         LOG.info("Connecting, to listen to %s", where)
         if not self._bus.keeps:

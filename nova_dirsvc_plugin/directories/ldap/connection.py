@@ -10,6 +10,7 @@ from typing import Any
 
 import ldap
 
+from nova_dirsvc_plugin import untrusted_text
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import entry, pipeline
 
@@ -199,7 +200,9 @@ class Connection:
             connection.sasl_non_interactive_bind_s("EXTERNAL")
             return
         password = pathlib.Path(self._options.password_file).read_text()
-        connection.simple_bind_s(self._options.user, password.rstrip("\n"))
+        password = password.rstrip("\n")
+        untrusted_text.keep_secret("[ldap] password_file", [password])
+        connection.simple_bind_s(self._options.user, password)
 
     def _advice(self, url: str, error: Exception) -> str:
         """Return what went wrong, and which option to check."""

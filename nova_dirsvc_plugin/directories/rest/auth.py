@@ -4,7 +4,6 @@
 
 import hashlib
 import hmac
-import json
 import math
 import pathlib
 import re
@@ -17,6 +16,7 @@ import requests
 from oauthlib import oauth2
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from nova_dirsvc_plugin import untrusted_text
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.rest import response
 
@@ -116,9 +116,10 @@ class Auth(AuthBase):
         self._add_credentials(sample.prepare())
 
     def _add_credentials(self, request: requests.PreparedRequest) -> None:
-        """Keep the header Authorization secret as well, as it is encoded."""
+        """Mask what a service may repeat, the header as it is encoded, too."""
         header = request.headers.get("Authorization", "")
         self._secrets.add(header.partition(" ")[2])
+        untrusted_text.keep_secret("[rest]", self._secrets)
 
     def _secret(self, option: str) -> str:
         secret = _read(self._options, option)
@@ -146,7 +147,7 @@ class Auth(AuthBase):
         try:
             self._token, lifetime = _token(answer)
         except ValueError as error:
-            reason = response.on_one_line(self.redacted(str(error)))
+            reason = response.on_one_line(error)
             raise base.DirectoryUnavailable(
                 f"no token: POST {options.oauth2_token_url}: {answer.status}:"
                 f" {reason}: see the [rest] oauth2_ options"
@@ -157,17 +158,6 @@ class Auth(AuthBase):
     def forget_token(self) -> None:
         """Request another token next time: the service refused this one."""
         self._use_token_before = 0.0
-
-    def redacted(self, text: str) -> str:
-        """Take our secrets out of a text: services repeat requests.
-
-        They are taken out in the spelling of JSON, too.
-        """
-        secrets = self._secrets - {""}
-        secrets |= {json.dumps(secret)[1:-1] for secret in secrets}
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
 
     def __call__(
         self, request: requests.PreparedRequest

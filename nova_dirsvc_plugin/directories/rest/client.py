@@ -10,7 +10,6 @@ sockets when the time of a request is over. No redirect is followed.
 import contextlib
 import http.client
 import math
-import re
 import socket
 import threading
 import time
@@ -28,9 +27,6 @@ from nova_dirsvc_plugin.directories.rest import response, urls
 ANSWER_LIMIT = 64 * 1024
 
 _HTTP_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError)
-
-#: The user and password of a proxy, say.
-_USERINFO = re.compile(r"//[^/@\s]*@")
 
 
 class NoAnswer(Exception):
@@ -242,8 +238,7 @@ def describe_error(error: BaseException) -> str:
         causes = (*inner, error.__cause__, error.__context__)
         cause = next((c for c in causes if isinstance(c, BaseException)), None)
     text = getattr(error, "strerror", None) or str(error)
-    line = " ".join((text or type(error).__name__).split())
-    return _USERINFO.sub("//***@", line)
+    return " ".join((text or type(error).__name__).split())
 
 
 # -- connections of urllib3 whose sockets are watched ------------------------

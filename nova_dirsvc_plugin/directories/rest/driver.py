@@ -131,7 +131,7 @@ class RestDirectory(base.Directory):
         try:
             return self._send_one(connection, state)
         except client.NoAnswer as error:
-            return response.Outage(self._auth.redacted(str(error)))
+            return response.Outage(str(error))
         except Exception as error:
             # Whatever an answer makes the driver raise: no state is lost.
             place = traceback.extract_tb(error.__traceback__)[-1]
@@ -156,7 +156,6 @@ class RestDirectory(base.Directory):
             answer,
             state.verb.removes,
             f"{request.method} {request.url}",
-            self._auth.redacted,
         )
         if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
             return base.Foreign(
@@ -207,7 +206,6 @@ class RestDirectory(base.Directory):
             answer,
             f"GET {request.url}",
             is_first=not marker,
-            redact=self._auth.redacted,
         )
 
     # -- requests ----------------------------------------------------------
@@ -234,9 +232,7 @@ class RestDirectory(base.Directory):
                 lambda connection: connection.send(request, limit), 1
             )
         except client.NoAnswer as error:
-            raise base.DirectoryUnavailable(
-                self._auth.redacted(str(error))
-            ) from error
+            raise base.DirectoryUnavailable(error) from error
         if not answers:
             raise base.DirectoryUnavailable(
                 f"{request.method} {request.url}: no connection in time"

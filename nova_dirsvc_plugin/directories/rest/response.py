@@ -8,8 +8,9 @@ import email.utils
 import http
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from nova_dirsvc_plugin import untrusted_text
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.rest import document
 
@@ -33,11 +34,6 @@ _GONE = frozenset((404, 410))
 #: The statuses of a service that has no list of entries.
 _NO_LIST = frozenset((404, 405, 410, 501))
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a0-\ud7ff\ue000-\U0010ffff]+|\s+")
-
-#: Takes secrets out of a text.
-Redact = Callable[[str], str]
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outage(base.Unavailable):
@@ -59,20 +55,18 @@ class Answer:
     whole: bool = True
     retry_after: float = 0.0
 
-    def describe(self, redact: Redact) -> str:
+    def describe(self) -> str:
         """Return the status and the beginning of the body, on one line.
 
         Of a redirect, its new address.
-
-        :param redact: takes our secrets out, as a service may repeat them
         """
         if self.status in MOVED:
-            return f"{self.status}: {on_one_line(redact(self.moved))}"
+            return f"{self.status}: {on_one_line(self.moved)}"
         try:
             phrase = " " + http.HTTPStatus(self.status).phrase
         except ValueError:
             phrase = ""
-        text = on_one_line(redact(self.body.decode(errors="replace")))
+        text = on_one_line(self.body.decode(errors="replace"))
         return f"{self.status}{phrase}" + (f": {text}" if text else "")
 
     @property
@@ -81,19 +75,16 @@ class Answer:
         return f"moved to {self.headers.get('Location', '')}, not followed"
 
 
-def on_one_line(text: str) -> str:
-    """Return the beginning of a text, fit for a line of a log."""
-    return " ".join(_UNPRINTABLE.sub(" ", text).split())[:_REASON_LENGTH]
+def on_one_line(text: object) -> str:
+    """Return as much of a text as is kept as a reason."""
+    return untrusted_text.on_one_line(text, _REASON_LENGTH)
 
 
-def outcome(
-    answer: Answer, removes: bool, where: str, redact: Redact
-) -> base.Outcome:
+def outcome(answer: Answer, removes: bool, where: str) -> base.Outcome:
     """Return the outcome of a state.
 
     :param removes: whether the state removes the entry
     :param where: method and URL, for the reason
-    :param redact: takes our secrets out
     """
     status = answer.status
     if status in _DONE and _is_web_page(answer):
@@ -105,7 +96,7 @@ def outcome(
         return base.Done()
     if removes and status in _GONE:
         return base.Done(operation="")
-    reason = f"{where}: {answer.describe(redact)}"
+    reason = f"{where}: {answer.describe()}"
     if status in _REFUSED and status not in _NOT_NOW:
         return base.Rejected(reason)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -118,20 +109,19 @@ def outcome(
 
 
 def page(
-    answer: Answer, where: str, *, is_first: bool, redact: Redact
+    answer: Answer, where: str, *, is_first: bool
 ) -> list[document.Document]:
     """Read the documents of a page of entries, with the service's names.
 
     :param where: method and URL, for the reason
     :param is_first: the first page alone tells whether there is a list
-    :param redact: takes our secrets out
     :raises base.EntriesNotKept: the service has no list
     :raises base.DirectoryUnavailable: this is not a whole page
     """
     if answer.status in _NO_LIST and is_first:
         raise base.EntriesNotKept(f"{where}: {answer.status}: no such list")
     if answer.status != 200:
-        raise base.DirectoryUnavailable(f"{where}: {answer.describe(redact)}")
+        raise base.DirectoryUnavailable(f"{where}: {answer.describe()}")
     if not answer.whole:
         raise base.DirectoryUnavailable(
             f"{where}: more than {PAGE_LIMIT} bytes: see [rest] page_size"
