@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.delivery import clock as clocks
 from nova_dirsvc_plugin.delivery import decision, refusals, retry
 from nova_dirsvc_plugin.directories import base
 
@@ -80,8 +81,9 @@ class Availability:
     def mark_unavailable(self, reason: str) -> None:
         """Count a failure, and report it if that is due."""
         self.failures += 1
-        if self._clock() - self._reported_at >= REPORT_INTERVAL:
-            self._reported_at = self._clock()
+        now = self._clock()
+        if not clocks.within(now, self._reported_at, REPORT_INTERVAL):
+            self._reported_at = now
             LOG.warning(
                 "Directory %s: unavailable, %s entries are waiting and will"
                 " be tried again: %s",

@@ -11,6 +11,7 @@ from nova_dirsvc_plugin.delivery import state
 _UNCHANGED = "no change"
 _UNREGISTERED = "instance already unregistered"
 _RESTORED = "instance restored since"
+_REMOVED_SINCE = "a later removal is confirmed instead"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Write:
     :ivar nova_answer: Nova's answer, where it was asked
     :ivar contradicts_outbox: the stored events ask for something else
     :ivar confirm: a removal that was done before is done a second time
+    :ivar newest: the message id of the latest entry that the state rests on
+    :ivar doubtful: it rests on an event of a later time than that at which a
+        later one was stored: the order of the two is unknown
     """
 
     entry: outbox.Entry
@@ -31,6 +35,17 @@ class Write:
     nova_answer: str = ""
     contradicts_outbox: bool = False
     confirm: bool = False
+    newest: str = ""
+    doubtful: bool = False
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it when it is done."""
+        if self.nova_answer:
+            return self.nova_answer
+        if self.desired.verb.removes and not self.entry.event.verb.removes:
+            return "removed, as a later event asks for"
+        return ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,16 +72,40 @@ def decide_state(turn: outbox.Turn) -> Decision:
     if not entries:
         return Decision()
     news = [*turn.taken, *turn.removals, *entries]
-    desired = state.merge(news)
+    desired = state.merge(news, turn.horizon)
+    decisive = state.latest(news)
+    doubtful = not desired.final and any(
+        decisive.number < entry.number
+        and decisive.happened_at > entry.stored_at
+        for entry in entries
+    )
     if turn.confirm:
         if not desired.verb.removes:
             return _skip(entries, _RESTORED)
-    elif turn.taken and _same(desired, state.merge(turn.taken)):
+        # A later one is confirmed by itself, unless Nova denied it.
+        if (
+            not desired.final
+            and decisive.happened_at > entries[-1].happened_at
+        ):
+            return _skip(entries, _REMOVED_SINCE)
+    elif (
+        not doubtful
+        and turn.taken
+        and _same(desired, state.merge(turn.taken, turn.horizon))
+    ):
         return _skip(entries, _UNREGISTERED if desired.final else _UNCHANGED)
-    decisive = state.latest(news)
     lead = decisive if decisive in entries else entries[-1]
     covered = tuple(entry for entry in entries if entry is not lead)
-    return Decision(Write(lead, desired, covered, confirm=turn.confirm))
+    return Decision(
+        Write(
+            lead,
+            desired,
+            covered,
+            confirm=turn.confirm,
+            newest=max(news, key=_number).event.message_id,
+            doubtful=doubtful,
+        )
+    )
 
 
 def decide_log(turn: outbox.Turn) -> Decision:
@@ -93,10 +132,12 @@ def decide_log(turn: outbox.Turn) -> Decision:
 def is_late(write: Write, now: float, late_after: float) -> bool:
     """Return whether Nova is to be asked before this is written.
 
-    An old event may have been overtaken by one that took another way. And
-    Nova reports the end of a delete even when the delete failed, except
-    where the instance is seen to be deleted, which is final. A removal to
-    confirm was checked before.
+    An old event may have been overtaken by one that took another way. The
+    age of one that comes from the future is unknown, and so is which of two
+    events is older where a wrong clock has dated them. And Nova reports the
+    end of a delete even when the delete failed, except where the instance is
+    seen to be deleted, which is final. A removal to confirm was checked
+    before.
 
     :param late_after: seconds
     """
@@ -104,20 +145,29 @@ def is_late(write: Write, now: float, late_after: float) -> bool:
     if write.confirm or desired.final:
         return False
     return (
-        desired.verb is events.Verb.SOFT_UNREGISTER
-        or now - desired.as_of > late_after
+        write.doubtful
+        or desired.verb is events.Verb.SOFT_UNREGISTER
+        or not -outbox.TOLERATED_LEAD <= now - desired.as_of <= late_after
     )
 
 
 def corrected(write: Write, answer: events.HostState) -> Write:
-    """Replace a late state by Nova's answer, which has no names of users."""
+    """Replace a late state by Nova's answer, which has no names of users.
+
+    It has the time of the events: no clock but Nova's orders what is written.
+    """
     record = answer.record.completed(write.desired.record)
+    as_of = write.desired.as_of
     return dataclasses.replace(
         write,
-        desired=dataclasses.replace(answer, record=record),
+        desired=dataclasses.replace(answer, record=record, as_of=as_of),
         nova_answer=f"late event, corrected from Nova: {answer.verb}",
         contradicts_outbox=answer.verb.removes != write.desired.verb.removes,
     )
+
+
+def _number(entry: outbox.Entry) -> int:
+    return entry.number
 
 
 def _skip(entries: list[outbox.Entry], reason: str) -> Decision:

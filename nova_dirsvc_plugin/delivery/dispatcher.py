@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import (
+    ahead,
     availability,
     decision,
     held,
@@ -52,6 +53,7 @@ class Dispatcher:
     """Delivers to one directory, in one thread.
 
     :param name: the directory's name, under which progress is kept
+    :param clock: epoch seconds; best one that does not step
     :param checker: asks Nova for the state of an instance; without it late
         events are delivered as they are
     """
@@ -76,6 +78,7 @@ class Dispatcher:
             settings, clock, uniform, confirms=not self._append_only
         )
         self._refusals = refusals.Refusals()
+        self._ahead_report = ahead.AheadReport(clock)
         self._held_report = held.HeldReport(name, clock)
         self._availability = availability.Availability(
             name, entries, clock, uniform
@@ -142,6 +145,7 @@ class Dispatcher:
         )
         writes, settlements = [], []
         for turn in claim.turns:
+            self._ahead_report.add(turn.entries)
             decided = decide(turn)
             if decided.write:
                 writes.append(decided.write)
@@ -176,7 +180,7 @@ class Dispatcher:
                 checked.append(write)
                 continue
             answer = checker.answer_for(
-                write.desired.record.instance_uuid, write.desired.as_of
+                write.desired.record.instance_uuid, write.newest
             )
             if answer is None:
                 settlements += self._policy.await_nova(write)

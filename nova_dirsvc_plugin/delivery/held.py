@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.delivery import clock as clocks
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,8 @@ class HeldReport:
                 continue
             self._numbers[one.cause].add(one.entry.number)
             now = self._clock()
-            if now - self._reported_at[one.cause] >= REPORT_INTERVAL:
+            reported_at = self._reported_at[one.cause]
+            if not clocks.within(now, reported_at, REPORT_INTERVAL):
                 self._reported_at[one.cause] = now
                 self._report(one)
 

@@ -7,6 +7,7 @@ answer at a later turn. While Nova cannot answer, it is asked about a few
 instances from time to time, and the log reports that once a minute.
 """
 
+import dataclasses
 import logging
 import random
 import threading
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.delivery import clock as clocks
 from nova_dirsvc_plugin.delivery import retry
 
 LOG = logging.getLogger(__name__)
@@ -22,53 +24,85 @@ LOG = logging.getLogger(__name__)
 BATCH = 32
 PROBE = 2
 
-#: Seconds for which an answer is valid, and after which an instance is asked
-#: about again whose state is unknown.
-ANSWER_VALID = 10.0
+#: Seconds within which ``Ask`` returns, for which an answer is valid then, and
+#: after which an instance is asked about again whose state is unknown.
+ASK_LIMIT = 60.0
+ANSWER_VALID = retry.OLDEST_ANSWER - ASK_LIMIT
 ASK_AGAIN_AFTER = 30.0
+
+#: Seconds; what takes longer is reported.
+SLOW = 5.0
 
 #: Seconds between two reports of the same trouble.
 REPORT_INTERVAL = 60.0
 
 _Answer = events.HostState | events.StateUnknown
 
-#: Returns Nova's state of each of some instances, by their uuids, within a
-#: bounded time; never raises.
+#: Returns Nova's state of each of some instances, by their uuids, within
+#: ``ASK_LIMIT``; never raises.
 Ask = Callable[[Sequence[str]], Mapping[str, _Answer]]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Received:
+    """An answer of Nova's.
+
+    :ivar known: the message ids of the events that were known when Nova was
+        asked: the answer is later than each of them
+    :ivar at: seconds of the checker's clock, when it came
+    """
+
+    answer: events.HostState
+    known: frozenset[str]
+    at: float
+
+
 class NovaChecker:
-    """Nova's answers, and the questions that are open; for many threads."""
+    """Nova's answers, and the questions that are open; for many threads.
+
+    :param clock: seconds, of any beginning; best one that is never set
+    """
 
     def __init__(
         self,
         ask: Ask,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._ask = ask
         self._clock = clock
         self._uniform = uniform
         self._lock = threading.Lock()
-        #: instance uuid -> epoch seconds, not to ask before
+        #: instance uuid -> seconds of the clock, not to ask before
         self._open: dict[str, float] = {}
-        self._answers: dict[str, events.HostState] = {}
+        #: instance uuid -> message ids of the events that it is asked about
+        self._known: dict[str, frozenset[str]] = {}
+        self._received: dict[str, _Received] = {}
         self._failures = 0
-        self._reported_at = float("-inf")
+        self._reported_at = {"unknown": float("-inf"), "slow": float("-inf")}
 
     def answer_for(
-        self, instance_uuid: str, event_at: float
+        self, instance_uuid: str, message_id: str
     ) -> events.HostState | None:
         """Return Nova's answer; None until there is one.
 
-        :param event_at: epoch seconds; an answer that is older is no answer
+        However long Nova takes: an answer counts if Nova was asked after the
+        event was known. No clock is compared with another one's for that.
+
+        :param message_id: of the latest event of that instance
         """
         now = self._clock()
         with self._lock:
-            answer = self._answers.pop(instance_uuid, None)
-            if answer and answer.as_of >= max(now - ANSWER_VALID, event_at):
-                return answer
+            received = self._received.get(instance_uuid)
+            if (
+                received
+                and message_id in received.known
+                and clocks.within(now, received.at, ANSWER_VALID)
+            ):
+                return received.answer
             self._open.setdefault(instance_uuid, now)
+            known = self._known.get(instance_uuid, frozenset())
+            self._known[instance_uuid] = known | {message_id}
         return None
 
     def run(self, stop: threading.Event) -> None:
@@ -89,65 +123,85 @@ class NovaChecker:
         due = self._due()
         if not due:
             return False
-        answers = self._ask(due)
-        unknown = self._record(answers)
+        started = self._clock()
+        answers = self._ask(list(due))
+        self._report_slow(len(due), self._clock() - started)
+        unknown = self._record(answers, due)
         if len(unknown) < len(answers):
             self._failures = 0
         else:
             self._failures += 1
-        self._report(unknown)
+        self._report_unknown(unknown)
         return True
 
-    def _due(self) -> list[str]:
-        """Return the instances to ask about now."""
+    def _due(self) -> dict[str, frozenset[str]]:
+        """Return the instances to ask about now, and their known events."""
         now = self._clock()
         limit = PROBE if self._failures else BATCH
         with self._lock:
-            due = [uuid for uuid, at in self._open.items() if at <= now]
-        return due[:limit]
+            due = [
+                uuid
+                for uuid, at in self._open.items()
+                if not clocks.within(
+                    now, at - ASK_AGAIN_AFTER, ASK_AGAIN_AFTER
+                )
+            ]
+            return {uuid: self._known[uuid] for uuid in due[:limit]}
 
-    def _record(self, answers: Mapping[str, _Answer]) -> list[str]:
+    def _record(
+        self,
+        answers: Mapping[str, _Answer],
+        asked: Mapping[str, frozenset[str]],
+    ) -> list[str]:
         """Keep the answers; return why the other states are unknown.
 
         Where there is no answer at all, the same instances are asked about
         again after the back-off, and none of the others waits behind them.
+        Where an event came meanwhile, the question is open still.
         """
-        known = {
-            uuid: answer
-            for uuid, answer in answers.items()
-            if isinstance(answer, events.HostState)
-        }
-        wait = ASK_AGAIN_AFTER if known else 0.0
+        unknown = [
+            str(answer)
+            for answer in answers.values()
+            if not isinstance(answer, events.HostState)
+        ]
+        wait = ASK_AGAIN_AFTER if len(unknown) < len(answers) else 0.0
         with self._lock:
             now = self._clock()
-            for uuid in answers:
-                if uuid in known:
-                    del self._open[uuid]
-                else:
+            for uuid, answer in answers.items():
+                if not isinstance(answer, events.HostState):
                     self._open[uuid] = now + wait
-            self._answers |= known
-            self._discard(now - ASK_AGAIN_AFTER)
-        return [
-            str(answer)
-            for uuid, answer in answers.items()
-            if uuid not in known
-        ]
+                    continue
+                self._received[uuid] = _Received(answer, asked[uuid], now)
+                if self._known[uuid] == asked[uuid]:
+                    del self._open[uuid], self._known[uuid]
+            for uuid, received in list(self._received.items()):
+                if not clocks.within(now, received.at, ANSWER_VALID):
+                    del self._received[uuid]
+        return unknown
 
-    def _discard(self, before: float) -> None:
-        """Discard old answers that nobody has asked for."""
-        for uuid, answer in list(self._answers.items()):
-            if answer.as_of < before:
-                del self._answers[uuid]
+    def _report_slow(self, asked: int, seconds: float) -> None:
+        if seconds >= SLOW and self._is_due("slow"):
+            LOG.warning(
+                "Nova took %.1f s to answer about %d instances with late"
+                " events: these wait for that. Check the load of nova-api",
+                seconds,
+                asked,
+            )
 
-    def _report(self, reasons: Iterable[str]) -> None:
+    def _report_unknown(self, reasons: Iterable[str]) -> None:
         reason = next(iter(reasons), None)
-        if reason is None:
-            return
-        if self._clock() - self._reported_at >= REPORT_INTERVAL:
-            self._reported_at = self._clock()
+        if reason is not None and self._is_due("unknown"):
             LOG.warning(
                 "Late events of %d instances are waiting for Nova to confirm"
                 " their state: %s",
                 len(self._open),
                 reason,
             )
+
+    def _is_due(self, trouble: str) -> bool:
+        """Return whether to report a trouble now."""
+        now = self._clock()
+        if clocks.within(now, self._reported_at[trouble], REPORT_INTERVAL):
+            return False
+        self._reported_at[trouble] = now
+        return True

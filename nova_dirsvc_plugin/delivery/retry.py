@@ -20,6 +20,10 @@ REFUSED_BASE = 4.0
 REFUSED_FACTOR = 4.0
 REFUSED_CAP = 240.0
 
+#: Seconds that an answer of Nova's may be old when it is written: as long as
+#: Nova may take for it, and as long as it is valid then.
+OLDEST_ANSWER = 75.0
+
 _AWAITS_NOVA = "waiting for Nova to confirm the state of a late event"
 
 
@@ -154,30 +158,33 @@ class RetryPolicy:
         )
 
     def _done(self, write: decision.Write) -> outbox.Settlement:
-        """Settle a write that was done; a recent removal is to be confirmed.
+        """Settle a write that was done; a removal is to be confirmed.
 
         Another process may be about to deliver an older event of the
         instance. It asks Nova about events older than ``late_after``, so a
-        second removal after that time, and after the longest batch of a
-        driver, removes whatever that process has added. A removal that
-        rests on Nova's answer alone is confirmed by the process that has
-        the event.
+        second removal after that time, or after that for which an answer of
+        Nova's holds, and after the longest batch of a driver, removes
+        whatever that process has added. That rests on no clock but our own:
+        an old removal is confirmed, too. One that rests on Nova's answer
+        alone is confirmed by the process that has the event.
         """
         done = outbox.Settlement(
-            write.entry, outbox.State.DELIVERED, write.nova_answer
+            write.entry, outbox.State.DELIVERED, write.note
         )
-        late_at = write.desired.as_of + self._settings.late_after
         if (
             not self._confirms
             or write.contradicts_outbox
             or not write.desired.verb.removes
-            or late_at < self._clock()
         ):
             return done
+        return self._to_confirm(done)
+
+    def _to_confirm(self, done: outbox.Settlement) -> outbox.Settlement:
+        wait = max(self._settings.late_after, OLDEST_ANSWER)
         return dataclasses.replace(
             done,
             state=outbox.State.CONFIRM,
-            not_before=late_at + base.LONGEST_BATCH,
+            not_before=self._clock() + wait + base.LONGEST_BATCH,
         )
 
     def _confirmed(
@@ -199,9 +206,11 @@ class RetryPolicy:
                     outbox.Cause.REJECTED,
                 )
             case base.Done():
-                return outbox.Settlement(
+                done = outbox.Settlement(
                     entry, outbox.State.DELIVERED, "second removal done"
                 )
+                # Maybe too early, where the clock was set back since.
+                return self._to_confirm(done) if entry.set_back else done
 
 
 def _not_sent(

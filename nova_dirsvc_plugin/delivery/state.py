@@ -7,6 +7,7 @@ on that: the latest event by Nova's own time decides, the others fill in what
 it leaves out, and an unregister is final.
 """
 
+import math
 from collections.abc import Iterable
 
 from nova_dirsvc_plugin import events
@@ -21,20 +22,26 @@ def latest(news: Iterable[values.Entry]) -> values.Entry:
     return max(news, key=_rank)
 
 
-def merge(news: Iterable[values.Entry]) -> events.HostState:
+def merge(
+    news: Iterable[values.Entry], horizon: float = math.inf
+) -> events.HostState:
     """Return the state of one instance.
 
+    It is as of the latest of them, by Nova's time: where one was ahead, a
+    directory may have that time already.
+
     :param news: entries of that instance, in any order, at least one
+    :param horizon: epoch seconds, the latest time that it may be as of
     :raises ValueError: there is no entry
     """
     ranked = [entry.event for entry in sorted(news, key=_rank, reverse=True)]
     if not ranked:
         raise ValueError("no events to merge")
-    decisive = ranked[0]
-    record = decisive.record
+    record = ranked[0].record
     for event in ranked[1:]:
         record = record.completed(event.record)
-    return events.HostState(decisive.verb, record, decisive.occurred_at)
+    as_of = max(event.occurred_at for event in ranked)
+    return events.HostState(ranked[0].verb, record, min(as_of, horizon))
 
 
 def _rank(entry: values.Entry) -> tuple[bool, float, bool, str]:
@@ -46,7 +53,7 @@ def _rank(entry: values.Entry) -> tuple[bool, float, bool, str]:
     event = entry.event
     return (
         event.verb is events.Verb.UNREGISTER,
-        event.occurred_at,
+        entry.happened_at,
         event.verb.removes,
         event.message_id,
     )

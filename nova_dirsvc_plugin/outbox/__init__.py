@@ -5,6 +5,7 @@
 from nova_dirsvc_plugin.outbox.outbox import Item, Outbox
 from nova_dirsvc_plugin.outbox.schema import resolved
 from nova_dirsvc_plugin.outbox.values import (
+    TOLERATED_LEAD,
     Cause,
     Claim,
     Entry,
@@ -15,6 +16,7 @@ from nova_dirsvc_plugin.outbox.values import (
 )
 
 __all__ = (
+    "TOLERATED_LEAD",
     "Cause",
     "Claim",
     "Entry",

@@ -9,13 +9,22 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nova_dirsvc_plugin.outbox import rows, sql
-from nova_dirsvc_plugin.outbox.values import Claim, Entry, Turn
+from nova_dirsvc_plugin.outbox.values import (
+    TOLERATED_LEAD,
+    Claim,
+    Entry,
+    Turn,
+)
 
 #: Seconds: a deferred entry never waits longer.
 MAX_WAIT = 3600.0
 
-#: Numbers of one instance's entries -> (attempts, deferrals).
-_Counts = dict[int, tuple[int, int]]
+#: Seconds by which an event is taken to be ahead of the clocks here, at most.
+LONGEST_LEAD = 86400.0
+
+#: Numbers of one instance's entries -> (attempts, deferrals, set back).
+_Counts = dict[int, tuple[int, int, bool]]
+_UNTRIED = (0, 0, False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,9 +49,11 @@ def claim(
     histories = _histories(
         database, directory, [*chosen.deliver, *chosen.confirm]
     )
+    (latest,) = database.execute(sql.LATEST).fetchone()
+    horizon = max(now, latest or 0.0) + LONGEST_LEAD
     groups = ((chosen.deliver, False), (chosen.confirm, True))
     turns = [
-        _turn(histories.get(instance, ()), counts, confirm, one_each)
+        _turn(histories.get(instance, ()), counts, confirm, one_each, horizon)
         for group, confirm in groups
         for instance, counts in group.items()
     ]
@@ -73,14 +84,21 @@ def _select(
         "latest": now + MAX_WAIT,
         "limit": limit // 2,
     }
-    due = database.execute(sql.DUE, values).fetchall()
-    due += database.execute(sql.CLOCK_SKEWED, values).fetchall()
+    due = [
+        row
+        for statement in (sql.DUE, sql.DUE_SET_BACK, sql.DUE_DAMAGED)
+        for row in database.execute(statement, values)
+    ]
     # What was deferred most often comes last: if it is what breaks the
     # connection, the others have been delivered.
     due.sort(key=lambda row: row["deferrals"])
-    confirm = database.execute(
-        sql.CONFIRM, values | {"limit": max(1, limit // 4)}
-    ).fetchall()
+    confirm = [
+        row
+        for statement in (sql.CONFIRM, sql.CONFIRM_SET_BACK)
+        for row in database.execute(
+            statement, values | {"limit": max(1, limit // 4)}
+        )
+    ]
     room = max(1, limit - len(due) - len(confirm))
 
     deferred: dict[str, _Counts] = {}
@@ -96,11 +114,11 @@ def _select(
         position = row["number"]
         instance = rows.text(row["instance_uuid"])
         if instance in deferred and not one_each:
-            deferred[instance][position] = (0, 0)
+            deferred[instance][position] = _UNTRIED
         elif row["blocked"] or (one_each and instance in fresh):
             waiting.append((position, instance))
         else:
-            fresh.setdefault(instance, {})[position] = (0, 0)
+            fresh.setdefault(instance, {})[position] = _UNTRIED
     deliver = fresh | deferred
     to_confirm: dict[str, _Counts] = {}
     _add(
@@ -113,7 +131,11 @@ def _select(
 def _add(group: dict[str, _Counts], found: Iterable[sqlite3.Row]) -> None:
     for row in found:
         counts = group.setdefault(rows.text(row["instance_uuid"]), {})
-        counts[row["number"]] = (row["attempts"], row["deferrals"])
+        counts[row["number"]] = (
+            row["attempts"],
+            row["deferrals"],
+            bool(row["set_back"]),
+        )
 
 
 def _histories(
@@ -135,23 +157,33 @@ def _turn(
     counts: _Counts,
     confirm: bool,
     one_each: bool,
+    horizon: float,
 ) -> Turn:
     """Split the history of an instance by what is to be settled."""
     entries: list[Entry] = []
     taken: list[Entry] = []
     removals: list[Entry] = []
-    for row in history:
-        if row["number"] in counts:
-            entries.append(Entry.from_row(row, *counts[row["number"]]))
+    # From the latest on: it shows what to believe of those before.
+    refuted = False
+    for row in reversed(history):
+        number = row["number"]
+        entry = Entry.from_row(row, *counts.get(number, _UNTRIED))
+        if entry.ahead > TOLERATED_LEAD:
+            entry = dataclasses.replace(entry, refuted=refuted)
+        elif not entry.unreadable:
+            refuted = True
+        if number in counts:
+            entries.insert(0, entry)
+        elif entry.unreadable:
             continue
-        entry = Entry.from_row(row)
-        if entry.unreadable:
-            continue
-        if row["taken"]:
+        elif row["taken"]:
             taken.append(entry)
-        elif entry.event.verb.removes and not (one_each and entries):
+        elif entry.event.verb.removes:
             removals.append(entry)
-    return Turn(entries, taken, removals, confirm)
+    if one_each:
+        first = min(counts)
+        removals = [entry for entry in removals if entry.number < first]
+    return Turn(entries, taken, removals, confirm, horizon)
 
 
 def _lost(

@@ -137,7 +137,7 @@ class Outbox:
             if one.state.final:
                 final.append((directory, number))
             else:
-                kept.append(one.to_row(directory))
+                kept.append(one.to_row(directory, now))
             notes.append(
                 (number, directory, one.outcome.value, one.reason, now, now)
             )
@@ -254,6 +254,7 @@ def _waiting_row(
         "state": State.WAITING.value,
         "attempts": 0,
         "deferrals": 0,
+        "deferred_at": 0.0,
         "not_before": 0.0,
         "reason": "",
     }

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin.outbox import sql
-from nova_dirsvc_plugin.outbox.claim import MAX_WAIT
 from nova_dirsvc_plugin.outbox.values import Entry, State
 
 #: More than any outbox has.
@@ -25,7 +24,8 @@ class Item:
     """One line of a listing: an entry and a directory, or what is parked.
 
     :ivar number: the entry's, or if it is parked, of a count of its own
-    :ivar not_before: epoch seconds, as stored; None where there is none
+    :ivar deferred_at: epoch seconds, as stored; None where there is none
+    :ivar not_before: likewise
     """
 
     number: int
@@ -36,21 +36,21 @@ class Item:
     instance_uuid: str
     attempts: int
     stored_at: float
+    deferred_at: float | None
     not_before: float | None
     reason: str
 
     def next_try(self, now: float) -> float | None:
         """Return when it is tried next, epoch seconds; None: at no set time.
 
-        A deferral that is longer than any wait was stored by a clock that
-        was ahead, and is over (``sql.CLOCK_SKEWED``).
+        A wait that began at a time that is still to come is over
+        (``sql.DUE_SET_BACK``).
         """
         if self.state not in (State.DEFERRED, State.CONFIRM):
             return None
-        not_before = self.not_before or 0.0
-        if self.state is State.DEFERRED and not_before > now + MAX_WAIT:
+        if (self.deferred_at or 0.0) > now:
             return now
-        return max(not_before, now)
+        return max(self.not_before or 0.0, now)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

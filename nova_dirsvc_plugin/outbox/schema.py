@@ -99,6 +99,16 @@ MIGRATIONS = (
     """
     ALTER TABLE entry ADD COLUMN checksum INTEGER;
     """,
+    # A wait that the clock was set back in is known by when it began.
+    """
+    ALTER TABLE backlog ADD COLUMN deferred_at REAL NOT NULL DEFAULT 0;
+    UPDATE backlog SET not_before = 0 WHERE state = 'deferred';
+    UPDATE backlog SET deferred_at = not_before WHERE state = 'confirm';
+    CREATE INDEX backlog_set_back ON backlog (directory, deferred_at)
+        WHERE state IN ('waiting', 'deferred');
+    CREATE INDEX backlog_confirm_set_back ON backlog (directory, deferred_at)
+        WHERE state = 'confirm';
+    """,
 )
 
 

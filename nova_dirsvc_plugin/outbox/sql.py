@@ -35,8 +35,8 @@ ON CONFLICT (request_id) DO NOTHING
 DUE = """
 SELECT x.number, x.instance_uuid,
   CAST(x.attempts AS INTEGER) AS attempts,
-  CAST(x.deferrals AS INTEGER) AS deferrals
-FROM backlog AS x
+  CAST(x.deferrals AS INTEGER) AS deferrals, 0 AS set_back
+FROM backlog AS x INDEXED BY backlog_due
 WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
   AND x.not_before <= :now
   AND NOT EXISTS (
@@ -47,15 +47,20 @@ WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
 ORDER BY x.not_before, x.number LIMIT :limit
 """
 
-#: One that waits for longer than any wait lasts does so by a clock that was
-#: ahead when it was deferred.
-CLOCK_SKEWED = DUE.replace("x.not_before <= :now", "x.not_before > :latest")
+#: One that waits for longer than any wait lasts: its time is damaged.
+DUE_DAMAGED = DUE.replace("x.not_before <= :now", "x.not_before > :latest")
+
+#: Those whose wait began at a time that is still to come: the clock was set
+#: back since, and nobody knows how long they have waited.
+DUE_SET_BACK = DUE.replace(
+    "x.not_before <= :now", "x.not_before > :now AND x.deferred_at > :now"
+).replace("backlog_due", "backlog_set_back")
 
 #: All open entries of some instances.
 OPEN = """
 SELECT x.number, x.instance_uuid,
   CAST(x.attempts AS INTEGER) AS attempts,
-  CAST(x.deferrals AS INTEGER) AS deferrals
+  CAST(x.deferrals AS INTEGER) AS deferrals, 0 AS set_back
 FROM json_each(:instances) AS one
 JOIN backlog AS x INDEXED BY backlog_instance
   ON x.instance_uuid = one.value
@@ -66,11 +71,23 @@ ORDER BY x.number
 #: Removals that are to be confirmed by now.
 CONFIRM = """
 SELECT number, instance_uuid, CAST(attempts AS INTEGER) AS attempts,
-  CAST(deferrals AS INTEGER) AS deferrals
+  CAST(deferrals AS INTEGER) AS deferrals, 0 AS set_back
 FROM backlog
 WHERE directory = :directory AND state = 'confirm' AND not_before <= :now
 ORDER BY not_before LIMIT :limit
 """
+
+CONFIRM_SET_BACK = """
+SELECT number, instance_uuid, CAST(attempts AS INTEGER) AS attempts,
+  CAST(deferrals AS INTEGER) AS deferrals, 1 AS set_back
+FROM backlog INDEXED BY backlog_confirm_set_back
+WHERE directory = :directory AND state = 'confirm' AND deferred_at > :now
+  AND not_before > :now
+LIMIT :limit
+"""
+
+#: The latest time that the clock of a process here has shown.
+LATEST = "SELECT CAST(max(stored_at) AS REAL) FROM entry"
 
 #: New entries, and whether an open entry of the same instance is older.
 FRESH = """
@@ -103,17 +120,17 @@ ORDER BY e.number
 #: What an operator has dropped while it was claimed stays dropped.
 KEEP = """
 INSERT INTO backlog (directory, number, instance_uuid, state, attempts,
-                     deferrals, not_before, reason)
+                     deferrals, deferred_at, not_before, reason)
 SELECT :directory, :number, :instance_uuid, :state, :attempts, :deferrals,
-       :not_before, :reason
+       :deferred_at, :not_before, :reason
 WHERE :number > coalesce(
     (SELECT number FROM position WHERE directory = :directory), 0)
   OR EXISTS (SELECT 1 FROM backlog
     WHERE directory = :directory AND number = :number)
 ON CONFLICT (directory, number) DO UPDATE SET
   instance_uuid = excluded.instance_uuid, state = excluded.state,
-  attempts = excluded.attempts,
-  deferrals = excluded.deferrals, not_before = excluded.not_before,
+  attempts = excluded.attempts, deferrals = excluded.deferrals,
+  deferred_at = excluded.deferred_at, not_before = excluded.not_before,
   reason = excluded.reason
 """
 
@@ -250,7 +267,7 @@ SELECT directory FROM position UNION SELECT directory FROM backlog ORDER BY 1
 
 ITEMS = """
 SELECT e.number, x.directory, x.state, e.verb, e.event_type, e.instance_uuid,
-  x.attempts, e.stored_at,
+  x.attempts, e.stored_at, CAST(x.deferred_at AS REAL) AS deferred_at,
   CAST(x.not_before AS REAL) AS not_before, x.reason
 FROM backlog AS x JOIN entry AS e USING (number)
 WHERE x.directory IN (SELECT value FROM json_each(:directories))
@@ -263,7 +280,7 @@ ORDER BY e.number, x.directory LIMIT :limit
 ITEMS_FRESH = """
 SELECT e.number, d.value AS directory, 'waiting' AS state, e.verb,
   e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
-  NULL AS not_before, '' AS reason
+  NULL AS deferred_at, NULL AS not_before, '' AS reason
 FROM json_each(:directories) AS d
 LEFT JOIN position AS p ON p.directory = d.value
 JOIN entry AS e ON e.number > coalesce(p.number, 0)
@@ -278,7 +295,7 @@ ITEMS_FINAL = """
 SELECT * FROM (
   SELECT e.number, p.directory, coalesce(j.state, 'delivered') AS state,
     e.verb, e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
-    NULL AS not_before, coalesce(j.reason, '') AS reason
+    NULL AS deferred_at, NULL AS not_before, coalesce(j.reason, '') AS reason
   FROM position AS p
   JOIN entry AS e ON e.number <= p.number
   LEFT JOIN (
@@ -300,7 +317,8 @@ ORDER BY number, directory LIMIT :limit
 
 ITEMS_PARKED = """
 SELECT number, '' AS directory, 'parked' AS state, '' AS verb, event_type,
-  instance_uuid, 0 AS attempts, stored_at, NULL AS not_before, reason
+  instance_uuid, 0 AS attempts, stored_at, NULL AS deferred_at,
+  NULL AS not_before, reason
 FROM parked WHERE :instance = '' OR instance_uuid = :instance
 ORDER BY number LIMIT :limit
 """

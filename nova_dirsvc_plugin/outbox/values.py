@@ -5,12 +5,17 @@
 import dataclasses
 import enum
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events, untrusted_text
 from nova_dirsvc_plugin.outbox import rows
+
+#: Seconds by which the clocks of Nova's hosts and of this one may differ. An
+#: event that is further ahead is checked with Nova.
+TOLERATED_LEAD = 60.0
 
 
 class OutboxError(Exception):
@@ -63,7 +68,11 @@ class Entry:
 
     :ivar attempts: times that this directory refused it
     :ivar deferrals: times that it was deferred, for any reason
+    :ivar set_back: the clock was set back while it waited
     :ivar unreadable: why its record cannot be read, if it cannot
+    :ivar refuted: its time was ahead of the clock here by more than
+        :data:`TOLERATED_LEAD`, and that of a later one of its instance was
+        not: the clock that it came from is wrong, not ours
     """
 
     number: int
@@ -71,11 +80,31 @@ class Entry:
     stored_at: float
     attempts: int = 0
     deferrals: int = 0
+    set_back: bool = False
     unreadable: str = ""
+    refuted: bool = False
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which Nova's clock was ahead when it was stored."""
+        return self.event.occurred_at - self.stored_at
+
+    @property
+    def happened_at(self) -> float:
+        """Epoch seconds by which the events of its instance are ordered.
+
+        Nova's time of the event, whatever the clock here says, unless that is
+        known to be wrong.
+        """
+        return self.stored_at if self.refuted else self.event.occurred_at
 
     @classmethod
     def from_row(
-        cls, row: sqlite3.Row, attempts: int = 0, deferrals: int = 0
+        cls,
+        row: sqlite3.Row,
+        attempts: int = 0,
+        deferrals: int = 0,
+        set_back: bool = False,
     ) -> "Entry":
         """Read a row of the table ``entry`` with its ``remote_address``.
 
@@ -92,13 +121,18 @@ class Entry:
             message_id=rows.text(row["message_id"]),
             event_type=rows.text(row["event_type"]),
             verb=row["verb"] if unreadable else events.Verb(row["verb"]),
-            # Whatever the clock of another host, it happened before.
-            occurred_at=min(rows.time(row["occurred_at"]), stored_at),
+            occurred_at=rows.time(row["occurred_at"]),
             request_id=rows.text(row["request_id"]),
             record=record,
         )
         return cls(
-            row["number"], event, stored_at, attempts, deferrals, unreadable
+            row["number"],
+            event,
+            stored_at,
+            attempts,
+            deferrals,
+            set_back,
+            unreadable,
         )
 
     @classmethod
@@ -172,12 +206,14 @@ class Turn:
     :ivar removals: those that it has not taken and that ask for a removal;
         of a directory that appends each event, the earlier ones
     :ivar confirm: the entry is a removal that was done before
+    :ivar horizon: epoch seconds, the latest time that a directory is given
     """
 
     entries: Sequence[Entry]
     taken: Sequence[Entry] = ()
     removals: Sequence[Entry] = ()
     confirm: bool = False
+    horizon: float = math.inf
 
     @property
     def readable(self) -> list[Entry]:
@@ -217,7 +253,7 @@ class Settlement:
             return self.state
         return State.DEFERRED if self.deferrals else State.DELIVERED
 
-    def to_row(self, directory: str) -> dict[str, Any]:
+    def to_row(self, directory: str, now: float) -> dict[str, Any]:
         """Return the values of ``sql.KEEP``."""
         return {
             "directory": directory,
@@ -226,6 +262,7 @@ class Settlement:
             "state": self.state.value,
             "attempts": self.attempts,
             "deferrals": self.deferrals,
+            "deferred_at": now,
             "not_before": self.not_before,
             "reason": self.reason,
         }

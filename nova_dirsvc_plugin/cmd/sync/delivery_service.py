@@ -22,7 +22,12 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd import log_format
 from nova_dirsvc_plugin.cmd.sync import listener_service
-from nova_dirsvc_plugin.delivery import dispatcher, nova_check, retry
+from nova_dirsvc_plugin.delivery import (
+    clock,
+    dispatcher,
+    nova_check,
+    retry,
+)
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.nova_api import client
 from nova_dirsvc_plugin.sources import listener
@@ -86,12 +91,14 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         )
         if checker:
             self._spawn("nova", checker.run)
+        steady = clock.SteadyClock()
         for name, directory in self._directories.items():
             worker = dispatcher.Dispatcher(
                 name,
                 directory,
-                outbox.Outbox(path),
+                outbox.Outbox(path, clock=steady),
                 settings,
+                clock=steady,
                 checker=checker,
             )
             self._spawn(name, worker.run)

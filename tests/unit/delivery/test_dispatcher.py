@@ -234,6 +234,44 @@ class StepTest(DispatcherTestCase):
                     self.steps(1)
                     self.assertEqual([], self.held())
 
+    def test_a_clock_here_that_is_behind_does_not_decide_the_order(self):
+        for behind in (2, 59, 3600, 86400, 3 * 10**8):
+            for names in (("first", "second"), ("second", "first")):
+                instance, started = uuid.uuid4().hex, self.now
+                for name in names:
+                    self.outbox.put(
+                        base.event(
+                            REFRESH,
+                            instance,
+                            occurred_at=started + behind + len(name),
+                            display_name=name,
+                        )
+                    )
+                    self.now += 0.5
+                    self.dispatcher.step()
+                kept = self.directory.content[instance]
+                self.assertEqual("second", kept.record.display_name)
+
+    def test_without_an_answer_a_clock_that_is_not_ahead_is_believed(self):
+        self.outbox.put(
+            base.event(
+                REGISTER, A, occurred_at=self.now + 3600, display_name="one"
+            )
+        )
+        self.steps(1)
+        self.outbox.put(
+            base.event(REFRESH, A, occurred_at=self.now, display_name="two")
+        )
+        self.steps(1)
+        self.assertEqual("two", self.directory.content[A].record.display_name)
+        self.outbox.put(
+            base.event(
+                events.Verb.SOFT_UNREGISTER, A, occurred_at=self.now - 1
+            )
+        )
+        self.steps(1)
+        self.assertEqual([], self.held())
+
     def claim_by_twos(self):
         self.dispatcher = dispatcher.Dispatcher(
             "d",
@@ -462,7 +500,7 @@ class LateNewsTest(DispatcherTestCase):
             ]
         )
         self.assertFalse(self.dispatcher.step())
-        self.now += 60 + directories.LONGEST_BATCH
+        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
         self.dispatcher.step()
         self.assertEqual([], self.held())
         self.assertIn(
@@ -471,11 +509,123 @@ class LateNewsTest(DispatcherTestCase):
         self.now += 1000
         self.assertFalse(self.dispatcher.step())
 
-    def test_an_old_removal_is_done_once(self):
-        self.news(UNREGISTER, A, age=61)
+    def test_an_old_removal_too_is_done_twice(self):
+        """It may be our clock that is ahead, and not the removal old."""
+        self.news(UNREGISTER, A, age=3600)
         self.dispatcher.step()
         self.now += 1000
+        self.assertTrue(self.dispatcher.step())
+        self.assertIn("second removal done", self.log.output)
+
+    def test_a_second_removal_after_a_step_back_is_done_once_more(self):
+        self.news(UNREGISTER, A, age=1)
+        self.dispatcher.step()
+        self.now -= 600
+        self.assertTrue(self.dispatcher.step())
         self.assertFalse(self.dispatcher.step())
+        self.now += 200
+        self.assertTrue(self.dispatcher.step())
+        self.now += 1000
+        self.assertFalse(self.dispatcher.step())
+
+    def test_of_two_removals_alike_one_is_confirmed(self):
+        for verb in (UNREGISTER, events.Verb.SOFT_UNREGISTER):
+            instance = uuid.uuid4().hex
+            self.nova_says(verb, instance)
+            at = self.now - 5
+            for _ in range(2):
+                self.outbox.put(base.event(verb, instance, occurred_at=at))
+                self.steps(1)
+            self.now += 1000
+            self.steps(1)
+            self.assertIn(
+                f"{verb} instance {instance}: delivered: directory d: second"
+                " removal done",
+                self.log.output,
+            )
+
+    def test_a_removal_that_nova_denies_confirms_none_before_it(self):
+        removes = events.Verb.SOFT_UNREGISTER
+        self.nova_says(removes, A)
+        self.news(removes, A, age=0)
+        self.steps(2)
+        self.nova_says(REFRESH, A)
+        self.news(events.Verb.RESTORE, A, age=0)
+        self.steps(1)
+        self.news(removes, A, age=0)
+        self.steps(1)
+        self.assertEqual([A], self.held())
+        self.now += 1000
+        self.steps(1)
+        self.assertEqual([A], self.held())
+
+    def test_news_of_the_future_is_checked_delivered_and_named(self):
+        self.nova_says(REFRESH, A, display_name="now")
+        self.news(REGISTER, A, -3600, display_name="then", compute_host="c1")
+        self.steps(1)
+        self.assertEqual("now", self.directory.content[A].record.display_name)
+        self.assertEqual(1, self.log.output.count("WARNING"))
+        self.assertIn(
+            f"WARNING Outbox entry 1: register instance {A}: its time is 3600"
+            " s ahead of the clock of this host: check this clock and that of"
+            " the Nova host that sent it (compute host c1)",
+            self.log.output,
+        )
+
+    def test_what_a_wrong_clock_has_dated_does_not_freeze_the_entry(self):
+        for ahead in (30, 3600, 10**9):
+            instance = uuid.uuid4().hex
+            self.news(REGISTER, instance, -ahead, display_name="first")
+            self.nova_says(REFRESH, instance, display_name="first")
+            self.steps(1)
+            self.now += 5
+            self.news(REFRESH, instance, age=0, display_name="second")
+            self.nova_says(REFRESH, instance, display_name="second")
+            self.steps(1)
+            kept = self.directory.content[instance]
+            self.assertEqual("second", kept.record.display_name)
+            self.now += 5
+            self.news(events.Verb.SOFT_UNREGISTER, instance, age=0)
+            self.nova_says(events.Verb.SOFT_UNREGISTER, instance)
+            self.steps(1)
+            self.assertEqual([], self.held())
+
+    def test_a_soft_delete_of_the_future_waits_for_no_clock(self):
+        self.news(REGISTER, A, age=5)
+        self.steps(1)
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=-86400)
+        self.nova_says(events.Verb.SOFT_UNREGISTER, A)
+        self.steps(1)
+        self.assertEqual([], self.held())
+
+    def test_an_answer_holds_however_long_it_took(self):
+        ask = self.asker._ask
+
+        def slow(uuids):
+            self.now += 59.9
+            return ask(uuids)
+
+        self.asker._ask = slow
+        self.nova_says(REFRESH, A)
+        self.news(REGISTER, A, age=100)
+        self.steps(1)
+        self.assertEqual(([A], [A]), (self.asked, self.held()))
+        self.assertIn(
+            "WARNING Nova took 59.9 s to answer about 1 instances",
+            self.log.output,
+        )
+
+    def test_an_answer_is_later_than_the_last_event(self):
+        self.nova_says(REFRESH, A, display_name="before")
+        self.news(REFRESH, A, age=100, display_name="one")
+        self.dispatcher.step()
+        self.asker.step()
+        self.nova_says(REFRESH, A, display_name="after")
+        self.news(REFRESH, A, age=90, display_name="two")
+        self.steps(2)
+        self.assertEqual(
+            "after", self.directory.content[A].record.display_name
+        )
 
     def test_a_removal_is_not_done_once_more_after_a_restore(self):
         self.nova_says(events.Verb.SOFT_UNREGISTER, A)
@@ -492,7 +642,7 @@ class LateNewsTest(DispatcherTestCase):
         self.news(UNREGISTER, A, age=1)
         self.dispatcher.step()
         self.directory.out = True
-        self.now += 60 + directories.LONGEST_BATCH
+        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
         self.dispatcher.step()
         self.directory.out = False
         self.now += 60

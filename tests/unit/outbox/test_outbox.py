@@ -213,10 +213,49 @@ class ClaimTest(OutboxTestCase):
         (turn,) = self.claim().turns
         self.assertEqual([1, 2, 3, 4], [one.number for one in turn.entries])
 
-    def test_what_happened_did_so_before_it_was_stored(self):
-        self.outbox.put(base.event(occurred_at=self.now + 86_400))
-        (entry,) = self.claim().entries
-        self.assertEqual(self.now, entry.event.occurred_at)
+    def test_novas_time_of_an_event_is_kept_whatever_the_clock_here(self):
+        self.outbox.put(base.event(occurred_at=self.now + 1e9))
+        (turn,) = self.claim().turns
+        self.assertEqual(1e9, turn.entries[0].ahead)
+        self.assertEqual(86400.0, turn.horizon - self.now)
+
+    def test_the_clock_here_refutes_only_what_others_leave_alone(self):
+        """Where all events are ahead, it is our own clock that is wrong."""
+        for ahead in (3600.0, 3700.0):
+            self.outbox.put(
+                base.event(REGISTER, A, occurred_at=self.now + ahead)
+            )
+        self.assertEqual([False] * 2, [one.refuted for one in self.history()])
+        self.outbox.put(base.event(REGISTER, A, occurred_at=self.now))
+        self.assertEqual(
+            [True, True, False], [one.refuted for one in self.history()]
+        )
+
+    def history(self):
+        (turn,) = self.claim().turns
+        return turn.entries
+
+    def test_a_clock_that_is_set_back_delays_nothing_that_waits(self):
+        self.now = 5000.0
+        self.put((REGISTER, A), (REGISTER, B))
+        self.settle(self.claim(), outbox.State.DEFERRED, not_before=5005.0)
+        for back in (4996.0, 4400.0, 1.0):
+            self.now = back
+            self.assertEqual(
+                [(REGISTER, A), (REGISTER, B)], told(self.claim().entries)
+            )
+        self.now = 5001.0
+        self.assertFalse(self.claim())
+
+    def test_a_clock_that_is_set_back_is_known_to_a_removal_to_confirm(self):
+        self.now = 5000.0
+        self.put((UNREGISTER, A))
+        self.settle(self.claim(), outbox.State.CONFIRM, not_before=5120.0)
+        self.now = 4000.0
+        (turn,) = self.claim().turns
+        self.assertEqual(
+            (True, True), (turn.confirm, turn.entries[0].set_back)
+        )
 
     def test_what_was_refused_is_not_known_but_that_it_was_deleted_is(self):
         self.put((REGISTER, A))

@@ -113,7 +113,10 @@ class MigrationTest(base.TestCase):
         with admin.OutboxAdmin(self.path).snapshot() as database:
             for statement, index in (
                 (queries.sql.DUE, "backlog_due"),
-                (queries.sql.CLOCK_SKEWED, "backlog_due"),
+                (queries.sql.DUE_DAMAGED, "backlog_due"),
+                (queries.sql.DUE_SET_BACK, "backlog_set_back"),
+                (queries.sql.CONFIRM_SET_BACK, "backlog_confirm_set_back"),
+                (queries.sql.LATEST, "entry_stored"),
                 (queries.sql.OPEN, "backlog_instance"),
                 (queries.sql.FRESH, "backlog_instance"),
                 (queries.sql.CONFIRM, "backlog_confirm"),
