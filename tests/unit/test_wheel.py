@@ -33,6 +33,92 @@ REQUIRED = {
 }
 
 
+def build(source, **environment):
+    """Build a wheel by the build back end itself, which is what pip calls.
+
+    :returns: its path
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PBR_", "GIT_"))
+    }
+    # Nor may an option of git's own files trust what is another's.
+    kept |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    target = source.with_name("wheels")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from pbr import build; build.build_wheel({str(target)!r})",
+        ],
+        cwd=source,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise AssertionError(done.stderr)
+    [wheel] = target.glob("*.whl")
+    return wheel
+
+
+class SourceTest(base.TestCase):
+    """What it is built of need not be a clone of one's own."""
+
+    def setUp(self):
+        super().setUp()
+        if not (CHECKOUT / ".git").exists():
+            self.skipTest("this is no clone")
+        self.origin = self.folder / "origin"
+        self.git("clone", "-q", "--depth", "1", f"file://{CHECKOUT}", "origin")
+        # What is not committed yet is to be built, too.
+        for name in ("setup.py", ".gitattributes", ".git_archival.txt"):
+            shutil.copy(CHECKOUT / name, self.origin / name)
+        self.in_origin("add", "--all")
+        self.in_origin("commit", "-q", "--allow-empty", "-m", "a change")
+        self.head = self.in_origin("rev-parse", "--short", "HEAD")
+
+    def git(self, *words):
+        return subprocess.run(
+            ["git", "-c", "user.name=n", "-c", "user.email=m", *words],
+            cwd=self.folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    def in_origin(self, *words):
+        return self.git("-C", "origin", *words)
+
+    def version_of_archive(self):
+        """Return the version of the wheel of an archive, without git."""
+        self.git("-C", "origin", "archive", "--output=../a.tar", "HEAD")
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        shutil.unpack_archive(self.folder / "a.tar", folder / "x")
+        return build(folder / "x").name.split("-")[1]
+
+    def test_an_archive_is_of_its_commit_or_tag(self):
+        self.assertEqual(f"0.0.0+g{self.head}", self.version_of_archive())
+        self.in_origin("tag", "-a", "-m", "t", "3.1.0")
+        self.assertEqual("3.1.0", self.version_of_archive())
+        self.in_origin("commit", "-q", "--allow-empty", "-m", "another")
+        self.assertEqual("3.1.0.post1", self.version_of_archive())
+
+    def test_a_copy_without_any_of_that_is_built_as_well(self):
+        shutil.rmtree(self.origin / ".git")
+        (self.origin / ".git_archival.txt").unlink()
+        self.assertIn("-0.0.0-", build(self.origin).name)
+
+    def test_a_clone_of_another_account_has_its_own_version(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can give a clone to another account")
+        self.in_origin("tag", "-a", "-m", "t", "3.1.0")
+        for path in (self.origin, *self.origin.rglob("*")):
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        self.assertIn("-3.1.0-", build(self.origin).name)
+
+
 class WheelTest(base.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -42,19 +128,7 @@ class WheelTest(base.TestCase):
         )
         source = folder / "source"
         shutil.copytree(CHECKOUT, source, ignore=NO_SOURCES)
-        # By the build back end itself, which is what pip calls.
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from pbr import build; build.build_wheel('..')",
-            ],
-            cwd=source,
-            env=os.environ | {"PBR_VERSION": "1.2.3"},
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        [wheel] = folder.glob("*.whl")
+        wheel = build(source, PBR_VERSION="1.2.3")
         cls.wheel = cls.enterClassContext(zipfile.ZipFile(wheel))
 
     def test_each_role_requires_its_libraries_and_no_more(self):
