@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from pathlib import Path
 
-import fixtures
 import ldap
 import ldap.ldapobject
 import ldapurl
 import testtools
-from testtools.content import content_from_file
 from testtools.testcase import gather_details
 
-from tests import ports, processes, waiting
+from tests import ports, waiting
+from tests.functional import server
 from tests.functional.golden389 import (
     NS_SLAPD,
     OWNER,
@@ -40,7 +37,7 @@ USUAL_LEVEL = "266354688"
 LONGEST_SOCKET_PATH = 107
 
 
-class Directory389(fixtures.Fixture):
+class Directory389(server.Server):
     """One running ns-slapd.
 
     :param started: False leaves it to the test to start what is deployed
@@ -50,6 +47,8 @@ class Directory389(fixtures.Fixture):
     :ivar bind_dn: service account of the daemon, with ``password``
     :ivar conf_file: directory.conf as the example program has written it
     """
+
+    NAME = "389 DS"
 
     suffix = SUFFIX
     owner = OWNER
@@ -66,58 +65,32 @@ class Directory389(fixtures.Fixture):
         self._base = Path(tempfile.mkdtemp(prefix="ds389-"))
         self.name = self._base.name
         self.folder = self._base / "tree"
-        self._output = self._base / "output"
-        self._process: subprocess.Popen[bytes] | None = None
         self.addCleanup(self._remove)
         with golden_tree() as golden:
             copy(golden, self.folder, self.name)
         self._set_paths()
         self._set_ports(ports.free_port(), ports.free_port())
-        self._output.touch()
-        self.addDetail("389 DS", content_from_file(str(self._output)))
+        self.keep_output(self._base / "output")
         if self._started:
             self.start()
 
-    def start(self) -> None:
-        """Start the server, if need be; wait until it answers a search."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        with self._output.open("ab") as file:
-            self._process = subprocess.Popen(
-                [
-                    # no server outlives a worker that is killed
-                    "setpriv", "--pdeathsig", "KILL", "--",
-                    str(NS_SLAPD), "-d", USUAL_LEVEL,
-                    "-D", str(self._config_dir),
-                    "-i", str(self.pid_file),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-            )  # fmt: skip
-        waiting.until(self._answers, "ns-slapd to answer")
+    def command(self) -> list[str]:
+        return [
+            # no server outlives a worker that is killed
+            "setpriv", "--pdeathsig", "KILL", "--",
+            str(NS_SLAPD), "-d", USUAL_LEVEL,
+            "-D", str(self._config_dir),
+            "-i", str(self.pid_file),
+        ]  # fmt: skip
 
-    def stop(self) -> None:
-        """Stop the server as an operator does: it finishes its work."""
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(waiting.LIMIT)
-
-    def kill(self) -> None:
-        """End the server at once, with no chance to write anything."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(waiting.LIMIT)
-
-    def freeze(self) -> None:
-        """Let the server hold its connections and answer nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        processes.until_stopped([self._process.pid])
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+    def answers(self) -> bool:
+        try:
+            connection = self.connect()
+            connection.search_s(self.hosts_tree_dn, ldap.SCOPE_BASE)
+            connection.unbind_s()
+        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT):
+            return False
+        return True
 
     def connect(
         self, dn: str | None = None, password: str | None = None
@@ -195,25 +168,8 @@ class Directory389(fixtures.Fixture):
         })  # fmt: skip
         substitute(self.conf_file, {r"(?m)^(url =).*": rf"\1 {self.url}"})
 
-    def _answers(self) -> bool:
-        """:raises RuntimeError: when the server has ended instead"""
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise RuntimeError(f"ns-slapd has ended:\n{self._evidence()}")
-        try:
-            connection = self.connect()
-            connection.search_s(self.hosts_tree_dn, ldap.SCOPE_BASE)
-            connection.unbind_s()
-        except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT):
-            return False
-        return True
-
-    def _evidence(self) -> str:
-        return self._output.read_text(errors="replace")[-4000:]
-
     def _remove(self) -> None:
-        if self._process is not None:
-            self.kill()
+        self.kill()
         for path in Path("/dev/shm").glob(f"sem.slapd-{self.name}.*"):
             path.unlink()
         shutil.rmtree(self._base)

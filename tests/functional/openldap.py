@@ -4,14 +4,13 @@
 
 import pathlib
 import re
-import subprocess
 from typing import Any
 
 import fixtures
 import ldap
-from testtools.content import content_from_file
 
-from tests import ports, waiting
+from tests import ports
+from tests.functional import server
 
 SUFFIX = "dc=cloud,dc=example"
 SCHEMAS = pathlib.Path("/etc/ldap/schema")
@@ -32,11 +31,13 @@ maxsize 104857600
 """
 
 
-class OpenLdap(fixtures.Fixture):
+class OpenLdap(server.Server):
     """One running slapd with our schema and an empty container.
 
     :ivar url: ldap:// on 127.0.0.1
     """
+
+    NAME = "slapd"
 
     user = f"cn=admin,{SUFFIX}"
     password = "not a secret"
@@ -47,52 +48,28 @@ class OpenLdap(fixtures.Fixture):
         self.password_file = self.folder / "password"
         self.password_file.write_text(self.password)
         self.url = f"ldap://127.0.0.1:{ports.free_port()}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.keep_output(self.folder / "output")
         self._configure()
-        self.addCleanup(self.stop)
+        self.addCleanup(self.kill)
         self.start()
         self._add_container()
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        output = self.folder / "output"
-        with output.open("ab") as file:
-            self._process = subprocess.Popen(
-                [
-                    "/usr/sbin/slapd",
-                    *("-d", "0", "-h", self.url),
-                    *("-f", str(self.folder / "slapd.conf")),
-                ],
-                stdout=file,
-                stderr=file,
-            )
-        self.addDetail("slapd", content_from_file(str(output)))
-        waiting.until(self._answers, "slapd to answer")
+    def command(self) -> list[str]:
+        conf_file = str(self.folder / "slapd.conf")
+        return ["/usr/sbin/slapd", "-d", "0", "-h", self.url, "-f", conf_file]
 
-    def stop(self) -> None:
-        """Stop the server, if it runs."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(waiting.LIMIT)
-            self._process = None
+    def answers(self) -> bool:
+        try:
+            self.connect().unbind_ext()
+        except ldap.SERVER_DOWN:
+            return False
+        return True
 
     def connect(self) -> Any:
         """Return a connection as the administrator."""
         connection = ldap.initialize(self.url)
         connection.simple_bind_s(self.user, self.password)
         return connection
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise RuntimeError(
-                f"slapd ended: {(self.folder / 'output').read_text()}"
-            )
-        try:
-            self.connect().unbind_ext()
-        except ldap.SERVER_DOWN:
-            return False
-        return True
 
     def _configure(self) -> None:
         (self.folder / "data").mkdir()

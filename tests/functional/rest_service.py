@@ -3,27 +3,23 @@
 """A real HTTP directory service for tests: examples/rest, as a process."""
 
 import contextlib
-import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 from typing import Any
 
-import fixtures
 import requests
 import testtools
-from testtools.content import Content
-from testtools.content_type import UTF8_TEXT
 
-from tests import ports, processes, waiting
+from tests import ports
+from tests.functional import server
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples/rest"
 PROGRAM = EXAMPLE / "dirsvc-rest"
 
 
-class RestService(fixtures.Fixture):
+class RestService(server.Server):
     """One service with a folder and a port of its own, started.
 
     :param options: more words for ``dirsvc-rest serve``
@@ -35,6 +31,8 @@ class RestService(fixtures.Fixture):
     :ivar service_token_file: of who reads and writes; so are the next two
     """
 
+    NAME = "dirsvc-rest"
+
     def __init__(
         self,
         *options: str,
@@ -45,7 +43,6 @@ class RestService(fixtures.Fixture):
         self._options = options
         self._verify = verify
         self._client = client
-        self._process: subprocess.Popen[bytes] | None = None
 
     def _setUp(self) -> None:
         root = tempfile.TemporaryDirectory(prefix="dirsvc-rest-")
@@ -55,11 +52,7 @@ class RestService(fixtures.Fixture):
         self.service_token_file = self.folder / "service.token"
         self.reader_token_file = self.folder / "reader.token"
         self.manager_token_file = self.folder / "manager.token"
-        self._output = pathlib.Path(root.name, "output")
-        self._output.touch()
-        self.addDetail(
-            "dirsvc-rest", Content(UTF8_TEXT, lambda: [self.said().encode()])
-        )
+        self.keep_output(pathlib.Path(root.name, "output"))
         self.port = ports.free_port()
         scheme = "https" if self._verify else "http"
         self.origin = f"{scheme}://127.0.0.1:{self.port}"
@@ -67,58 +60,18 @@ class RestService(fixtures.Fixture):
         self.addCleanup(self.kill)
         self.start()
 
-    def start(self) -> None:
-        """Start it, if need be, and wait until it answers."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        with self._output.open("ab") as output:
-            process = subprocess.Popen(
-                [
-                    sys.executable, str(PROGRAM), "serve",
-                    "--state-dir", str(self.folder),
-                    "--port", str(self.port),
-                    *self._options,
-                ],
-                start_new_session=True,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )  # fmt: skip
-        self._process = process
+    def command(self) -> list[str]:
+        return [
+            sys.executable, str(PROGRAM), "serve",
+            "--state-dir", str(self.folder),
+            "--port", str(self.port),
+            *self._options,
+        ]  # fmt: skip
 
-        def answers() -> bool:
-            if process.poll() is not None:
-                raise RuntimeError(f"dirsvc-rest ended: {self.said()}")
-            with contextlib.suppress(
-                requests.ConnectionError, requests.Timeout
-            ):
-                return self.health().ok
-            return False
-
-        waiting.until(answers, "dirsvc-rest to answer")
-
-    def stop(self) -> int:
-        """End it as systemd would; give its exit code."""
-        assert self._process is not None
-        self._process.terminate()
-        code = self._process.wait(waiting.LIMIT)
-        self._process = None
-        return code
-
-    def kill(self) -> None:
-        """Kill -9 all of it, if it runs."""
-        if self._process is not None:
-            processes.kill_group(self._process)
-            self._process = None
-
-    def freeze(self) -> None:
-        """Let it take connections, and answer nothing."""
-        assert self._process is not None
-        processes.stop_group(self._process)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGCONT)
+    def answers(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            return self.health().ok
+        return False
 
     def reload(self) -> None:
         """Let it read the tokens again."""
@@ -152,9 +105,6 @@ class RestService(fixtures.Fixture):
             while found := session.get(self.url).json()["instances"]:
                 for document in found:
                     session.delete(f"{self.url}/{document['instance_uuid']}")
-
-    def said(self) -> str:
-        return self._output.read_text()
 
 
 class SharedServiceTestCase(testtools.TestCase):
