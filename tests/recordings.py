@@ -8,6 +8,8 @@ import pathlib
 import uuid
 from typing import Any
 
+from nova_dirsvc_plugin import events
+
 _FOLDER = pathlib.Path(__file__).with_name("recordings")
 
 Context = dict[str, Any]
@@ -16,6 +18,24 @@ Message = dict[str, Any]
 #: The scenarios that are there, all but one of versioned notifications.
 SCENARIOS = tuple(sorted(path.stem for path in _FOLDER.glob("*.jsonl")))
 UNVERSIONED = "unversioned"
+
+#: What is recorded of alice's boot in ``boot_delete``.
+RECORD = events.HostRecord(
+    instance_uuid="edab9a8e-0a9d-4ecb-8e9a-26009bd80962",
+    display_name="plain",
+    host_name="plain",
+    project_id="7b22e328262041efa6253a178f743293",
+    project_name="demo",
+    user_id="8acf174811954db7b962293e68bae407",
+    user_name="alice",
+    image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
+    flavor_name="m1.tiny",
+    availability_zone="nova",
+    compute_host="pocket1",
+    created_at="2026-11-22T10:27:53Z",
+    launched_at="2026-11-22T10:27:55Z",
+    addresses=(events.Address("10.77.0.90", "fa:16:3e:51:8e:ab", "private"),),
+)
 
 
 def scenario(name: str) -> list[tuple[Context, Message]]:

@@ -108,6 +108,14 @@ class ServiceAccountTestCase(Directory389TestCase):
     def modify(self, dn: str, *mods) -> None:
         self.service.modify_s(dn, list(mods))
 
+    def cannot_modify(
+        self, dn: str, change: int, name: str, value: bytes
+    ) -> None:
+        self.assertRaises(REFUSED, self.modify, dn, (change, name, [value]))
+
+    def cannot_add(self, dn: str, entry: dict[str, list[bytes]]) -> None:
+        self.assertRaises(REFUSED, self._add, self.service, dn, entry)
+
     def test_it_adds_a_host_and_reads_it_back(self) -> None:
         dn = self.add("5f0a7e3c-60c3-4c8b-8a5b-9f3f3f1c2d10")
         [(found, entry)] = self.service.search_s(dn, ldap.SCOPE_BASE)
@@ -203,27 +211,18 @@ class ServiceAccountTestCase(Directory389TestCase):
         self.assertTrue(self.read(dn))
 
     def test_it_cannot_change_a_foreign_host(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add_foreign(),
-            (ldap.MOD_REPLACE, "novaDisplayName", [b"mine"]),
+        self.cannot_modify(
+            self.add_foreign(), ldap.MOD_REPLACE, "novaDisplayName", b"mine"
         )
 
     def test_it_cannot_take_a_foreign_host_over(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add_foreign(),
-            (ldap.MOD_REPLACE, "novaOwnerMark", [b"nova"]),
+        self.cannot_modify(
+            self.add_foreign(), ldap.MOD_REPLACE, "novaOwnerMark", b"nova"
         )
 
     def test_it_cannot_give_its_own_host_away(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add(),
-            (ldap.MOD_REPLACE, "novaOwnerMark", [b"elsewhere"]),
+        self.cannot_modify(
+            self.add(), ldap.MOD_REPLACE, "novaOwnerMark", b"elsewhere"
         )
 
     def test_it_cannot_add_a_host_for_another_cloud(self) -> None:
@@ -238,10 +237,7 @@ class ServiceAccountTestCase(Directory389TestCase):
         )
 
     def test_it_cannot_add_an_account_among_the_hosts(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self._add,
-            self.service,
+        self.cannot_add(
             f"cn=intruder,{HOSTS}",
             {
                 "objectClass": [b"top", b"person"],
@@ -276,55 +272,33 @@ class ServiceAccountTestCase(Directory389TestCase):
         self.assertRaises(REFUSED, self.add, aci=[A_RULE])
 
     def test_it_cannot_give_its_host_a_password(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add(),
-            (ldap.MOD_ADD, "userPassword", [b"correct horse"]),
+        self.cannot_modify(
+            self.add(), ldap.MOD_ADD, "userPassword", b"correct horse"
         )
 
     def test_it_cannot_give_its_host_an_access_rule(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add(),
-            (ldap.MOD_ADD, "aci", [A_RULE.encode()]),
-        )
+        self.cannot_modify(self.add(), ldap.MOD_ADD, "aci", A_RULE.encode())
 
     def test_it_cannot_give_its_host_a_foreign_class(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            self.add(),
-            (ldap.MOD_ADD, "objectClass", [b"extensibleObject"]),
+        self.cannot_modify(
+            self.add(), ldap.MOD_ADD, "objectClass", b"extensibleObject"
         )
 
     def test_it_cannot_change_the_rules_of_the_hosts(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
-            HOSTS,
-            (ldap.MOD_ADD, "aci", [A_RULE.encode()]),
-        )
+        self.cannot_modify(HOSTS, ldap.MOD_ADD, "aci", A_RULE.encode())
 
     def test_it_cannot_add_anything_outside_the_hosts(self) -> None:
         for parent in (SUFFIX, SERVICES):
             dn = f"novaInstanceUuid=stray,{parent}"
-            self.assertRaises(
-                REFUSED, self._add, self.service, dn, host_entry("stray")
-            )
+            self.cannot_add(dn, host_entry("stray"))
 
     def test_it_cannot_add_anything_below_a_host(self) -> None:
         dn = f"novaInstanceUuid=child,{self.add()}"
-        self.assertRaises(
-            REFUSED, self._add, self.service, dn, host_entry("child")
-        )
+        self.cannot_add(dn, host_entry("child"))
 
     def test_it_cannot_name_a_host_otherwise_than_by_its_uuid(self) -> None:
         dn = f"cn=web1,{HOSTS}"
-        self.assertRaises(
-            REFUSED, self._add, self.service, dn, host_entry("named")
-        )
+        self.cannot_add(dn, host_entry("named"))
 
     def test_it_cannot_give_a_host_another_uuid(self) -> None:
         self.assertRaises(
@@ -353,11 +327,11 @@ class ServiceAccountTestCase(Directory389TestCase):
         )
 
     def test_it_cannot_change_its_own_password(self) -> None:
-        self.assertRaises(
-            REFUSED,
-            self.modify,
+        self.cannot_modify(
             self.directory.bind_dn,
-            (ldap.MOD_REPLACE, "userPassword", [b"correct horse"]),
+            ldap.MOD_REPLACE,
+            "userPassword",
+            b"correct horse",
         )
 
     def test_it_cannot_see_the_accounts(self) -> None:

@@ -43,26 +43,7 @@ class RecordTest(PayloadsCase):
                 verb=events.Verb.REGISTER,
                 occurred_at=1795343275.581715,
                 request_id="req-8217bf15-5838-4524-872f-3592fa99abb3",
-                record=events.HostRecord(
-                    instance_uuid=UUID,
-                    display_name="plain",
-                    host_name="plain",
-                    project_id="7b22e328262041efa6253a178f743293",
-                    project_name="demo",
-                    user_id="8acf174811954db7b962293e68bae407",
-                    user_name="alice",
-                    image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
-                    flavor_name="m1.tiny",
-                    availability_zone="nova",
-                    compute_host="pocket1",
-                    created_at="2026-11-22T10:27:53Z",
-                    launched_at="2026-11-22T10:27:55Z",
-                    addresses=(
-                        events.Address(
-                            "10.77.0.90", "fa:16:3e:51:8e:ab", "private"
-                        ),
-                    ),
-                ),
+                record=recordings.RECORD,
             ),
             event,
         )

@@ -3,6 +3,7 @@
 """What Nova's API may answer, and what is believed of it."""
 
 import copy
+import dataclasses
 import http.server
 import threading
 import uuid
@@ -17,7 +18,7 @@ from requests_mock.contrib import fixture
 
 from nova_dirsvc_plugin import errors, events
 from nova_dirsvc_plugin.nova_api import client
-from tests import waiting
+from tests import recordings, waiting
 from tests.unit import base
 
 NOVA = "http://nova.example.org/v2.1"
@@ -57,20 +58,8 @@ ALIVE = {
     },
 }
 
-RECORD = events.HostRecord(
-    instance_uuid=UUID,
-    display_name="plain",
-    host_name="plain",
-    project_id="7b22e328262041efa6253a178f743293",
-    user_id="8acf174811954db7b962293e68bae407",
-    image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
-    flavor_name="m1.tiny",
-    availability_zone="nova",
-    compute_host="pocket1",
-    created_at="2026-11-22T10:27:53Z",
-    launched_at="2026-11-22T10:27:55Z",
-    addresses=(events.Address("10.77.0.90", "fa:16:3e:51:8e:ab", "private"),),
-)
+#: Nova's API knows the ids of user and project, not their names.
+RECORD = dataclasses.replace(recordings.RECORD, user_name="", project_name="")
 
 GONE = events.HostState(
     events.Verb.UNREGISTER, events.HostRecord(instance_uuid=UUID), ASKED_AT

@@ -71,17 +71,13 @@ class RecordTest(HooksCase):
             ),
         )
         self.assertEqual(
-            events.HostRecord(
-                instance_uuid=UUID,
-                display_name="plain",
-                host_name="plain",
-                project_id="7b22e328262041efa6253a178f743293",
-                project_name="demo",
-                user_id="8acf174811954db7b962293e68bae407",
-                user_name="alice",
+            dataclasses.replace(
+                recordings.RECORD,
                 user_remote_address="203.0.113.7",
-                image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
-                flavor_name="m1.tiny",
+                availability_zone="",
+                compute_host="",
+                created_at="",
+                launched_at="",
                 addresses=None,
             ),
             event.record,
