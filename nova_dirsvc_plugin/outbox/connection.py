@@ -150,8 +150,13 @@ class Session:
                     ):
                         raise
         finally:
+            self.reset_timeout()
+
+    def reset_timeout(self) -> None:
+        """Have SQLite wait for other connections as long as it may."""
+        if self._connection:
             milliseconds = round(self._busy_timeout * 1000)
-            database.execute(f"PRAGMA busy_timeout = {milliseconds}")
+            self._connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
 
     def _connected(self) -> sqlite3.Connection:
         if self._inherited:

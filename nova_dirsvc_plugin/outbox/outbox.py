@@ -22,7 +22,7 @@ from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import claim as claiming
-from nova_dirsvc_plugin.outbox import connection, sql
+from nova_dirsvc_plugin.outbox import connection, queries, sql, upkeep
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
     OutboxError,
@@ -159,10 +159,8 @@ class Outbox:
     def pending(self, directory: str) -> int:
         """Count the entries that are still to be delivered to a directory."""
         with self._session as database:
-            row = database.execute(
-                sql.PENDING, {"directory": directory}
-            ).fetchone()
-        return int(row[0])
+            count = queries.count(database, directory)
+        return count.waiting + count.deferred
 
     def changes(self) -> int:
         """Return a number that moves when another process has written.
@@ -184,23 +182,17 @@ class Outbox:
             register is still known to be late
         :returns: how many went
         """
-        total, gone = 0, None
-        while gone != []:
-            with self._session.transaction() as database:
-                done = _settled_by_all(database, directories)
-                gone = [
-                    (row["number"],)
-                    for row in database.execute(sql.PURGE, (before, done))
-                ]
-                database.executemany(
-                    "DELETE FROM journal WHERE number = ?", gone
-                )
-            total += len(gone)
-        with self._session.transaction() as database:
-            database.execute(
-                "DELETE FROM origin WHERE stored_at < ?", (before,)
-            )
-        return total
+        return upkeep.purge(self._session, directories, before)
+
+    def shrink_log(self) -> None:
+        """Give back the room of a write-ahead log that has grown.
+
+        It grows while somebody reads the outbox for long; the log names one
+        that cannot be made smaller.
+
+        :raises OutboxError: it cannot be read
+        """
+        upkeep.shrink_log(self._session, self.path)
 
     def check_writable(self) -> None:
         """Check that this process may write here, without writing.
@@ -229,18 +221,6 @@ def _insert(
     except (sqlite3.IntegrityError, sqlite3.DataError) as error:
         raise ValueError(str(error)) from error
     return None if row is None else int(row[0])
-
-
-def _settled_by_all(
-    database: sqlite3.Connection, directories: Iterable[str]
-) -> int:
-    """Return the number up to which no directory has anything to do."""
-    known = dict(database.execute("SELECT directory, number FROM position"))
-    positions = [
-        *known.values(),
-        *(known.get(name, 0) for name in directories),
-    ]
-    return min(positions, default=0)
 
 
 def _waiting_row(

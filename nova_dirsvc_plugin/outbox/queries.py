@@ -5,7 +5,7 @@
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin.outbox import sql
@@ -14,8 +14,12 @@ from nova_dirsvc_plugin.outbox.values import Entry, State
 #: More than any outbox has.
 _ALL = 2**62
 
+#: Entries that are counted one by one.
+MANY = 10_000
+
 EVERY = frozenset(State)
-OPEN = frozenset(state for state in State if not state.final)
+FINAL = frozenset(state for state in State if state.final)
+OPEN = EVERY - FINAL
 _RANKS = {state: rank for rank, state in enumerate(State)}
 
 
@@ -159,29 +163,43 @@ def items(
     :param limit: lines, at most; the first in the order of :class:`State`
     """
     values: dict[str, str | int] = {
-        "directories": json.dumps(list(names)),
         "states": json.dumps([state.value for state in states]),
         "instance": instance_uuid,
         "first": 0 if number is None else number,
         "last": _ALL if number is None else number,
         "limit": _ALL if limit is None else limit,
     }
-    statements = [sql.ITEMS]
-    if State.WAITING in states:
-        statements.append(sql.ITEMS_FRESH)
+    found: list[Item] = []
     if State.PARKED in states and number is None:
-        statements.append(sql.ITEMS_PARKED)
-    if any(state.final for state in states):
-        statements.append(sql.ITEMS_FINAL)
-    found = [
-        Item(**dict(row) | {"state": State(row["state"])})
-        for statement in statements
-        for row in database.execute(statement, values)
-    ]
+        found += _items(database, sql.ITEMS_PARKED, values)
+    for name in names:
+        values |= {"directory": name, "position": position(database, name)}
+        for state in set(states) - FINAL - {State.PARKED}:
+            found += _items(database, sql.ITEMS, values | {"state": state})
+        if State.WAITING in states:
+            found += _items(database, sql.ITEMS_FRESH, values)
+        if any(state.final for state in states):
+            found += _items(database, sql.ITEMS_FINAL, values)
     found.sort(
         key=lambda item: (_RANKS[item.state], item.number, item.directory)
     )
     return found[:limit]
+
+
+def _items(
+    database: sqlite3.Connection,
+    statement: str,
+    values: Mapping[str, str | int],
+) -> Iterator[Item]:
+    instance = "e.instance_uuid = :instance" if values["instance"] else "TRUE"
+    for row in database.execute(statement.format(instance=instance), values):
+        yield Item(**dict(row) | {"state": State(row["state"])})
+
+
+def position(database: sqlite3.Connection, directory: str) -> int:
+    """Return the number up to which the entries were read."""
+    row = database.execute(sql.POSITION, (directory,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def entry(database: sqlite3.Connection, number: int) -> Entry | None:
@@ -242,7 +260,13 @@ def totals(database: sqlite3.Connection) -> Totals:
 
 def count(database: sqlite3.Connection, directory: str) -> Count:
     """Count the entries of one directory by their state."""
-    fresh = database.execute(sql.COUNT_FRESH, (directory,)).fetchone()
+    read_up_to = position(database, directory)
+    (latest,) = database.execute(sql.LAST_NUMBER).fetchone()
+    many = latest - read_up_to > MANY
+    fresh = database.execute(
+        sql.COUNT_MANY_FRESH if many else sql.COUNT_FRESH,
+        {"position": read_up_to},
+    ).fetchone()
     found = {
         State(row["state"]): row
         for row in database.execute(sql.COUNT_BACKLOG, (directory,))
@@ -257,8 +281,8 @@ def count(database: sqlite3.Connection, directory: str) -> Count:
         if state in found
     ]
     return Count(
-        position=fresh["position"],
-        waiting=fresh["fresh"] + number_of(State.WAITING),
+        position=read_up_to,
+        waiting=fresh["entries"] + number_of(State.WAITING),
         deferred=number_of(State.DEFERRED),
         buried=number_of(State.BURIED),
         confirm=number_of(State.CONFIRM),

@@ -16,6 +16,10 @@ APPLICATION_ID = 0x6E644F42
 #: What SQLite adds to the name of the file for those beside it.
 BESIDE = ("-journal", "-wal", "-shm")
 
+#: Bytes to which SQLite cuts the write-ahead log when it begins it anew; as
+#: much as it holds before a checkpoint.
+LOG_SIZE = 4 * 2**20
+
 #: One script a version, run in order; never change one that was released.
 MIGRATIONS = (
     """
@@ -172,6 +176,7 @@ def _opened(
         else:
             _check_version(connection)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
     except BaseException:
         connection.close()
         raise

@@ -150,21 +150,38 @@ ON CONFLICT (number, directory, state, reason) DO UPDATE SET
   times = times + 1, last_at = excluded.last_at
 """
 
-PENDING = """
-SELECT (SELECT count(*) FROM backlog INDEXED BY backlog_due
-        WHERE directory = :directory AND state IN ('waiting', 'deferred'))
-     + (SELECT count(*) FROM entry WHERE number > coalesce(
-          (SELECT number FROM position WHERE directory = :directory), 0))
+LAST_NUMBER = "SELECT coalesce(max(number), 0) FROM entry"
+
+POSITION = """
+SELECT CAST(number AS INTEGER) FROM position WHERE directory = ?
 """
 
-#: Old entries that nobody needs, a few at a time: other writers wait.
+#: Old entries from some place on, and whether one is still needed.
+OLD = """
+SELECT e.number, e.stored_at,
+  EXISTS (SELECT 1 FROM backlog AS x WHERE x.number = e.number) AS kept
+FROM (
+  SELECT * FROM (
+    SELECT number, stored_at FROM entry INDEXED BY entry_stored
+    WHERE stored_at = :at AND number > :number ORDER BY number LIMIT :limit)
+  UNION ALL
+  SELECT * FROM (
+    SELECT number, stored_at FROM entry INDEXED BY entry_stored
+    WHERE stored_at > :at AND stored_at < :before
+    ORDER BY stored_at, number LIMIT :limit)
+  LIMIT :limit) AS e
+"""
+
 PURGE = """
-DELETE FROM entry WHERE number IN (
-  SELECT e.number FROM entry AS e
-  WHERE e.stored_at < ? AND e.number <= ?
-    AND NOT EXISTS (SELECT 1 FROM backlog AS x WHERE x.number = e.number)
-  LIMIT 500)
-RETURNING number
+DELETE FROM entry WHERE number = ?1
+  AND NOT EXISTS (SELECT 1 FROM backlog AS x WHERE x.number = ?1)
+"""
+
+PURGE_JOURNAL = "DELETE FROM journal WHERE number = ?"
+
+PURGE_ORIGIN = """
+DELETE FROM origin WHERE request_id IN (
+  SELECT request_id FROM origin WHERE stored_at < ? LIMIT ?)
 """
 
 # -- an outbox whose files were removed or replaced -------------------------
@@ -265,54 +282,52 @@ DIRECTORIES = """
 SELECT directory FROM position UNION SELECT directory FROM backlog ORDER BY 1
 """
 
+#: The listings begin at the oldest entry and stop at the limit.
 ITEMS = """
 SELECT e.number, x.directory, x.state, e.verb, e.event_type, e.instance_uuid,
   x.attempts, e.stored_at, CAST(x.deferred_at AS REAL) AS deferred_at,
   CAST(x.not_before AS REAL) AS not_before, x.reason
-FROM backlog AS x JOIN entry AS e USING (number)
-WHERE x.directory IN (SELECT value FROM json_each(:directories))
-  AND e.number BETWEEN :first AND :last
-  AND (:instance = '' OR e.instance_uuid = :instance)
-  AND x.state IN (SELECT value FROM json_each(:states))
-ORDER BY e.number, x.directory LIMIT :limit
+FROM backlog AS x CROSS JOIN entry AS e ON e.number = x.number
+WHERE x.directory = :directory AND x.state = :state
+  AND x.number BETWEEN :first AND :last AND {instance}
+ORDER BY x.number LIMIT :limit
 """
 
 ITEMS_FRESH = """
-SELECT e.number, d.value AS directory, 'waiting' AS state, e.verb,
+SELECT e.number, :directory AS directory, 'waiting' AS state, e.verb,
   e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
-  NULL AS deferred_at, NULL AS not_before, '' AS reason
-FROM json_each(:directories) AS d
-LEFT JOIN position AS p ON p.directory = d.value
-JOIN entry AS e ON e.number > coalesce(p.number, 0)
-WHERE e.number BETWEEN :first AND :last
-  AND (:instance = '' OR e.instance_uuid = :instance)
-ORDER BY e.number, d.value LIMIT :limit
+  NULL AS deferred_at,
+  NULL AS not_before, '' AS reason
+FROM entry AS e
+WHERE e.number BETWEEN max(:first, :position + 1) AND :last AND {instance}
+ORDER BY e.number LIMIT :limit
 """
 
 #: The journal has the final state of an entry: *delivered* even where its
 #: second removal was skipped, else the last one.
 ITEMS_FINAL = """
-SELECT * FROM (
-  SELECT e.number, p.directory, coalesce(j.state, 'delivered') AS state,
-    e.verb, e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
-    NULL AS deferred_at, NULL AS not_before, coalesce(j.reason, '') AS reason
-  FROM position AS p
-  JOIN entry AS e ON e.number <= p.number
-  LEFT JOIN (
-    SELECT number, directory, state, reason, row_number() OVER (
-        PARTITION BY number, directory
-        ORDER BY state = 'delivered' DESC, last_at DESC) AS place
-    FROM journal
-    WHERE state IN ('delivered', 'skipped', 'dropped')
-      AND number BETWEEN :first AND :last) AS j
-    ON j.number = e.number AND j.directory = p.directory AND j.place = 1
-  WHERE p.directory IN (SELECT value FROM json_each(:directories))
-    AND e.number BETWEEN :first AND :last
-    AND (:instance = '' OR e.instance_uuid = :instance)
+SELECT number, directory, coalesce(state, 'delivered') AS state, verb,
+  event_type, instance_uuid, 0 AS attempts, stored_at, NULL AS deferred_at,
+  NULL AS not_before,
+  coalesce((
+    SELECT reason FROM journal AS j
+    WHERE j.number = found.number AND j.directory = found.directory
+      AND j.state = found.state
+    ORDER BY last_at DESC LIMIT 1), '') AS reason
+FROM (
+  SELECT e.number, :directory AS directory, e.verb, e.event_type,
+    e.instance_uuid, e.stored_at, (
+      SELECT state FROM journal AS j
+      WHERE j.number = e.number AND j.directory = :directory
+        AND j.state IN ('delivered', 'skipped', 'dropped')
+      ORDER BY j.state = 'delivered' DESC, j.last_at DESC LIMIT 1) AS state
+  FROM entry AS e
+  WHERE e.number BETWEEN :first AND min(:last, :position) AND {instance}
     AND NOT EXISTS (SELECT 1 FROM backlog AS x
-      WHERE x.directory = p.directory AND x.number = e.number))
-WHERE state IN (SELECT value FROM json_each(:states))
-ORDER BY number, directory LIMIT :limit
+      WHERE x.directory = :directory AND x.number = e.number)
+) AS found
+WHERE coalesce(state, 'delivered') IN (SELECT value FROM json_each(:states))
+ORDER BY number LIMIT :limit
 """
 
 ITEMS_PARKED = """
@@ -369,16 +384,23 @@ SELECT (SELECT count(*) FROM entry) AS entries,
 """
 
 COUNT_FRESH = """
-SELECT coalesce(max(p.number), 0) AS position,
-  (SELECT count(*) FROM entry WHERE number > coalesce(max(p.number), 0))
-    AS fresh,
-  (SELECT CAST(min(stored_at) AS REAL) FROM entry
-    WHERE number > coalesce(max(p.number), 0)) AS oldest
-FROM position AS p WHERE p.directory = ?
+SELECT count(*) AS entries,
+  (SELECT CAST(stored_at AS REAL) FROM entry WHERE number > :position
+    ORDER BY number LIMIT 1) AS oldest
+FROM entry WHERE number > :position
 """
 
+#: Where there are many, an index has them on fewer pages.
+COUNT_MANY_FRESH = (
+    "".join(COUNT_FRESH.rpartition("FROM entry")[:2])
+    + " INDEXED BY entry_stored WHERE number > :position"
+)
+
 COUNT_BACKLOG = """
-SELECT x.state, count(*) AS entries, CAST(min(e.stored_at) AS REAL) AS oldest
-FROM backlog AS x JOIN entry AS e USING (number)
-WHERE x.directory = ? GROUP BY x.state
+SELECT b.state, b.entries, (
+    SELECT CAST(e.stored_at AS REAL) FROM entry AS e
+    WHERE e.number = b.first) AS oldest
+FROM (
+  SELECT state, count(*) AS entries, min(number) AS first
+  FROM backlog WHERE directory = ? GROUP BY state) AS b
 """

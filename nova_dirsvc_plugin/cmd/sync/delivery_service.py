@@ -37,6 +37,9 @@ LOG = logging.getLogger(__name__)
 #: Seconds between two removals of what is past its retention.
 PURGE_INTERVAL = 3600.0
 
+#: Seconds between two looks at the size of the outbox's write-ahead log.
+SHRINK_INTERVAL = 60.0
+
 _DAY = 86400.0
 
 
@@ -148,13 +151,17 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     def _purge_now_and_then(self, keep: float, stop: threading.Event) -> None:
         entries = outbox.Outbox(self._conf[options.GROUP].outbox)
         names = list(self._directories)
+        purge_at = float("-inf")
         while True:
             try:
-                gone = entries.purge(names, before=time.time() - keep)
-                LOG.debug("%d old entries removed from the outbox", gone)
+                if time.monotonic() >= purge_at:
+                    purge_at = time.monotonic() + PURGE_INTERVAL
+                    gone = entries.purge(names, before=time.time() - keep)
+                    LOG.debug("%d old entries removed from the outbox", gone)
+                entries.shrink_log()
             except outbox.OutboxError as error:
                 LOG.warning("Old entries were not removed: %s", error)
-            if stop.wait(PURGE_INTERVAL):
+            if stop.wait(SHRINK_INTERVAL):
                 return
 
 
