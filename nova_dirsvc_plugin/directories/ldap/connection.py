@@ -3,16 +3,14 @@
 """The connection to an LDAP server: made, used, and made again."""
 
 import math
-import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import ldap
 
-from nova_dirsvc_plugin import untrusted_text
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.ldap import entry, pipeline
+from nova_dirsvc_plugin.directories.ldap import entry, password, pipeline
 
 #: After these the connection cannot be used any longer.
 _BROKEN = (
@@ -47,6 +45,9 @@ class Connection:
         self._tree = options.hosts_tree_dn
         self._connection: Any = None
         self._ends_at = math.inf
+        self._passwords = password.Passwords(
+            options.user, options.password_file
+        )
         self._urls = options.url.replace(",", " ").split()
         if not self._urls:
             raise base.WrongOption("[ldap] url is empty")
@@ -161,12 +162,21 @@ class Connection:
         return pipeline.Broken(describe_error(error))
 
     def _connected(self, url: str) -> Any:
+        secret = self._passwords.read(url)
         connection = ldap.initialize(url)
         try:
             self._set_up(connection)
             if self._options.use_tls and url.startswith("ldap://"):
                 connection.start_tls_s()
-            self._bind(connection)
+            if secret is None:
+                connection.sasl_non_interactive_bind_s("EXTERNAL")
+            else:
+                connection.simple_bind_s(self._options.user, secret.text)
+        except ldap.INVALID_CREDENTIALS as error:
+            connection.unbind_ext()
+            raise base.DirectoryUnavailable(
+                self._passwords.refused(url, secret, describe_error(error))
+            ) from error
         except (ldap.LDAPError, OSError, ValueError) as error:
             connection.unbind_ext()
             raise base.DirectoryUnavailable(
@@ -195,27 +205,11 @@ class Connection:
             )
         connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
 
-    def _bind(self, connection: Any) -> None:
-        if not self._options.user:
-            connection.sasl_non_interactive_bind_s("EXTERNAL")
-            return
-        password = pathlib.Path(self._options.password_file).read_text()
-        password = password.rstrip("\n")
-        untrusted_text.keep_secret("[ldap] password_file", [password])
-        connection.simple_bind_s(self._options.user, password)
-
     def _advice(self, url: str, error: Exception) -> str:
         """Return what went wrong, and which option to check."""
         options = self._options
-        if isinstance(error, OSError | UnicodeError):
-            return f"[ldap] password_file: {error}"
         if isinstance(error, ValueError):
             return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
-        if isinstance(error, ldap.INVALID_CREDENTIALS):
-            return (
-                f"{url}: bind as {options.user!r} failed: invalid credentials:"
-                " check [ldap] user and password_file"
-            )
         if isinstance(error, ldap.CONNECT_ERROR):
             return (
                 f"{url}: TLS failed: {describe_error(error)}: check [ldap]"

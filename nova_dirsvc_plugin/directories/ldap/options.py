@@ -26,7 +26,9 @@ over ``ldapi://``.
         default="",
         help="""
 File with the password; readable by the daemon only. It is read again for each
-connection, so that a new password needs no restart.
+connection, so that a new password needs no restart. A password that the
+server has refused is not sent again for 15 minutes, or until the file is
+written, so that the account is not locked.
 """,
     ),
     cfg.StrOpt(
