@@ -65,6 +65,13 @@ class OpenLdap(server.Server):
             return False
         return True
 
+    def configure(self, *lines: str) -> None:
+        """Restart the server with more lines about its database."""
+        self.stop()
+        with (self.folder / "slapd.conf").open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        self.start()
+
     def connect(self) -> Any:
         """Return a connection as the administrator."""
         connection = ldap.initialize(self.url)

@@ -4,17 +4,288 @@
 
 import fixtures
 import ldap
+import testtools
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
-from tests.functional import directory_contract
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from tests import drivers, waiting
+from tests.functional import directory389, directory_contract, openldap
 from tests.functional.test_directory_ldap import (
+    LdapDirectoryTestCase,
     OwnServerTestCase,
 )
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 CONNECTION = "nova_dirsvc_plugin.directories.ldap.connection"
 PASSWORD = "nova_dirsvc_plugin.directories.ldap.password"
+
+
+class LargeEntryTest(LdapDirectoryTestCase):
+    """Records of a size that 389 DS cuts the connection for."""
+
+    def test_it_is_refused_alone_and_its_neighbours_are_done(self):
+        driver = self.driver()
+        small = [directory_contract.record() for _ in range(40)]
+        large = [
+            directory_contract.record(display_name="P" * 3_000_000)
+            for _ in range(5)
+        ]
+        outcomes = self.ask(driver, REGISTER, *small[:20], *large, *small[20:])
+        self.assertEqual([base.Done()] * 40, outcomes[:20] + outcomes[25:])
+        for outcome in outcomes[20:25]:
+            self.assertIsInstance(outcome, base.Rejected)
+            self.assertTrue(outcome.certain)
+            self.assertIn("bytes", outcome.reason)
+
+    def test_an_entry_that_becomes_too_large_is_refused_alone(self):
+        driver = self.driver()
+        one, other = directory_contract.record(), directory_contract.record()
+        self.ask(driver, REGISTER, one, other)
+        states = [
+            events.HostState(
+                events.Verb.REFRESH,
+                directory_contract.record(known.instance_uuid, user_name=name),
+                10.0,
+            )
+            for known, name in ((one, "P" * 3_000_000), (other, "bob"))
+        ]
+        outcomes = driver.apply(states)
+        self.assertTrue(outcomes[0].certain)
+        self.assertEqual(base.Done(), outcomes[1])
+
+    def test_what_the_server_takes_less_of_hits_no_neighbour_for_good(self):
+        driver = self.driver()
+        manager = self.server.connect_as_manager()
+        self.addCleanup(manager.unbind_ext)
+        limit = "nsslapd-maxbersize"
+        self.addCleanup(
+            manager.modify_s,
+            "cn=config",
+            [(ldap.MOD_REPLACE, limit, [b"2097152"])],
+        )
+        manager.modify_s("cn=config", [(ldap.MOD_REPLACE, limit, [b"100000"])])
+        large = directory_contract.record(display_name="P" * 900_000)
+        small = [directory_contract.record() for _ in range(5)]
+        outcomes = self.ask(driver, REGISTER, *small, large)
+        self.assertIsInstance(outcomes[-1], base.Unavailable)
+        self.assertEqual([base.Done()] * 5, self.ask(driver, REGISTER, *small))
+
+
+class UnsentTest(LdapDirectoryTestCase):
+    """libldap cannot send a request: that is no answer of the server."""
+
+    def test_only_that_request_waits_and_those_before_are_done(self):
+        driver = self.driver()
+        self.ask(driver, REGISTER, directory_contract.record())
+        records = [directory_contract.record() for _ in range(20)]
+        for error in (
+            ldap.BUSY({"result": 51, "desc": "busy", "errno": 11}),
+            ldap.ENCODING_ERROR({"result": -3, "desc": "encoding"}),
+            ldap.NO_MEMORY({"result": -10, "desc": "memory"}),
+            MemoryError("memory"),
+        ):
+            with self.subTest(error=error):
+                bad = ldap_entry.dn(
+                    records[7].instance_uuid, self.server.hosts_tree_dn
+                )
+
+                driver._connection.open()
+                connected = driver._connection._connection
+
+                def add(
+                    dn, *rest, bad=bad, error=error, real=connected.add_ext
+                ):
+                    if dn == bad:
+                        raise error
+                    return real(dn, *rest)
+
+                connected.add_ext = add
+                outcomes = self.ask(driver, REGISTER, *records)
+                self.assertEqual([base.Done()] * 7, outcomes[:7])
+                self.assertIs(base.Unavailable, type(outcomes[7]))
+                self.assertEqual(
+                    {base.NotSent}, {type(one) for one in outcomes[8:]}
+                )
+                self.assertEqual(
+                    [base.Done()] * 20, self.ask(driver, REGISTER, *records)
+                )
+                self.server.clear()
+
+
+class NoWritesTest(OwnServerTestCase):
+    """The first of two servers takes no writes."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.useFixture(directory389.Directory389())
+
+    def driver_of_both(self):
+        # Both have their passwords and their CAs.
+        files = {}
+        for name, data in (
+            ("password", self.server.password),
+            (
+                "ca",
+                self.server.ca_file.read_text()
+                + self.other.ca_file.read_text(),
+            ),
+        ):
+            files[name] = self.server.folder / f"both.{name}"
+            files[name].write_text(data)
+        manager = self.other.connect_as_manager()
+        self.addCleanup(manager.unbind_ext)
+        manager.modify_s(
+            self.other.bind_dn,
+            [
+                (
+                    ldap.MOD_REPLACE,
+                    "userPassword",
+                    [self.server.password.encode()],
+                )
+            ],
+        )
+        return self.driver(
+            url=f"{self.server.url},{self.other.url}",
+            password_file=str(files["password"]),
+            tls_cacertfile=str(files["ca"]),
+        )
+
+    def read_only(self, value, server=None):
+        manager = (server or self.server).connect_as_manager()
+        self.addCleanup(manager.unbind_ext)
+        manager.modify_s(
+            "cn=config", [(ldap.MOD_REPLACE, "nsslapd-readonly", [value])]
+        )
+
+    def held(self, server):
+        connection = server.connect_as_manager()
+        self.addCleanup(connection.unbind_ext)
+        found = connection.search_s(
+            server.hosts_tree_dn,
+            ldap.SCOPE_ONELEVEL,
+            attrlist=["novaInstanceUuid"],
+        )
+        return {one["novaInstanceUuid"][0].decode() for _, one in found}
+
+    def test_the_next_one_is_used_and_later_the_first_again(self):
+        self.read_only(b"on")
+        driver = self.driver_of_both()
+        one, other = directory_contract.record(), directory_contract.record()
+        (outcome,) = self.ask(driver, REGISTER, one)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
+        self.assertEqual({one.instance_uuid}, self.held(self.other))
+        self.read_only(b"off")
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{CONNECTION}._RETURN_AFTER", 0.0)
+        )
+        driver._connection._return_at = 0.0
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, other))
+        self.assertEqual({other.instance_uuid}, self.held(self.server))
+
+    def test_where_none_takes_writes_it_waits_and_goes_on(self):
+        driver = self.driver_of_both()
+        self.read_only(b"on")
+        self.read_only(b"on", self.other)
+        one = directory_contract.record()
+        for _ in range(4):
+            (outcome,) = self.ask(driver, REGISTER, one)
+            self.assertIsInstance(outcome, base.Unavailable)
+        self.read_only(b"off")
+        waiting.until(
+            lambda: self.ask(driver, REGISTER, one) == [base.Done()],
+            "the driver to register",
+        )
+        self.assertEqual({one.instance_uuid}, self.held(self.server))
+
+
+class OpenLdapTestCase(testtools.TestCase):
+    def server(self):
+        return self.useFixture(openldap.OpenLdap())
+
+    def driver(self, *servers, **options):
+        server = servers[0]
+        return drivers.load(
+            self,
+            "ldap",
+            "nova",
+            url=",".join(one.url for one in servers),
+            **{
+                "user": server.user,
+                "password_file": str(server.password_file),
+                "hosts_tree_dn": server.hosts_tree_dn,
+                "use_tls": False,
+            }
+            | options,
+        )
+
+    def ask(self, driver, verb, *records):
+        return list(
+            driver.apply([events.HostState(verb, item) for item in records])
+        )
+
+
+class ReferralTest(OpenLdapTestCase):
+    def test_a_consumer_that_refers_to_another_is_left_for_it(self):
+        consumer, provider = self.server(), self.server()
+        consumer.configure(
+            "syncrepl rid=1 provider=ldap://127.0.0.1:1 bindmethod=simple",
+            f'  searchbase="{openldap.SUFFIX}" type=refreshOnly retry="60 +"',
+            f"updateref {provider.url}",
+        )
+        driver = self.driver(consumer, provider)
+        one = directory_contract.record()
+        (outcome,) = self.ask(driver, REGISTER, one)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
+        (found,) = self.driver(provider).entries()
+        self.assertEqual(one.instance_uuid, found.instance_uuid)
+
+
+class SizeLimitTest(OpenLdapTestCase):
+    """The server gives the account a few entries at a time."""
+
+    def test_the_look_up_shrinks_and_the_delivery_does_not(self):
+        server = self.server()
+        driver = self.limited(server, 5)
+        records = [directory_contract.record() for _ in range(12)]
+        self.ask(driver, REGISTER, *records)
+        manager = server.connect()
+        self.addCleanup(manager.unbind_ext)
+        for number, one in enumerate(records):
+            dn = ldap_entry.dn(one.instance_uuid, server.hosts_tree_dn)
+            manager.rename_s(dn, f"cn=plain{number}", delold=0)
+        new = [directory_contract.record() for _ in range(20)]
+        states = [
+            *(events.HostState(UNREGISTER, one) for one in records),
+            *(events.HostState(REGISTER, one) for one in new),
+        ]
+        self.assertEqual([base.Done()] * 32, list(driver.apply(states)))
+        left = manager.search_s(
+            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
+        )
+        self.assertEqual(20, len(left))
+
+    def limited(self, server, size):
+        """Make a driver with an account that has a limit."""
+        account = f"cn=daemon,{openldap.SUFFIX}"
+        connection = server.connect()
+        connection.add_s(
+            account,
+            [
+                ("objectClass", [b"device", b"simpleSecurityObject"]),
+                ("cn", [b"daemon"]),
+                ("userPassword", [server.password.encode()]),
+            ],
+        )
+        connection.unbind_ext()
+        server.configure(
+            f'limits dn.exact="{account}" size={size}',
+            "access to attrs=userPassword by anonymous auth",
+            f'access to * by dn.exact="{account}" write by * read',
+        )
+        return self.driver(server, user=account)
 
 
 class PasswordTest(OwnServerTestCase):

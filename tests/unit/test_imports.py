@@ -87,7 +87,12 @@ PURE = (
 
 #: Library -> the only modules that may import it.
 LIBRARIES = {
-    "ldap": {"directories/ldap/connection", "directories/ldap/driver"},
+    "ldap": {
+        "directories/ldap/connection",
+        "directories/ldap/conversation",
+        "directories/ldap/driver",
+        "directories/ldap/request",
+    },
     "requests": {
         "directories/rest/auth",
         "directories/rest/client",

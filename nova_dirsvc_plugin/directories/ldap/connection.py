@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection to an LDAP server: made, used, and made again."""
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -12,15 +13,7 @@ import ldap
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import entry, password, pipeline
 
-#: After these the connection cannot be used any longer.
-_BROKEN = (
-    ldap.SERVER_DOWN,
-    ldap.CONNECT_ERROR,
-    ldap.TIMEOUT,
-    ldap.UNAVAILABLE,
-    ldap.LOCAL_ERROR,
-    ldap.DECODING_ERROR,
-)
+LOG = logging.getLogger(__name__)
 
 _CERTIFICATE_CHECKS = {
     "demand": ldap.OPT_X_TLS_DEMAND,
@@ -32,9 +25,18 @@ _CERTIFICATE_CHECKS = {
 #: server has this time to answer the requests that it was sent before.
 _SEND_MARGIN = base.LONGEST_BATCH / 2
 
+#: Seconds after which the first server is tried again.
+_RETURN_AFTER = 300.0
+
+
+class TooMany(Exception):
+    """The server gives fewer entries at a time than it was asked for."""
+
 
 class Connection:
     """One connection, to the first of the servers that accepts the bind.
+
+    A server that takes no writes is left for the next one.
 
     :param options: the group ``[ldap]``
     :raises base.WrongOption: no server is named, or not as an LDAP URL
@@ -45,9 +47,13 @@ class Connection:
         self._tree = options.hosts_tree_dn
         self._connection: Any = None
         self._ends_at = math.inf
+        self._usable = True
         self._passwords = password.Passwords(
             options.user, options.password_file
         )
+        #: The server that is in use, or is to be tried first.
+        self._place = 0
+        self._return_at = math.inf
         self._urls = options.url.replace(",", " ").split()
         if not self._urls:
             raise base.WrongOption("[ldap] url is empty")
@@ -63,6 +69,10 @@ class Connection:
         :raises DirectoryUnavailable: no server accepts the bind
         """
         ends_at = time.monotonic() + base.LONGEST_BATCH
+        if time.monotonic() >= self._return_at:
+            self._return_at = math.inf
+            self._place = 0
+            self.close()
         self.open()
         self._ends_at = ends_at
 
@@ -72,49 +82,78 @@ class Connection:
         :raises DirectoryUnavailable: none does
         """
         self._ends_at = math.inf
-        if self._connection is not None:
+        if self.is_open():
             return
+        self.close()
         reasons = []
-        for url in self._urls:
+        for _ in self._urls:
             try:
-                self._connection = self._connected(url)
+                self._connection = self._connected(self._urls[self._place])
             except base.DirectoryUnavailable as error:
                 reasons.append(str(error))
+                self._go_on()
             else:
                 return
         raise base.DirectoryUnavailable("; ".join(reasons))
 
+    def leave(self, reason: str) -> None:
+        """Use the next server, if there is one, as this takes no writes."""
+        if len(self._urls) > 1:
+            LOG.info(
+                "%s takes no writes, the next server of [ldap] url is tried:"
+                " %s",
+                self._urls[self._place],
+                reason,
+            )
+            self.close()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._place = (self._place + 1) % len(self._urls)
+        self._return_at = math.inf
+        if self._place:
+            self._return_at = time.monotonic() + _RETURN_AFTER
+
+    def is_open(self) -> bool:
+        """Return whether it can be used; :meth:`open` sees to that."""
+        return self._connection is not None and self._usable
+
     def close(self) -> None:
         """Close it; :meth:`open` makes another."""
         connection, self._connection = self._connection, None
+        self._usable = True
         if connection is not None:
             connection.unbind_ext()
 
     def search(
         self, condition: str, names: Sequence[str], *controls: Any
-    ) -> tuple[list[entry.Attributes], list[Any]]:
-        """Search the container; return entries and the answer's controls.
+    ) -> tuple[dict[str, entry.Attributes], list[Any]]:
+        """Search below the container.
 
+        :returns: entries by their DN, and the answer's controls
+        :raises TooMany: the server gives fewer entries at a time
         :raises DirectoryUnavailable: it cannot be searched
         """
         try:
             _, found, _, answers = self._connection.result3(
                 self._connection.search_ext(
                     self._tree,
-                    ldap.SCOPE_ONELEVEL,
+                    ldap.SCOPE_SUBTREE,
                     condition,
                     list(names),
                     serverctrls=list(controls),
                 ),
                 timeout=self._time_limit(),
             )
+        except ldap.SIZELIMIT_EXCEEDED as error:
+            raise TooMany(describe_error(error)) from error
         except ldap.LDAPError as error:
             self.close()
             raise base.DirectoryUnavailable(
                 f"{describe_error(error)} ({self._tree})"
             ) from error
         # An item without a DN is a referral to somewhere else.
-        return [attributes for dn, attributes in found if dn], answers
+        return {dn: attributes for dn, attributes in found if dn}, answers
 
     def may_send(self) -> bool:
         """Return whether the batch has time for another request."""
@@ -123,13 +162,18 @@ class Connection:
     def send(self, request: pipeline.Request) -> int:
         """Send a request, a method of python-ldap's and its arguments.
 
-        :raises pipeline.Broken: the connection cannot be used any longer
+        :raises pipeline.Unsent: it could not be, for whatever reason
         """
         method, arguments = request
         try:
             ticket: int = getattr(self._connection, method)(*arguments)
-        except _BROKEN as error:
-            raise self._broken(error) from error
+        except (ldap.LDAPError, MemoryError) as error:
+            # libldap also says BUSY and the like of its own, and may have
+            # sent a part of it.
+            self._usable = False
+            raise pipeline.Unsent(
+                f"not sent: {describe_error(error)}"
+            ) from error
         return ticket
 
     def receive(self, ticket: int) -> dict[str, list[bytes]]:
@@ -142,8 +186,12 @@ class Connection:
             _, found, _, _ = self._connection.result3(
                 ticket, timeout=self._time_limit()
             )
-        except _BROKEN as error:
-            raise self._broken(error) from error
+        except ldap.LDAPError as error:
+            if error.errnum < 0 or isinstance(error, ldap.UNAVAILABLE):
+                # Those below zero are libldap's own.
+                self.close()
+                raise pipeline.Broken(describe_error(error)) from error
+            raise
         for _, attributes in found or ():
             return dict(attributes)
         return {}
@@ -156,10 +204,6 @@ class Connection:
     def _left(self) -> float:
         """Return the seconds that are left of the batch."""
         return self._ends_at - time.monotonic()
-
-    def _broken(self, error: ldap.LDAPError) -> pipeline.Broken:
-        self.close()
-        return pipeline.Broken(describe_error(error))
 
     def _connected(self, url: str) -> Any:
         secret = self._passwords.read(url)

@@ -106,6 +106,13 @@ def attributes(
     }
 
 
+def size(wanted: Attributes) -> int:
+    """Return the bytes of an entry's attributes, names and values."""
+    return sum(
+        len(name) + sum(map(len, values)) for name, values in wanted.items()
+    )
+
+
 def update(
     found: Attributes, record: events.HostRecord, owner: str, as_of: float
 ) -> dict[str, list[bytes]]:

@@ -10,7 +10,8 @@ OPTS = (
         default="ldap://127.0.0.1:1389",
         help="""
 URL of the LDAP server: ``ldap://``, ``ldaps://`` or ``ldapi://``. Several
-URLs, separated by commas, are tried in their order.
+URLs, separated by commas, are tried in their order. A server that takes no
+writes is left for the next one; the first is tried again after 5 minutes.
 """,
     ),
     cfg.StrOpt(

@@ -21,11 +21,19 @@ class Broken(Exception):
     """The connection cannot be used any longer; the message says why."""
 
 
+class Unsent(Exception):
+    """A request could not be sent: the server has not answered anything.
+
+    No more can be sent over the connection, but what it was asked before is
+    still answered.
+    """
+
+
 class Pipeline:
     """Runs conversations.
 
     :param send: sends a request and returns a ticket for its answer; raises
-        :class:`Broken`
+        :class:`Broken` or :class:`Unsent`
     :param receive: waits for a ticket's answer; raises the error that came
         instead, or :class:`Broken`
     :param window: maximum number of requests in flight
@@ -42,7 +50,8 @@ class Pipeline:
         self._send = send
         self._receive = receive
         self._window = window
-        self._may_send = may_send
+        self._has_time = may_send
+        self._usable = True
 
     def run(self, conversations: Sequence[Conversation]) -> list[base.Outcome]:
         """Run all to their end.
@@ -58,8 +67,10 @@ class Pipeline:
             self._run(waiting, outcomes)
         except Broken as error:
             unfinished = base.Unavailable(str(error))
-            if not self._may_send():
+            if not self._has_time():
                 outcomes |= {index: base.NotSent() for index, _ in waiting}
+        if not self._usable and isinstance(unfinished, base.NotSent):
+            unfinished = base.NotSent("not sent: the one before could not be")
         return [
             outcomes.get(index, unfinished)
             for index in range(len(conversations))
@@ -81,8 +92,13 @@ class Pipeline:
             except StopIteration as end:
                 outcomes[index] = end.value
                 return
-            if self._may_send():
+            if not self._may_send():
+                return
+            try:
                 flying.append((index, talk, self._send(request)))
+            except Unsent as error:
+                self._usable = False
+                outcomes[index] = base.Unavailable(str(error))
 
         while True:
             while len(flying) < self._window and self._may_send():
@@ -95,6 +111,9 @@ class Pipeline:
                 return
             index, talk, ticket = flying.popleft()
             proceed(index, talk, self._answered(talk, ticket))
+
+    def _may_send(self) -> bool:
+        return self._usable and self._has_time()
 
     def _answered(
         self, talk: Conversation, ticket: int

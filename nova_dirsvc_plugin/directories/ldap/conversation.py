@@ -1,0 +1,263 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is said to an LDAP server about one instance, request by request.
+
+389 DS has no assertion control (RFC 4528), so an entry is read before it is
+changed or removed. Only a new one is written without a look.
+"""
+
+import ldap
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.ldap import connection, pipeline, request
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+
+#: Attempts to change an entry that others change at the same time.
+_ATTEMPTS = 5
+
+#: Caused by the server's state or set-up, not by the entry: read-only, out of
+#: disk, an import running, container or schema missing, TLS required.
+_NOT_NOW = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.TIMELIMIT_EXCEEDED,
+    ldap.NO_SUCH_OBJECT,
+    ldap.REFERRAL,
+    ldap.OTHER,
+    ldap.CONFIDENTIALITY_REQUIRED,
+    ldap.STRONG_AUTH_REQUIRED,
+    ldap.INAPPROPRIATE_AUTH,
+)
+
+#: Of those, what a server answers that takes no writes at present.
+_NO_WRITES = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.REFERRAL,
+    ldap.OTHER,
+)
+
+#: Answers to a class or an attribute that the server does not know, and a
+#: word of their texts: 389 DS's two and OpenLDAP's.
+_NO_SCHEMA = (
+    (ldap.OBJECT_CLASS_VIOLATION, "not allowed"),
+    (ldap.OBJECT_CLASS_VIOLATION, "unknown"),
+    (ldap.INVALID_SYNTAX, "objectClass"),
+    (ldap.UNDEFINED_TYPE, ""),
+)
+
+#: A server's answers to a second value of a single-valued attribute.
+_SECOND_VALUE = (
+    ldap.TYPE_OR_VALUE_EXISTS,
+    ldap.CONSTRAINT_VIOLATION,
+    ldap.OBJECT_CLASS_VIOLATION,
+)
+
+#: Bytes of an entry: 389 DS takes 2 MiB at most, OpenLDAP 4, and closes the
+#: connection on more.
+MAX_SIZE = 1_000_000
+
+#: There is no entry where it was looked for.
+NOT_THERE = base.Unavailable("the entry has been removed meanwhile")
+
+
+class Conversations:
+    """Makes the conversations of one cloud.
+
+    :param owner: the owner mark
+    :param tree: the DN of the container
+    :ivar no_writes: the server's last answer that it takes no writes
+    """
+
+    def __init__(self, owner: str, tree: str) -> None:
+        self._owner = owner
+        self._tree = tree
+        self.no_writes = ""
+
+    def at_its_dn(self, state: events.HostState) -> pipeline.Conversation:
+        """Apply a state to the entry that has the DN that we give.
+
+        :returns: an outcome, or :data:`NOT_THERE`
+        """
+        dn = self._dn(state)
+        if state.verb is events.Verb.REGISTER:
+            talk = self._keep(dn, state)
+            return (yield from self._answered("add", dn, talk))
+        return (yield from self._change(dn, state))
+
+    def wherever(
+        self, state: events.HostState, found: dict[str, ldap_entry.Attributes]
+    ) -> pipeline.Conversation:
+        """Apply a state whose entry does not have the DN that we give.
+
+        :param found: the entries that have its uuid, by their DN
+        """
+        ours = [dn for dn, one in found.items() if self.is_ours(one)]
+        if len(ours) > 1:
+            return base.Foreign(
+                f"{len(ours)} entries have this uuid, delete all but one:"
+                f" {'; '.join(ours)}"
+            )
+        for dn in ours or found:
+            return (yield from self._change(dn, state))
+        if state.verb.removes:
+            return base.Done("")
+        dn = self._dn(state)
+        talk = self._keep(dn, state)
+        return (yield from self._answered("add", dn, talk))
+
+    def is_ours(self, found: ldap_entry.Attributes) -> bool:
+        """Return whether an entry carries our owner mark."""
+        marks = found.get(ldap_entry.OWNER_MARK, [])
+        return [mark.decode() for mark in marks] == [self._owner]
+
+    # -- steps -------------------------------------------------------------
+
+    def _dn(self, state: events.HostState) -> str:
+        return ldap_entry.dn(state.record.instance_uuid, self._tree)
+
+    def _change(
+        self, dn: str, state: events.HostState
+    ) -> pipeline.Conversation:
+        """Correct or remove an entry; :data:`NOT_THERE` if there is none."""
+        if state.verb.removes:
+            talk, operation = self._remove(dn, state), "delete"
+        else:
+            talk, operation = self._correct(dn, state), "modify"
+        return (yield from self._answered(operation, dn, talk))
+
+    def _answered(
+        self, operation: str, dn: str, talk: pipeline.Conversation
+    ) -> pipeline.Conversation:
+        """Turn an error of the server into an outcome."""
+        try:
+            return (yield from talk)
+        except _NOT_NOW as error:
+            if isinstance(error, _NO_WRITES):
+                self.no_writes = connection.describe_error(error)
+            return base.Unavailable(
+                f"{connection.describe_error(error)} ({dn})"
+            )
+        except ldap.INSUFFICIENT_ACCESS as error:
+            return base.Rejected(
+                "the directory refuses access to entries with owner mark"
+                f" {self._owner!r}: {connection.describe_error(error)} ({dn}):"
+                " check [nova_dirsvc] owner against the mark that the server's"
+                " access rules admit (dirsvc-389ds deploy --owner), and the"
+                " rights of [ldap] user",
+                operation,
+            )
+        except ldap.LDAPError as error:
+            reason = f"{connection.describe_error(error)} ({dn})"
+            if any(
+                isinstance(error, kind) and word in reason
+                for kind, word in _NO_SCHEMA
+            ):
+                return base.Unavailable(
+                    f"{reason}: check that the server has the schema of this"
+                    " release, examples/389ds/schema.ldif"
+                )
+            return base.Rejected(reason, operation)
+
+    def _keep(self, dn: str, state: events.HostState) -> pipeline.Conversation:
+        wanted = ldap_entry.attributes(state.record, self._owner, state.as_of)
+        if ldap_entry.size(wanted) > MAX_SIZE:
+            return _too_large(dn, wanted, "add")
+        try:
+            yield "add_ext", (dn, list(wanted.items()))
+        except ldap.ALREADY_EXISTS:
+            return (yield from self._change(dn, state))
+        return base.Done("add")
+
+    def _correct(
+        self, dn: str, state: events.HostState
+    ) -> pipeline.Conversation:
+        """Update an existing entry.
+
+        The time that was read is part of the modification: where another
+        writer was faster, the server refuses it, and the entry is read again.
+        """
+        refused: ldap.LDAPError | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                found = yield request.read(dn, [*ldap_entry.MANAGED, "*"])
+            except ldap.NO_SUCH_OBJECT:
+                return NOT_THERE
+            if not self.is_ours(found):
+                return self._foreign(dn, found, "modify")
+            replace = ldap_entry.update(
+                found, state.record, self._owner, state.as_of
+            )
+            request.leave_name(dn, replace)
+            if not replace:
+                return base.Done("")
+            if ldap_entry.size(replace) > MAX_SIZE:
+                return _too_large(dn, replace, "modify")
+            if refused and not found.get(ldap_entry.AS_OF):
+                # It was not for somebody else's time that it was refused.
+                raise refused
+            try:
+                modified = request.modifications(found, replace)
+                yield from request.write(dn, "modify_ext", modified)
+            except ldap.NO_SUCH_ATTRIBUTE:
+                continue
+            except _SECOND_VALUE as error:
+                if found.get(ldap_entry.AS_OF):
+                    raise
+                refused = error
+                continue
+            return base.Done("modify")
+        return base.Unavailable(f"the entry is being changed by others ({dn})")
+
+    def _remove(
+        self, dn: str, state: events.HostState
+    ) -> pipeline.Conversation:
+        try:
+            found = yield request.read(dn, request.TO_REMOVE)
+        except ldap.NO_SUCH_OBJECT:
+            return NOT_THERE
+        if not self.is_ours(found):
+            return self._foreign(dn, found, "delete")
+        if (
+            state.verb is not events.Verb.UNREGISTER
+            and ldap_entry.stored_as_of(found) > state.as_of
+        ):
+            return base.Done("")
+        try:
+            yield from request.write(dn, "delete_ext")
+        except ldap.NO_SUCH_OBJECT:
+            return base.Done("")
+        return base.Done("delete")
+
+    def _foreign(
+        self, dn: str, found: ldap_entry.Attributes, operation: str
+    ) -> base.Rejected:
+        marks = found.get(ldap_entry.OWNER_MARK)
+        if not marks:
+            return base.Rejected(
+                "the entry has no owner mark, or its mark may not be read:"
+                f" check the rights of [ldap] user ({dn})",
+                operation,
+            )
+        theirs = ", ".join(mark.decode(errors="replace") for mark in marks)
+        return base.Foreign(
+            f"the entry carries another owner mark, {theirs!r}, than ours,"
+            f" {self._owner!r} ({dn})",
+            operation,
+        )
+
+
+def _too_large(
+    dn: str, wanted: ldap_entry.Attributes, operation: str
+) -> base.Rejected:
+    return base.Rejected(
+        f"{ldap_entry.size(wanted)} bytes are more than the {MAX_SIZE} that"
+        f" an entry may have ({dn})",
+        operation,
+        certain=True,
+    )

@@ -1,0 +1,61 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The requests of a conversation with an LDAP server."""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import ldap
+import ldap.dn
+
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from nova_dirsvc_plugin.directories.ldap import pipeline
+
+#: What is read of an entry that is to be removed.
+TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
+
+_Step = Generator[pipeline.Request, Any, None]
+
+
+def leave_name(dn: str, replace: dict[str, list[bytes]]) -> None:
+    """Do not touch the attributes of which an entry has its name."""
+    names = {name.lower() for name, _, _ in ldap.dn.str2dn(dn)[0]}
+    for name in [one for one in replace if one.lower() in names]:
+        del replace[name]
+
+
+def modifications(
+    found: ldap_entry.Attributes, replace: ldap_entry.Attributes
+) -> list[tuple[int, str, list[bytes] | None]]:
+    """Replace attributes, if the entry is still as of the time we read."""
+    made: list[tuple[int, str, list[bytes] | None]] = []
+    for name, values in replace.items():
+        if name == ldap_entry.AS_OF:
+            if found.get(name):
+                made.append((ldap.MOD_DELETE, name, list(found[name])))
+            made.append((ldap.MOD_ADD, name, list(values)))
+        else:
+            made.append((ldap.MOD_REPLACE, name, list(values) or None))
+    return made
+
+
+def read(dn: str, names: Sequence[str]) -> pipeline.Request:
+    return (
+        "search_ext",
+        (dn, ldap.SCOPE_BASE, "(objectClass=*)", list(names)),
+    )
+
+
+def write(dn: str, method: str, *arguments: Any) -> _Step:
+    """Change or remove an entry that was read before.
+
+    Where somebody has removed it since, 389 DS answers insufficient access
+    if the right to it depends on its content.
+
+    :raises ldap.NO_SUCH_OBJECT: it is gone
+    """
+    try:
+        yield method, (dn, *arguments)
+    except ldap.INSUFFICIENT_ACCESS:
+        yield read(dn, TO_REMOVE)
+        raise
