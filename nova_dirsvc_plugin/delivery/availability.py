@@ -73,12 +73,12 @@ class Availability:
             or any(not write.entry.deferrals for write in writes)
         ):
             first = writes[0].entry.event
-            self.mark_unavailable(
+            self._mark_unavailable(
                 f"{reasons[0]} (first waiting entry: {first.verb}"
                 f" instance {first.instance_uuid})"
             )
 
-    def mark_unavailable(self, reason: str) -> None:
+    def _mark_unavailable(self, reason: str) -> None:
         """Count a failure, and report it if that is due."""
         self.failures += 1
         now = self._clock()

@@ -23,6 +23,7 @@ from nova_dirsvc_plugin.delivery import (
     decision,
     held,
     nova_check,
+    outage,
     refusals,
     retry,
 )
@@ -83,18 +84,21 @@ class Dispatcher:
         self._availability = availability.Availability(
             name, entries, clock, uniform
         )
+        self._outage = outage.OutboxOutage(name, entries, clock, uniform)
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; the current batch is finished."""
         directory = self._availability
         while not stop.is_set():
-            changes, failures = -1, directory.failures
+            failures = directory.failures
             try:
                 changes = self._outbox.changes()
                 busy = self.step()
             except outbox.OutboxError as error:
-                directory.mark_unavailable(str(error))
-                busy = False
+                self._outage.mark_failed(error)
+                stop.wait(self._outage.wait())
+                continue
+            self._outage.mark_over()
             if directory.failures > failures or (
                 directory.failures and not busy
             ):
@@ -110,7 +114,8 @@ class Dispatcher:
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        limit = PROBE if self._availability.failures else self._limit
+        failing = self._availability.failures or self._outage.failures
+        limit = PROBE if failing else self._limit
         claim = self._outbox.claim(self._name, limit, self._append_only)
         if not claim:
             return False
@@ -262,6 +267,6 @@ class Dispatcher:
             try:
                 if self._outbox.changes() != changes:
                     return
-            except outbox.OutboxError as error:
-                self._availability.mark_unavailable(str(error))
+            except outbox.OutboxError:
+                # The next step meets it, too, and reports it.
                 return

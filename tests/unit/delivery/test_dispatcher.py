@@ -715,6 +715,30 @@ class RunTest(DispatcherTestCase):
         path.rmdir()
         self.other_process().put(base.event(REGISTER, A))
         waiting.until(self.held, "the entry")
+        waiting.until(
+            lambda: f"INFO Outbox {path}: available again" in self.log.output,
+            "the end of the outage to be logged",
+        )
+        self.assertIn(
+            f"WARNING Outbox {path}: unavailable, deliveries to directory d",
+            self.log.output,
+        )
+        self.assertNotIn("Directory d: ", self.log.output)
+
+    def test_what_cannot_be_settled_is_no_outage_of_the_directory(self):
+        self.outbox.put(base.event(REGISTER, A))
+        with sqlite3.connect(self.outbox.path) as database:
+            database.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON journal"
+                " BEGIN SELECT raise(ABORT, 'disk is full'); END"
+            )
+        self.start()
+        waiting.until(lambda: "unavailable" in self.log.output, "the warning")
+        with sqlite3.connect(self.outbox.path) as database:
+            database.execute("DROP TRIGGER full")
+        waiting.until(lambda: not self.outbox.pending("d"), "it to be settled")
+        self.assertIn("disk is full", self.log.output)
+        self.assertNotIn("Directory d: ", self.log.output)
 
     def test_it_ends_when_told_to(self):
         thread = self.start()
