@@ -22,7 +22,7 @@ from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import claim as claiming
-from nova_dirsvc_plugin.outbox import connection, queries, sql, upkeep
+from nova_dirsvc_plugin.outbox import connection, counts, sql, upkeep
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
     OutboxError,
@@ -159,7 +159,7 @@ class Outbox:
     def pending(self, directory: str) -> int:
         """Count the entries that are still to be delivered to a directory."""
         with self._session as database:
-            count = queries.count(database, directory)
+            count = counts.count(database, directory)
         return count.waiting + count.deferred
 
     def changes(self) -> int:

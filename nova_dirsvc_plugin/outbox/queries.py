@@ -8,14 +8,11 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from nova_dirsvc_plugin.outbox import sql
+from nova_dirsvc_plugin.outbox import counts, sql
 from nova_dirsvc_plugin.outbox.values import Entry, State
 
 #: More than any outbox has.
 _ALL = 2**62
-
-#: Entries that are counted one by one.
-MANY = 10_000
 
 EVERY = frozenset(State)
 FINAL = frozenset(state for state in State if state.final)
@@ -113,35 +110,6 @@ class Happening:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Count:
-    """The numbers of one directory.
-
-    :ivar oldest: epoch seconds, when the oldest entry that is waiting or
-        deferred was stored; None when there is none
-    """
-
-    position: int
-    waiting: int
-    deferred: int
-    buried: int
-    confirm: int
-    oldest: float | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Totals:
-    """The numbers of an outbox, whatever the states of its entries.
-
-    :ivar last_stored: epoch seconds, when the latest entry was stored; None
-        when there is none
-    """
-
-    entries: int
-    parked: int
-    last_stored: float | None
-
-
 def directories(database: sqlite3.Connection) -> list[str]:
     """Return the names of those that were ever delivered to from here."""
     return [row["directory"] for row in database.execute(sql.DIRECTORIES)]
@@ -173,7 +141,10 @@ def items(
     if State.PARKED in states and number is None:
         found += _items(database, sql.ITEMS_PARKED, values)
     for name in names:
-        values |= {"directory": name, "position": position(database, name)}
+        values |= {
+            "directory": name,
+            "position": counts.position(database, name),
+        }
         for state in set(states) - FINAL - {State.PARKED}:
             found += _items(database, sql.ITEMS, values | {"state": state})
         if State.WAITING in states:
@@ -194,12 +165,6 @@ def _items(
     instance = "e.instance_uuid = :instance" if values["instance"] else "TRUE"
     for row in database.execute(statement.format(instance=instance), values):
         yield Item(**dict(row) | {"state": State(row["state"])})
-
-
-def position(database: sqlite3.Connection, directory: str) -> int:
-    """Return the number up to which the entries were read."""
-    row = database.execute(sql.POSITION, (directory,)).fetchone()
-    return 0 if row is None else int(row[0])
 
 
 def entry(database: sqlite3.Connection, number: int) -> Entry | None:
@@ -250,43 +215,6 @@ def history(
     return sorted(
         found,
         key=lambda one: (one.at, one.number, one.what != "stored", one.until),
-    )
-
-
-def totals(database: sqlite3.Connection) -> Totals:
-    """Count all that is in the outbox."""
-    return Totals(**database.execute(sql.TOTALS).fetchone())
-
-
-def count(database: sqlite3.Connection, directory: str) -> Count:
-    """Count the entries of one directory by their state."""
-    read_up_to = position(database, directory)
-    (latest,) = database.execute(sql.LAST_NUMBER).fetchone()
-    many = latest - read_up_to > MANY
-    fresh = database.execute(
-        sql.COUNT_MANY_FRESH if many else sql.COUNT_FRESH,
-        {"position": read_up_to},
-    ).fetchone()
-    found = {
-        State(row["state"]): row
-        for row in database.execute(sql.COUNT_BACKLOG, (directory,))
-    }
-
-    def number_of(state: State) -> int:
-        return int(found[state]["entries"]) if state in found else 0
-
-    oldest = [fresh["oldest"]] + [
-        found[state]["oldest"]
-        for state in (State.WAITING, State.DEFERRED)
-        if state in found
-    ]
-    return Count(
-        position=read_up_to,
-        waiting=fresh["entries"] + number_of(State.WAITING),
-        deferred=number_of(State.DEFERRED),
-        buried=number_of(State.BURIED),
-        confirm=number_of(State.CONFIRM),
-        oldest=min((at for at in oldest if at is not None), default=None),
     )
 
 

@@ -55,6 +55,15 @@ def purge(
                 total += database.executemany(sql.PURGE, gone).rowcount
                 database.executemany(sql.PURGE_JOURNAL, gone)
             pause(time.monotonic() - began)
+    _purge_origins(session, before, pause)
+    return total
+
+
+def _purge_origins(
+    session: connection.Session,
+    before: float,
+    pause: Callable[[float], object],
+) -> None:
     rest = PORTION
     while rest == PORTION:
         began = time.monotonic()
@@ -63,7 +72,6 @@ def purge(
                 sql.PURGE_ORIGIN, (before, PORTION)
             ).rowcount
         pause(time.monotonic() - began)
-    return total
 
 
 def shrink_log(session: connection.Session, path: pathlib.Path) -> None:

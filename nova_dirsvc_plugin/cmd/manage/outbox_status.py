@@ -11,7 +11,7 @@ from typing import Any
 from cliff import show
 
 from nova_dirsvc_plugin.cmd.manage import base, formatting
-from nova_dirsvc_plugin.outbox import queries
+from nova_dirsvc_plugin.outbox import counts
 
 
 class OutboxStatus(base.OutboxCommand, show.ShowOne):
@@ -23,8 +23,8 @@ class OutboxStatus(base.OutboxCommand, show.ShowOne):
         path = self.settings.outbox
         with self.outbox.snapshot() as database:
             names = self.directories(database)
-            totals = queries.totals(database)
-            found = {name: queries.count(database, name) for name in names}
+            totals = counts.totals(database)
+            found = {name: counts.count(database, name) for name in names}
         size = sum(
             file.stat().st_size
             for suffix in ("", "-wal")
@@ -47,7 +47,7 @@ class OutboxStatus(base.OutboxCommand, show.ShowOne):
         )
 
 
-def _numbers(count: queries.Count) -> dict[str, Any]:
+def _numbers(count: counts.Count) -> dict[str, Any]:
     age = None if count.oldest is None else time.time() - count.oldest
     return dataclasses.asdict(count) | {
         "oldest": formatting.stamp(count.oldest),
