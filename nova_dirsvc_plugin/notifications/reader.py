@@ -75,9 +75,7 @@ class NotificationReader:
             )
         if event is None or self._users:
             return event
-        return dataclasses.replace(event, record=without_users(event.record))
-
-
-def without_users(record: events.HostRecord) -> events.HostRecord:
-    """Return a record without the user's name and address."""
-    return dataclasses.replace(record, user_name="", user_remote_address="")
+        record = dataclasses.replace(
+            event.record, user_name="", user_remote_address=""
+        )
+        return dataclasses.replace(event, record=record)

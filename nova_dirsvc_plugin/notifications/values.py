@@ -152,8 +152,6 @@ def remote_address(value: object) -> str:
 
 def for_log(value: object) -> str:
     """Return a malformed value for the log: a text, or what it is."""
-    return f"{value!r:.60}" if isinstance(value, str) else _kind(value)
-
-
-def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return f"{value!r:.60}"
     return "missing" if value is None else f"a {type(value).__name__}"
