@@ -141,7 +141,12 @@ class UntrustedServersTest(test_listener.ListenerTestCase):
 
     def write_options(self):
         return super().write_options(
-            DEFAULT={"transport_url": self.bus_url(), "debug": "true"},
+            DEFAULT={
+                "transport_url": self.bus_url(),
+                "debug": "true",
+                # It logs whole answers then.
+                "default_log_levels": "keystoneauth=DEBUG",
+            },
             ldap={
                 "url": self.ldap_url,
                 "user": "cn=daemon",
