@@ -158,7 +158,8 @@ def _listen(
 
 def _ours(conf: cfg.ConfigOpts, counter: "Synchronized[int]") -> Any:
     entries = _Counting(conf.nova_dirsvc.outbox, counter)
-    return listener.Bus(conf).servers(entries, threading.Event())
+    bus = listener.Bus(conf)
+    return bus.servers(bus.store(entries, threading.Event()))
 
 
 def _bare(conf: cfg.ConfigOpts, counter: "Synchronized[int]") -> Any:

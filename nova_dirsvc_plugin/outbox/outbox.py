@@ -32,6 +32,10 @@ from nova_dirsvc_plugin.outbox.values import (
     parked_row,
 )
 
+#: A request that there is none of, and the bytes of a batch's part.
+_ROOM = "room"
+_BATCH_SIZE = 64 * 1024
+
 #: What sources put.
 Item = events.Event | events.Parked | events.Origin
 
@@ -203,6 +207,18 @@ class Outbox:
             # BEGIN IMMEDIATE does not fail on a file that is read-only for
             # this process; a statement that could write does.
             database.execute("DELETE FROM position WHERE directory IS NULL")
+
+    def check_room(self) -> None:
+        """Check that a batch can be stored, by writing as much as one.
+
+        :raises OutboxError: it cannot
+        """
+        room = events.Origin(_ROOM, " " * _BATCH_SIZE)
+        self.put(room)
+        with self._session.transaction() as database:
+            database.execute(
+                "DELETE FROM origin WHERE request_id = ?", (_ROOM,)
+            )
 
     def close(self) -> None:
         """Close this process's connection; the next call opens another."""

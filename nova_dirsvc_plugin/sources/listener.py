@@ -13,17 +13,16 @@ Import it after the back end of oslo.service was chosen.
 import logging
 import math
 import threading
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import oslo_messaging
 from oslo_messaging.notify import listener as notify_listener
 
 from nova_dirsvc_plugin import conf as options
-from nova_dirsvc_plugin import errors, events, outbox, untrusted_text
-from nova_dirsvc_plugin.notifications import parked
+from nova_dirsvc_plugin import errors, outbox, untrusted_text
 from nova_dirsvc_plugin.notifications import reader as reading
+from nova_dirsvc_plugin.sources import batch_store
 
 LOG = logging.getLogger(__name__)
 
@@ -36,17 +35,63 @@ CONNECTIONS = (
     ("audit", "critical", "debug", "error", "sample", "warn"),
 )
 
-#: Seconds between two tries to store a batch.
-RETRY_INTERVAL = 1.0
-
-#: Seconds between two complaints that it cannot be stored.
-COMPLAINT_INTERVAL = 60.0
-
 #: Batches that the broker sends ahead: it must not wait for our disk, and
 #: what waits here must be bounded while the disk is full.
 BATCHES_AHEAD = 10
 
 _RABBIT = "oslo_messaging_rabbit"
+
+
+class Server(notify_listener.BatchNotificationServer):  # type: ignore[misc]
+    """Acknowledges what is stored, and leaves the rest unacknowledged.
+
+    The broker takes that back when the connection ends, and counts that as
+    one delivery. Oslo.messaging's own server gives it back at once, gets it
+    again at once, and so on.
+    """
+
+    def _process_incoming(self, incoming: Sequence[Any]) -> None:
+        if not self.dispatcher.dispatch(incoming):
+            return
+        for message in incoming:
+            try:
+                message.acknowledge()
+            except Exception:
+                LOG.exception("A message was not acknowledged")
+
+
+class Batches:
+    """Stores batches of messages: a dispatcher, as oslo.messaging calls it.
+
+    Oslo.messaging's own sorts a batch by priority. This one stores a batch
+    as it came.
+
+    :param store: where to
+    :ivar supported_priorities: those whose queues are listened to
+    """
+
+    def __init__(
+        self,
+        store: batch_store.BatchStore,
+        reader: reading.NotificationReader,
+        priorities: Sequence[str] = (),
+    ) -> None:
+        self.supported_priorities = priorities
+        self._store = store
+        self._reader = reader
+
+    def dispatch(self, incoming: Sequence[Any]) -> bool:
+        """Store a batch.
+
+        :param incoming: oslo.messaging's, each with ``ctxt`` and ``message``
+        :returns: whether it is stored
+        """
+        items = [
+            item
+            for one in incoming
+            if (item := self._reader.read(one.ctxt, one.message)) is not None
+        ]
+        return not items or self._store.store(items)
 
 
 class Bus:
@@ -73,15 +118,21 @@ class Bus:
         #: Whether the bus keeps what we have not acknowledged.
         self.keeps = not url.transport.startswith("kafka")
 
-    def servers(
+    def store(
         self, entries: outbox.Outbox, stop: threading.Event
-    ) -> list[notify_listener.BatchNotificationServer]:
-        """Return those that receive once they are started; for one process.
-
-        Start each with one thread, or batches overtake each other.
+    ) -> batch_store.BatchStore:
+        """Return what stores the batches of this bus.
 
         :param entries: where to store
         :param stop: set when this process is to end
+        """
+        patience = batch_store.PATIENCE if self.keeps else math.inf
+        return batch_store.BatchStore(entries, stop, patience)
+
+    def servers(self, store: batch_store.BatchStore) -> list[Server]:
+        """Return those that receive once they are started; for one process.
+
+        Start each with one thread, or batches overtake each other.
         """
         reader = reading.NotificationReader(
             # Nova sends those to our own topic only if it was told to.
@@ -96,12 +147,11 @@ class Bus:
         ]
         transport = oslo_messaging.get_notification_transport(self._conf)
         return [
-            notify_listener.BatchNotificationServer(
+            Server(
                 transport,
                 targets,
-                Batches(entries, reader, stop, priorities),
+                Batches(store, reader, priorities),
                 executor="threading",
-                allow_requeue=True,
                 batch_size=self._group.listener_batch_size,
                 batch_timeout=self._group.listener_batch_timeout,
             )
@@ -142,138 +192,3 @@ class Bus:
                 # oslo.config checks a value when it is first read.
                 conf[_RABBIT][name]
         return parsed
-
-
-class Batches:
-    """Stores batches of messages: a dispatcher, as oslo.messaging calls it.
-
-    Oslo.messaging's own sorts a batch by priority, and gives a batch back
-    for ever when it cannot take one of its messages apart. This one stores a
-    batch as it came, and parks such a message.
-
-    :param entries: where to
-    :param stop: set when this process is to end
-    :ivar supported_priorities: those whose queues are listened to
-    """
-
-    def __init__(
-        self,
-        entries: outbox.Outbox,
-        reader: reading.NotificationReader,
-        stop: threading.Event,
-        priorities: Sequence[str] = (),
-    ) -> None:
-        self.supported_priorities = priorities
-        self._outbox = entries
-        self._reader = reader
-        self._stop = stop
-
-    def dispatch(self, incoming: Sequence[Any]) -> Collection[Any]:
-        """Store a batch; wait as long as it cannot be.
-
-        :param incoming: oslo.messaging's, each with ``ctxt`` and ``message``
-        :returns: those that the bus has to take back: none, or all
-        """
-        items = [
-            item
-            for one in incoming
-            if (item := self._read(one.ctxt, one.message)) is not None
-        ]
-        return () if self._store(items) else set(incoming)
-
-    def _read(
-        self, ctxt: Any, message: Any
-    ) -> events.Event | events.Parked | None:
-        try:
-            return self._reader.read(ctxt, message)
-        except Exception as error:
-            LOG.exception(
-                "A notification is parked in the outbox: report this as a bug"
-            )
-            return _parked(message, error)
-
-    def _store(self, items: list[events.Event | events.Parked]) -> bool:
-        """Store items in one transaction, however long that takes.
-
-        :returns: False when it was not possible before the end
-        """
-        complained = -math.inf
-        while items:
-            try:
-                numbers = self._outbox.put_all(items)
-            except outbox.OutboxError as error:
-                if time.monotonic() - complained > COMPLAINT_INTERVAL:
-                    complained = time.monotonic()
-                    LOG.error(
-                        "%d events are not stored, and not acknowledged:"
-                        " tried again until they are: %s",
-                        len(items),
-                        error,
-                    )
-                if self._stop.wait(RETRY_INTERVAL):
-                    return False
-            except Exception:
-                LOG.exception("One of %d events cannot be stored", len(items))
-                left = map(self._put_alone, items)
-                items = [item for item in left if item is not None]
-            else:
-                if complained > -math.inf:
-                    LOG.info("%d events are stored at last", len(items))
-                for item, number in zip(items, numbers, strict=True):
-                    _say(item, number)
-                return True
-        return True
-
-    def _put_alone(
-        self, item: events.Event | events.Parked
-    ) -> events.Event | events.Parked | None:
-        """Store an item if that is possible now.
-
-        :returns: what is left to store: the item, or what can be parked of
-            one that breaks the outbox
-        """
-        try:
-            _say(item, self._outbox.put(item))
-        except outbox.OutboxError:
-            return item
-        except Exception as error:
-            message = (
-                item.notification
-                if isinstance(item, events.Parked)
-                else {
-                    "message_id": item.message_id,
-                    "event_type": item.event_type,
-                }
-            )
-            return _parked(message, error, item.instance_uuid)
-        return None
-
-
-def _parked(
-    message: object, error: Exception, instance_uuid: str = ""
-) -> events.Parked:
-    """Park a message that breaks the reader or the outbox.
-
-    It is kept in characters that the outbox can store.
-    """
-    found = parked.notification(None, message, error, instance_uuid)
-    kept = {
-        key: value if key == "payload" else _ascii(value)
-        for key, value in found.notification.items()
-    }
-    return events.Parked(
-        kept, instance_uuid, _ascii(f"{type(error).__name__}: {error}")
-    )
-
-
-def _ascii(value: object) -> str:
-    return str(value or "").encode("ascii", "backslashreplace").decode()
-
-
-def _say(item: events.Event | events.Parked, number: int | None) -> None:
-    """Log that an item is stored, unless it was before."""
-    if number is None:
-        return
-    verb = "park" if isinstance(item, events.Parked) else item.verb
-    instance = item.instance_uuid or "unknown"
-    LOG.info("Outbox entry %s: %s instance %s: stored", number, verb, instance)

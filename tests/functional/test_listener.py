@@ -417,6 +417,51 @@ class BadTimesTest(ListenerTestCase):
             lambda: self.messages_in(self.topic) == 30, "all to be back"
         )
 
+    def test_restarts_on_a_full_disk_use_up_no_delivery_limit(self):
+        self.broker.control(
+            "set_policy", self.topic, f"^{self.topic}\\.",
+            '{"delivery-limit": 2}', "--apply-to", "queues",
+        )  # fmt: skip
+        self.addCleanup(self.broker.control, "clear_policy", self.topic)
+        self.on_a_small_disk()
+        daemon = self.listen()
+        self.fill_the_disk()
+        self.publish(fresh(30))
+        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+        for _ in range(4):
+            processes.kill_group(daemon)
+            daemon = self.start()
+            waiting.until(
+                lambda: "Not listening: " in self.said(self.earlier),
+                "it to see that the disk is full",
+            )
+        waiting.until(
+            lambda: self.messages_in(self.topic) == 30, "all to be kept"
+        )
+        self.filler.unlink()
+        self.wait_for(30)
+        self.assertEqual(30, len(self.stored()))
+
+    def test_a_disk_that_stays_full_lets_go_of_the_bus_once(self):
+        self.on_a_small_disk()
+        self.listen()
+        self.fill_the_disk()
+        self.publish(fresh(30))
+        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+        waiting.until(
+            lambda: not any(self.of_queues("consumers", self.topic)),
+            "it to let go",
+        )
+        waiting.until(
+            lambda: self.messages_in(self.topic) == 30, "all to be kept"
+        )
+        self.filler.unlink()
+        self.wait_for(30)
+        waiting.until(
+            lambda: not self.messages_in(self.topic), "all to be acknowledged"
+        )
+        self.assertEqual(30, len(self.stored()))
+
     def on_a_small_disk(self):
         """Put the outbox onto a file system of its own, which can be full."""
         if os.geteuid():

@@ -57,6 +57,7 @@ ROOMS = {
         "notifications",
         "nova_api.client",
         "outbox",
+        "sources.batch_store",
         "sources.listener",
         "untrusted_text",
         "version",

@@ -11,7 +11,7 @@ from oslo_config import cfg
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import errors, outbox
 from nova_dirsvc_plugin.notifications import reader as reading
-from nova_dirsvc_plugin.sources import listener
+from nova_dirsvc_plugin.sources import batch_store, listener
 from tests import outboxes, recordings, waiting
 from tests.unit import base
 
@@ -36,7 +36,8 @@ class BatchesTest(base.TestCase):
         )
 
     def with_reader(self, reader):
-        return listener.Batches(self.outbox, reader, self.stop)
+        self.store = batch_store.BatchStore(self.outbox, self.stop)
+        return listener.Batches(self.store, reader)
 
     def rows(self):
         with self.outbox._session as database:
@@ -51,7 +52,7 @@ class BatchesTest(base.TestCase):
     def test_what_a_batch_says_is_stored_and_said_and_none_given_back(self):
         boot = Incoming(*recordings.create_end(UUID))
         other = Incoming({}, {"event_type": "compute.exception"})
-        self.assertFalse(self.batches.dispatch([boot, other]))
+        self.assertTrue(self.batches.dispatch([boot, other]))
         self.assertEqual([(boot.message["message_id"], UUID)], self.rows())
         self.assertIn(
             f"INFO Outbox entry 1: register instance {UUID}: stored\n",
@@ -62,13 +63,13 @@ class BatchesTest(base.TestCase):
         ctxt, message = recordings.notification(
             recordings.UNVERSIONED, "compute.instance.create.end"
         )
-        self.assertFalse(self.batches.dispatch([Incoming(ctxt, message)]))
+        self.assertTrue(self.batches.dispatch([Incoming(ctxt, message)]))
         self.assertEqual(1, len(self.rows()))
 
     def test_a_batch_that_came_before_is_stored_and_said_once(self):
         boot = Incoming(*recordings.create_end(UUID))
         self.batches.dispatch([boot])
-        self.assertFalse(self.batches.dispatch([boot, boot]))
+        self.assertTrue(self.batches.dispatch([boot, boot]))
         self.assertEqual(1, len(self.rows()))
         self.assertEqual(1, self.log.output.count("stored"))
 
@@ -98,7 +99,7 @@ class BatchesTest(base.TestCase):
             Incoming(ctxt, boot | {"timestamp": {}}),
         ]
         good = Incoming(*recordings.create_end(UUID))
-        self.assertFalse(self.batches.dispatch([*strange, good]))
+        self.assertTrue(self.batches.dispatch([*strange, good]))
         self.assertIn((good.message["message_id"], UUID), self.rows())
         self.assertTrue(outboxes.parked(self.outbox))
 
@@ -107,17 +108,17 @@ class BatchesTest(base.TestCase):
         breaks = Incoming(ctxt, boot | {"message_id": "\ud800"})
         nameless = Incoming(ctxt, boot | {"message_id": None})
         good = Incoming(*recordings.create_end(UUID))
-        self.assertFalse(self.batches.dispatch([nameless, breaks, good]))
+        self.assertTrue(self.batches.dispatch([nameless, breaks, good]))
         self.assertEqual([(good.message["message_id"], UUID)], self.rows())
         self.assertEqual(2, len(outboxes.parked(self.outbox)))
 
     def test_a_reader_that_raises_is_a_reason_to_park(self):
         class Broken(reading.NotificationReader):
-            def read(self, ctxt, message):
+            def _read(self, ctxt, message):
                 raise RuntimeError("a bug")
 
         batches = self.with_reader(Broken())
-        self.assertFalse(
+        self.assertTrue(
             batches.dispatch([Incoming(*recordings.create_end(UUID))])
         )
         ((_, _, reason),) = outboxes.parked(self.outbox)
@@ -128,27 +129,98 @@ class BatchesTest(base.TestCase):
         self.outbox.path.parent.mkdir()
         self.outbox.path.mkdir()
         boot = Incoming(*recordings.create_end(UUID))
-        given_back = []
+        stored = []
         thread = threading.Thread(
-            target=lambda: given_back.append(self.batches.dispatch([boot]))
+            target=lambda: stored.append(self.batches.dispatch([boot]))
         )
         thread.start()
         waiting.until(lambda: "not acknowledged" in self.log.output, "it")
         self.outbox.path.rmdir()
         thread.join(waiting.LIMIT)
-        self.assertEqual([()], given_back)
+        self.assertEqual([True], stored)
         self.assertEqual(1, len(self.rows()))
         self.assertEqual(1, self.log.output.count("not acknowledged"))
+
+    def test_who_cannot_store_for_long_receives_no_more_until_he_can(self):
+        self.patch_interval()
+        self.patch(batch_store, "PATIENCE", 0.05)
+        store = batch_store.BatchStore(
+            self.outbox, self.stop, batch_store.PATIENCE
+        )
+        batches = listener.Batches(store, reading.NotificationReader())
+        self.outbox.path.parent.mkdir()
+        self.outbox.path.mkdir()
+        first, second = (
+            Incoming(*recordings.create_end(f"{number:032x}"))
+            for number in range(2)
+        )
+        self.assertFalse(batches.dispatch([first]))
+        self.assertTrue(store.failing.is_set())
+        # What was sent ahead comes now, and waits for nothing.
+        self.patch(batch_store, "PATIENCE", waiting.LIMIT)
+        self.assertFalse(batches.dispatch([second]))
+        thread = threading.Thread(target=store.wait_until_writable)
+        thread.start()
+        thread.join(0.1)
+        self.assertTrue(thread.is_alive())
+        self.outbox.path.rmdir()
+        thread.join(waiting.LIMIT)
+        # The batch itself has shown that there is room for it.
+        self.assertEqual([first.message["message_id"]], self.ids())
+        self.assertFalse(store.failing.is_set())
+        self.assertTrue(batches.dispatch([first, second]))
+        self.assertEqual(2, len(self.ids()))
+        self.assertEqual(1, self.log.output.count("ERROR"))
+
+    def ids(self):
+        return [message_id for message_id, _ in self.rows()]
+
+    def test_nothing_is_received_before_there_is_room_for_a_batch(self):
+        self.outbox.put(base.event())
+        with self.outbox._session as database:
+            (pages,) = database.execute("PRAGMA page_count").fetchone()
+            database.execute(f"PRAGMA max_page_count = {pages + 4}")
+        self.assertRaises(outbox.OutboxError, self.outbox.check_room)
+        # One event has room.
+        self.outbox.put(base.event())
+        self.patch_interval()
+        thread = threading.Thread(target=self.store.wait_until_writable)
+        thread.start()
+        waiting.until(lambda: "Not listening: " in self.log.output, "it")
+        self.assertTrue(thread.is_alive())
+        with self.outbox._session as database:
+            database.execute("PRAGMA max_page_count = 1000000")
+        thread.join(waiting.LIMIT)
+        with self.outbox._session as database:
+            (left,) = database.execute("SELECT count(*) FROM origin")
+        self.assertEqual(0, left[0])
+
+    def test_a_payload_of_any_depth_is_stored_or_parked_at_once(self):
+        for depth in (10, 300, 900, 950, 970, 990, 1100, 100_000):
+            ctxt, boot = recordings.create_end(UUID)
+            boot["payload"]["nova_object.version"] = "9.0"
+            data = boot["payload"]["nova_object.data"]
+            data["display_name"] = deep = []
+            for _ in range(depth):
+                deep.append([])
+                deep = deep[0]
+            good = Incoming(*recordings.create_end(f"{depth:032x}"))
+            before = len(self.rows())
+            self.assertTrue(
+                self.batches.dispatch([Incoming(ctxt, boot), good])
+            )
+            self.assertEqual(before + 1, len(self.rows()))
+        self.assertEqual(8, len(outboxes.parked(self.outbox)))
 
     def test_a_batch_that_cannot_be_stored_is_given_back_at_the_end(self):
         self.outbox.path.parent.mkdir()
         self.outbox.path.mkdir()
         self.stop.set()
         boot = Incoming(*recordings.create_end(UUID))
-        self.assertEqual({boot}, self.batches.dispatch([boot]))
+        self.assertFalse(self.batches.dispatch([boot]))
 
     def patch_interval(self):
-        self.patch(listener, "RETRY_INTERVAL", 0.01)
+        self.patch(batch_store, "RETRY_INTERVAL", 0.01)
 
 
 class BusTest(base.TestCase):
