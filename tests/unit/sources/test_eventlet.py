@@ -77,6 +77,8 @@ eventlet.sleep(0.1)
 if fork:
     child = os.fork()
     if not child:
+        # As oslo.service does: not to share the parent's epoll.
+        eventlet.hubs.use_hub()
         writer.take(base.event())
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
