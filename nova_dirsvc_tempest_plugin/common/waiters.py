@@ -187,3 +187,26 @@ def wait_for_no_server(client, server_id, timeout):
         timeout,
         _state,
     )
+
+
+def wait_for_build_to_end(client, server_id, timeout):
+    """Wait until the compute service has finished the build of a server."""
+
+    def events():
+        actions = client.list_instance_actions(server_id)["instanceActions"]
+        return [
+            event
+            for action in actions
+            if action["action"] == "create"
+            for event in client.show_instance_action(
+                server_id, action["request_id"]
+            )["instanceAction"]["events"]
+            if event["event"] == "compute__do_build_and_run_instance"
+        ]
+
+    wait_until(
+        events,
+        lambda seen: any(event["finish_time"] for event in seen),
+        f"the end of the build of server {server_id}",
+        timeout,
+    )

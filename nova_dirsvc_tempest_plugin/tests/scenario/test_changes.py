@@ -30,6 +30,16 @@ class TestChanges(base.HostEntryScenario):
             CONF.compute.build_timeout,
         )
 
+    def wait_for_build_to_end(self, server):
+        """Wait until Nova has sent the last event of a boot.
+
+        Nova says ACTIVE a moment before. Its last event has the names that
+        the instance had when its build began.
+        """
+        waiters.wait_for_build_to_end(
+            self.servers_client, server["id"], CONF.compute.build_timeout
+        )
+
     @decorators.idempotent_id("0869f1e8-bd09-4112-9aba-f78c4c895e7e")
     def test_entry_follows_a_rename(self):
         """The entry has the new display name.
@@ -39,6 +49,7 @@ class TestChanges(base.HostEntryScenario):
         3. Within follow_timeout the entry has it, and all else as before.
         """
         server = self.boot()
+        self.wait_for_build_to_end(server)
         self.wait_for_entry(server)
         name = self.new_name("renamed")
         self.servers_client.update_server(server["id"], name=name)
@@ -54,6 +65,7 @@ class TestChanges(base.HostEntryScenario):
         3. Within follow_timeout the entry has it, and all else as before.
         """
         server = self.boot()
+        self.wait_for_build_to_end(server)
         self.wait_for_entry(server)
         name = self.new_name("moved").lower()
         self.servers_client.update_server(server["id"], hostname=name)
