@@ -6,7 +6,6 @@ A disk, or a faulty program of the folder's group, can change any value of a
 row; SQLite gives each value in whatever type it finds.
 """
 
-import json
 import math
 import sqlite3
 import zlib
@@ -27,11 +26,9 @@ TIMES = ("occurred_at", "stored_at")
 
 def checksum(values: Mapping[str, Any] | sqlite3.Row) -> int:
     """Return the checksum of all columns of an entry but its number."""
-    text = json.dumps(
-        [values[name] for name in TEXTS]
-        + [float(values[name]) for name in TIMES]
-    )
-    return zlib.crc32(text.encode())
+    columns = [values[name] for name in TEXTS]
+    columns += [repr(float(values[name])) for name in TIMES]
+    return zlib.crc32("\0".join(columns).encode(errors="surrogatepass"))
 
 
 def check(values: sqlite3.Row) -> None:
