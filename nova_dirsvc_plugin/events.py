@@ -245,3 +245,7 @@ class HostState:
 
 class StateUnknown(untrusted_text.UntrustedError):
     """Nova's state of an instance is unknown; the message says why."""
+
+
+class StateUndecided(StateUnknown):
+    """Nova has answered, but cannot tell this instance's state now."""

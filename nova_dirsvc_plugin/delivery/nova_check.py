@@ -126,12 +126,13 @@ class NovaChecker:
         started = self._clock()
         answers = self._ask(list(due))
         self._report_slow(len(due), self._clock() - started)
-        unknown = self._record(answers, due)
-        if len(unknown) < len(answers):
-            self._failures = 0
-        else:
-            self._failures += 1
-        self._report_unknown(unknown)
+        has_answered = any(
+            isinstance(answer, events.HostState | events.StateUndecided)
+            for answer in answers.values()
+        )
+        self._failures = 0 if has_answered else self._failures + 1
+        wait = ASK_AGAIN_AFTER if has_answered else 0.0
+        self._report_unknown(self._record(answers, due, wait))
         return True
 
     def _due(self) -> dict[str, frozenset[str]]:
@@ -152,23 +153,25 @@ class NovaChecker:
         self,
         answers: Mapping[str, _Answer],
         asked: Mapping[str, frozenset[str]],
+        wait: float,
     ) -> list[str]:
         """Keep the answers; return why the other states are unknown.
 
-        Where there is no answer at all, the same instances are asked about
-        again after the back-off, and none of the others waits behind them.
-        Where an event came meanwhile, the question is open still.
+        Those are asked about again after all others. Where an event came
+        meanwhile, the question is open still.
+
+        :param wait: seconds before that, at least
         """
         unknown = [
             str(answer)
             for answer in answers.values()
             if not isinstance(answer, events.HostState)
         ]
-        wait = ASK_AGAIN_AFTER if len(unknown) < len(answers) else 0.0
         with self._lock:
             now = self._clock()
             for uuid, answer in answers.items():
                 if not isinstance(answer, events.HostState):
+                    del self._open[uuid]
                     self._open[uuid] = now + wait
                     continue
                 self._received[uuid] = _Received(answer, asked[uuid], now)

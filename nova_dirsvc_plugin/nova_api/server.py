@@ -34,7 +34,7 @@ def state_of(
     if status == "DELETED":
         return gone(instance_uuid, as_of)
     if status == "UNKNOWN":
-        raise events.StateUnknown(
+        raise events.StateUndecided(
             "Nova itself does not know it: check whether its cell is down"
         )
     if not isinstance(status, str) or _LAUNCHED_AT not in server:
@@ -44,7 +44,7 @@ def state_of(
             "the answer has no compute host: give the account the role admin"
         )
     if status == "BUILD" and not server[_LAUNCHED_AT]:
-        raise events.StateUnknown("the instance is still being built")
+        raise events.StateUndecided("the instance is still being built")
     record = _record(instance_uuid, server, warn)
     alive = server[_LAUNCHED_AT] and status != "SOFT_DELETED"
     verb = events.Verb.REFRESH if alive else events.Verb.SOFT_UNREGISTER
