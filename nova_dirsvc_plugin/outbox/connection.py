@@ -18,7 +18,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 
-from nova_dirsvc_plugin.outbox import open_files, rescue, schema
+from nova_dirsvc_plugin.outbox import aside, open_files, rescue, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
 #: Seconds that a fork waits at most for what another thread does in a file.
@@ -115,7 +115,7 @@ class Session:
                     self._connection.execute("ROLLBACK")
         finally:
             self._lock.release()
-        if isinstance(error, _ERRORS):
+        if isinstance(error, (*_ERRORS, OSError)):
             raise self._translated(error) from error
 
     def close(self) -> None:
@@ -166,6 +166,8 @@ class Session:
             return self._connection
         self._put_aside_for_others()
         fault = self._fault or open_files.fault_at(self._path)
+        if not fault and aside.not_taken(self._path):
+            fault = "an earlier outbox was put aside"
         if fault:
             self._connection = rescue.take_over(
                 self._path,
@@ -190,7 +192,7 @@ class Session:
             if other is self or not other._files:
                 continue
             if not other._files.are_at(self._path):
-                open_files.put_aside(self._path, other._files)
+                aside.put_aside(self._path, other._files)
 
     def _check(self) -> None:
         """Check that what is open is what other processes will open.
@@ -199,7 +201,10 @@ class Session:
         """
         if self._connection is None or self._files is None:
             return
-        self._fault = self._files.fault(self._connection)
+        try:
+            self._fault = self._files.fault(self._connection)
+        except (*_ERRORS, OSError) as error:
+            raise self._translated(error) from error
         if self._fault:
             raise OutboxError(f"outbox {self._path}: {self._fault}")
 

@@ -7,15 +7,12 @@ goes on with the file that it has open, which no other process will ever
 read. So each use of the outbox looks at them before and after.
 """
 
-import contextlib
-import datetime
-import fcntl
 import logging
 import os
 import pathlib
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from nova_dirsvc_plugin import files
 
@@ -29,18 +26,31 @@ SUFFIXES = ("", "-wal", "-shm")
 _LOG_HEADER = 32
 _FRAME_HEADER = 24
 
+#: Errors that say that the log lacks what its index names. Others, of a full
+#: disk for one, say nothing about that.
+_CUT_OFF = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_NOTADB,
+)
+
 
 class OpenFiles:
-    """The files behind a connection that has just been opened."""
+    """The files behind a connection that has just been opened.
+
+    :ivar taken: whether all that it reads was taken over; it is closed then
+    """
 
     def __init__(self, path: pathlib.Path) -> None:
-        self._main, self._log, self._index = _paths(path)
+        self._main, self._log, self._index = paths(path)
         self._seen = {
             file: _identity_at(file)
             for file in (self._main, self._log, self._index)
         }
         self._log_size = self._index_size = 0
         self._index_mended = False
+        self._readable = True
+        self.taken = False
 
     def fault(self, connection: sqlite3.Connection) -> str:
         """Return what happened to one of them, or an empty text.
@@ -57,19 +67,18 @@ class OpenFiles:
     def _fault(self, connection: sqlite3.Connection) -> str:
         self.mend_index()
         for file, identity in self._seen.items():
-            status = _status(file)
+            status = _found(file)
             if not status:
                 return f"{file.name} was removed"
             if _identity(status) != identity:
+                files.check(file)
                 return f"{file.name} was replaced"
             if file is self._main and not status.st_size:
                 return f"{file.name} was emptied"
-            if file is self._log:
-                if status.st_size < self._log_size and not self._log_is_whole(
-                    connection
-                ):
-                    return f"{file.name} was truncated"
-                self._log_size = status.st_size
+            if file is self._log and not self._log_is_whole(
+                connection, status.st_size
+            ):
+                return f"{file.name} was truncated"
         return ""
 
     def mend_index(self) -> None:
@@ -78,7 +87,7 @@ class OpenFiles:
         SQLite makes its content again, but to touch a page that is not in
         the file ends the process (SIGBUS).
         """
-        status = _status(self._index)
+        status = _found(self._index)
         if not status or _identity(status) != self._seen[self._index]:
             return
         if status.st_size >= self._index_size:
@@ -96,8 +105,10 @@ class OpenFiles:
         SQLite forgets the size of an outbox without main file and index, and
         then removes the log of another one when it closes this one.
         """
-        status = self._index_mended and _status(self._main)
-        return not status or status.st_size > 0
+        status = self._index_mended and status_of(self._main)
+        if status and not status.st_size:
+            self._readable = False
+        return self._readable
 
     def are_at(self, path: pathlib.Path) -> bool:
         """Return whether all are in their place, if that is their path."""
@@ -111,22 +122,38 @@ class OpenFiles:
             if identity and identity == _identity_at(file)
         ]
 
-    def _log_is_whole(self, connection: sqlite3.Connection) -> bool:
-        """Return whether a log that got shorter has all that is in use.
+    def _log_is_whole(self, connection: sqlite3.Connection, size: int) -> bool:
+        """Return whether the log has all that is in use.
 
-        SQLite itself empties it after a checkpoint.
+        SQLite itself makes it shorter after a checkpoint, which may happen
+        between two looks at it.
         """
-        try:
-            (page,) = connection.execute("PRAGMA page_size").fetchone()
-            _, frames, _ = connection.execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            ).fetchone()
-        except sqlite3.Error:
-            return False
-        if frames <= 0:
+        if size >= self._log_size:
+            self._log_size = size
             return True
+        for _ in range(2):
+            try:
+                missing = self._missing(connection)
+            except sqlite3.Error as error:
+                return getattr(error, "sqlite_errorcode", 0) not in _CUT_OFF
+            if missing is None:
+                return True
+            if not missing:
+                self._log_size = size
+                return True
+        return False
+
+    def _missing(self, connection: sqlite3.Connection) -> bool | None:
+        """Return whether frames are missing; None if that is not known."""
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        _, frames, _ = connection.execute(
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        ).fetchone()
+        if frames < 0:
+            # Another process is at it.
+            return None
         needed = _LOG_HEADER + frames * (_FRAME_HEADER + page)
-        return bool(self._log.stat().st_size >= needed)
+        return bool(frames and self._log.stat().st_size < needed)
 
 
 def fault_at(path: pathlib.Path) -> str:
@@ -135,66 +162,24 @@ def fault_at(path: pathlib.Path) -> str:
     To open it in that state would lose what other processes have written.
     An empty text: nothing, or there is no outbox.
     """
-    main, log, index = (_status(file) for file in _paths(path))
+    # In this order: SQLite makes the log before its index, and removes it
+    # after that.
+    index, log, main = (status_of(file) for file in reversed(paths(path)))
     if not (log or index):
         return ""
     if not main:
         return f"{path.name} was removed"
     if not main.st_size:
         return f"{path.name} was emptied"
-    # SQLite makes the log before its index, and removes it after that.
     if index and not log:
-        now = _status(path.with_name(f"{path.name}-shm"))
+        now = status_of(path.with_name(f"{path.name}-shm"))
         if now and _identity(now) == _identity(index):
             return f"{path.name}-wal was removed"
     return ""
 
 
-@contextlib.contextmanager
-def creation_lock(path: pathlib.Path) -> Iterator[None]:
-    """Let one process at a time make an outbox, or put one aside.
-
-    It is a lock on the folder, which must be there.
-
-    :raises OSError: the folder cannot be opened
-    """
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def put_aside(
-    path: pathlib.Path, opened: OpenFiles | None = None
-) -> pathlib.Path | None:
-    """Rename what would be mixed with a new outbox at that path.
-
-    :param opened: the files of the outbox that was there
-    :returns: the new name of the main file, which may be elsewhere; None if
-        nothing was renamed
-    :raises OSError: it cannot be renamed
-    """
-    if not path.parent.exists():
-        return None
-    with creation_lock(path):
-        chosen = opened.in_place() if opened else []
-        if path in chosen or not _status(path) or fault_at(path):
-            chosen = [file for file in _paths(path) if _status(file)]
-        stamp = datetime.datetime.now(datetime.UTC)
-        aside = f"{path.name}.broken-{stamp:%Y%m%dT%H%M%S.%f}"
-        for file in chosen:
-            file.rename(
-                path.with_name(aside + file.name.removeprefix(path.name))
-            )
-    if not chosen:
-        return None
-    LOG.error("Outbox %s: its files were renamed to %s*", path, aside)
-    return path.with_name(aside)
-
-
-def _paths(path: pathlib.Path) -> Sequence[pathlib.Path]:
+def paths(path: pathlib.Path) -> Sequence[pathlib.Path]:
+    """Return the names of the three files of an outbox."""
     return [path.with_name(path.name + suffix) for suffix in SUFFIXES]
 
 
@@ -202,20 +187,31 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _status(path: pathlib.Path) -> os.stat_result | None:
+def status_of(path: pathlib.Path) -> os.stat_result | None:
     """Return what a file is; None if there is nothing.
 
     :raises files.UnsafeFile: it is a link, or no regular file
     """
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
+    status = _found(path)
+    if not status:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         files.check(path)
     return status
 
 
+def _found(path: pathlib.Path) -> os.stat_result | None:
+    """Return what has that name, whatever it is.
+
+    That a file which is open has another name, too, as long as somebody
+    copies the folder by hard links, is no harm.
+    """
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
 def _identity_at(path: pathlib.Path) -> tuple[int, int] | None:
-    status = _status(path)
+    status = status_of(path)
     return _identity(status) if status else None

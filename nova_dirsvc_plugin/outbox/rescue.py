@@ -16,7 +16,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nova_dirsvc_plugin.outbox import open_files, schema, sql
+from nova_dirsvc_plugin import files
+from nova_dirsvc_plugin.outbox import aside, open_files, schema, sql
 
 LOG = logging.getLogger(__name__)
 
@@ -46,24 +47,24 @@ def take_over(
     :raises OSError, sqlite3.Error, schema.NotAnOutbox: not all of it was
         done; it can be done again
     """
-    damage = "it is empty" if opened and not opened.are_readable() else ""
-    aside = open_files.put_aside(path, opened)
+    readable = not opened or opened.are_readable()
+    renamed = aside.put_aside(path, opened)
     new = schema.connect(path, busy_timeout)
-    if not (old or aside):
+    rest = aside.not_taken(path)
+    if not (old or renamed or rest):
         # Another process was making it, or has done this.
         return new
     copy = _Copy(new)
+    damage = ""
     try:
-        if old and not damage:
-            damage = copy.take(old)
-        if old and not damage:
-            # The main file has all then, wherever it was moved to.
-            with contextlib.suppress(sqlite3.Error):
-                old.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        if old:
-            old.close()
-        if aside and aside.exists():
-            _copy_aside(aside, copy)
+        if old and opened and not opened.taken:
+            damage = "" if readable else "it is empty"
+            damage = damage or copy.take(old)
+            _close(old, whole=not damage)
+            opened.taken = True
+        for one in rest:
+            _copy_aside(one, copy)
+            aside.taken(one)
     except BaseException:
         new.close()
         raise
@@ -79,6 +80,14 @@ def take_over(
     for instance in sorted(copy.lost):
         LOG.error("Outbox %s: events of instance %s are lost", path, instance)
     return new
+
+
+def _close(old: sqlite3.Connection, *, whole: bool) -> None:
+    if whole:
+        # The main file has all then, wherever it was moved to.
+        with contextlib.suppress(sqlite3.Error):
+            old.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    old.close()
 
 
 class _Copy:
@@ -158,18 +167,21 @@ class _Rows(Iterator[Any]):
             raise StopIteration from error
 
 
-def _copy_aside(aside: pathlib.Path, copy: _Copy) -> None:
+def _copy_aside(path: pathlib.Path, copy: _Copy) -> None:
     """Copy what only processes that have ended have written.
 
     If the files that were put aside do not fit together, the main file alone
     has the entries up to its last checkpoint.
     """
+    for file in open_files.paths(path):
+        files.check(file)
     for how in ("mode=rw", "mode=ro&immutable=1"):
-        uri = f"{aside.absolute().as_uri()}?{how}"
-        with (
-            contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
-            contextlib.closing(sqlite3.connect(uri, uri=True)) as old,
-        ):
+        uri = f"{path.absolute().as_uri()}?{how}"
+        try:
+            old = sqlite3.connect(uri, uri=True)
+        except sqlite3.Error:
+            continue
+        with contextlib.closing(old):
             old.text_factory = schema.decoded
             if not copy.take(old):
                 return

@@ -8,7 +8,7 @@ import pathlib
 import sqlite3
 
 from nova_dirsvc_plugin import files
-from nova_dirsvc_plugin.outbox import open_files
+from nova_dirsvc_plugin.outbox import aside, open_files
 
 #: Marks the file as ours (SQLite's ``application_id``): "ndOB".
 APPLICATION_ID = 0x6E644F42
@@ -150,7 +150,10 @@ def connect(
             )
     if path.exists() and path.stat().st_size:
         return _opened(path, busy_timeout, create=create)
-    with open_files.creation_lock(path):
+    with aside.creation_lock(path):
+        # SQLite removes a log that it finds beside an empty file.
+        if fault := open_files.fault_at(path):
+            raise NotAnOutbox(f"{fault} at this moment: try again")
         _create(path)
         return _opened(path, busy_timeout, create=create)
 

@@ -243,10 +243,13 @@ SELECT message_id, event_type, instance_uuid, stored_at, reason, notification
 FROM parked ORDER BY number
 """
 
+#: One without an id is known by its text and time.
 RESCUE_PARKED = """
 INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
                     notification)
-VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (
+  SELECT 1 FROM parked WHERE stored_at = ?4 AND notification = ?6)
+ON CONFLICT DO NOTHING
 """
 
 # -- an operator's decisions ------------------------------------------------
