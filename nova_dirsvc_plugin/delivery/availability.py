@@ -39,6 +39,7 @@ class Availability:
         self._uniform = uniform
         self._cap = retry.CAP
         self._reported_at = float("-inf")
+        self._is_reported = False
         self.failures = 0
 
     def wait(self) -> float:
@@ -84,6 +85,7 @@ class Availability:
         now = self._clock()
         if not clocks.within(now, self._reported_at, REPORT_INTERVAL):
             self._reported_at = now
+            self._is_reported = True
             LOG.warning(
                 "Directory %s: unavailable, %s entries are waiting and will"
                 " be tried again: %s",
@@ -99,11 +101,11 @@ class Availability:
             return "an unknown number of"
 
     def _mark_available(self) -> None:
-        if self.failures:
+        if self._is_reported:
             LOG.info(
                 "Directory %s: available again after %d tries",
                 self._name,
                 self.failures,
             )
         self.failures = 0
-        self._reported_at = float("-inf")
+        self._is_reported = False

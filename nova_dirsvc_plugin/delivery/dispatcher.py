@@ -27,6 +27,7 @@ from nova_dirsvc_plugin.delivery import (
     refusals,
     retry,
 )
+from nova_dirsvc_plugin.delivery import clock as clocks
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +45,11 @@ _EXPECTED = (
     outbox.Cause.COVERED,
     outbox.Cause.HELD,
     outbox.Cause.FOREIGN,
+    outbox.Cause.UNAVAILABLE,
 )
+
+#: Seconds between two tracebacks of a driver that raises.
+TRACEBACK_INTERVAL = 60.0
 
 #: Entries in a batch while a directory is unavailable: an old and a new.
 PROBE = 2
@@ -72,6 +77,8 @@ class Dispatcher:
         self._name = name
         self._directory = directory
         self._outbox = entries
+        self._clock = clock
+        self._raised_at = float("-inf")
         self._batch_size = self._limit = settings.batch_size
         self._append_only = directory.APPEND_ONLY
         self._checker = None if self._append_only else checker
@@ -134,7 +141,9 @@ class Dispatcher:
         for write, outcome in answers:
             settlements += self._policy.resolve(write, outcome)
         self._outbox.settle(self._name, claim, settlements)
-        self._held_report.add(settlements)
+        self._held_report.add(
+            settlements, is_out=self._availability.failures > 0
+        )
         for settlement in settlements:
             self._log_settlement(settlement)
         return True
@@ -205,17 +214,24 @@ class Dispatcher:
         try:
             return self._directory.apply(states)
         except Exception as error:
+            self._report_raised(len(states))
             if len(states) > 1:
-                LOG.exception(
-                    "Directory %s: a batch of %d raised, trying one by one",
-                    self._name,
-                    len(states),
-                )
                 return [self._apply([state])[0] for state in states]
-            LOG.exception("Directory %s: raised", self._name)
             if isinstance(error, MemoryError):
                 return [base.Unavailable("this process is out of memory")]
-            return [base.Rejected(f"{type(error).__name__}: {error}")]
+            reason = f"{type(error).__name__}: {error}"
+            return [base.Rejected(reason, operation="")]
+
+    def _report_raised(self, count: int) -> None:
+        now = self._clock()
+        if not clocks.within(now, self._raised_at, TRACEBACK_INTERVAL):
+            self._raised_at = now
+            LOG.exception(
+                "Directory %s: the driver raised on a batch of %d; each is"
+                " tried by itself",
+                self._name,
+                count,
+            )
 
     def _update_limit(self, outcomes: Sequence[base.Outcome]) -> None:
         """Claim fewer entries while a slow directory has no time for all."""

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reports entries that wait until an operator has mended something."""
+"""Reports entries that wait while a directory takes others, or no such."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ REPORT_INTERVAL = 60.0
 _WORDS = {
     outbox.Cause.HELD: "it refuses them, as it does all others",
     outbox.Cause.FOREIGN: "somebody else's entries are in their place",
+    outbox.Cause.UNAVAILABLE: "it takes others meanwhile",
 }
 
 
@@ -34,10 +35,17 @@ class HeldReport:
             cause: set() for cause in _WORDS
         }
 
-    def add(self, settlements: Iterable[outbox.Settlement]) -> None:
-        """Take note of what is deferred, and report it when it is time."""
+    def add(
+        self, settlements: Iterable[outbox.Settlement], *, is_out: bool
+    ) -> None:
+        """Take note of what is deferred, and report it when it is time.
+
+        :param is_out: the directory is unavailable, which is reported as such
+        """
         for one in settlements:
-            if one.cause not in _WORDS:
+            if one.cause not in _WORDS or (
+                is_out and one.cause is outbox.Cause.UNAVAILABLE
+            ):
                 continue
             self._numbers[one.cause].add(one.entry.number)
             now = self._clock()

@@ -33,6 +33,7 @@ class OutboxOutage:
         self._clock = clock
         self._uniform = uniform
         self._reported_at = float("-inf")
+        self._is_reported = False
         self.failures = 0
 
     def wait(self) -> float:
@@ -45,6 +46,7 @@ class OutboxOutage:
         now = self._clock()
         if not clocks.within(now, self._reported_at, REPORT_INTERVAL):
             self._reported_at = now
+            self._is_reported = True
             LOG.warning(
                 "Outbox %s: unavailable, deliveries to directory %s wait and"
                 " will be tried again: %s",
@@ -55,7 +57,7 @@ class OutboxOutage:
 
     def mark_over(self) -> None:
         """Begin to count anew: a batch was given and settled."""
-        if self.failures:
+        if self._is_reported:
             LOG.info(
                 "Outbox %s: available again after %d tries, for directory %s",
                 self._outbox.path,
@@ -63,4 +65,4 @@ class OutboxOutage:
                 self._name,
             )
         self.failures = 0
-        self._reported_at = float("-inf")
+        self._is_reported = False

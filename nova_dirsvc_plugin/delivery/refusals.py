@@ -88,7 +88,14 @@ class Refusals:
         if not isinstance(outcome, base.Rejected) or outcome.certain:
             return outcome
         self._tried[number] = self._batch
-        taken = self._taken.get((removes, outcome.operation), 0)
+        taken = max(
+            (
+                batch
+                for (kind, operation), batch in self._taken.items()
+                if kind is removes and outcome.operation in ("", operation)
+            ),
+            default=0,
+        )
         # In the batch of the attempt before, it counted already.
         if taken == self._batch or taken > before:
             return outcome

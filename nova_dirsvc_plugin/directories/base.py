@@ -69,7 +69,8 @@ class NotSent(Unavailable):
 class Rejected(_NotDone):
     """The directory answered no.
 
-    :ivar operation: what it refused, see :class:`Done`
+    :ivar operation: what it refused, see :class:`Done`; empty when that is
+        not known
     :ivar certain: it is the state that cannot be written, whatever the
         directory takes of others: it is not tried again
     """

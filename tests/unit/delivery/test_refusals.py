@@ -4,8 +4,8 @@
 
 import uuid
 
-from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.delivery import dispatcher, retry
+from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.delivery import dispatcher, outage, retry
 from nova_dirsvc_plugin.directories import base as directories
 from tests import outboxes
 from tests.unit.delivery import test_dispatcher
@@ -186,3 +186,60 @@ class RefusalTest(test_dispatcher.DispatcherTestCase):
         self.directory.answers.clear()
         self.steps(1)
         self.assertIn("second removal done", self.log.output)
+
+    def test_what_the_driver_raises_is_said_once_a_minute_and_counts(self):
+        """Whatever the driver was about to do, it does it for others."""
+        apply = self.directory.apply
+        self.directory.apply = lambda states: [
+            directories.Done("add") if outcome == directories.Done() else None
+            for outcome in apply(states)
+        ]
+        self.directory.hated.add(A)
+        self.put(REGISTER, A)
+        for _ in range(100):
+            self.put(REGISTER, str(uuid.uuid4()))
+            self.steps_of(1, 1)
+        self.assertEqual(1, self.log.output.count("Traceback"))
+        ((_, reason),) = self.buried()
+        self.assertEqual("RuntimeError: hated", reason)
+
+
+class LogTest(test_dispatcher.DispatcherTestCase):
+    """What is unavailable while others are taken makes few lines."""
+
+    def lines_of(self, *instances):
+        for instance in instances:
+            self.directory.answers[instance] = directories.Unavailable("500")
+            self.put(REGISTER, instance)
+        for _ in range(100):
+            self.put(REGISTER, str(uuid.uuid4()))
+            self.dispatcher.step()
+            self.now += 0.5
+            self.dispatcher.step()
+            self.now += 0.5
+        return [
+            line
+            for line in self.log.output.splitlines()
+            if "WARNING" in line or "available" in line
+        ]
+
+    def test_one_is_reported_once_a_minute(self):
+        lines = self.lines_of(A)
+        self.assertEqual(2, len(lines))
+        for line in lines:
+            self.assertIn("it takes others meanwhile: 500 (entry 1", line)
+
+    def test_many_are_no_outage_that_ends_and_begins_all_the_time(self):
+        lines = self.lines_of(*(f"{number:032x}" for number in range(50)))
+        self.assertLessEqual(len(lines), 6)
+
+    def test_an_outbox_that_fails_now_and_then_is_reported_once_a_minute(self):
+        trouble = outage.OutboxOutage(
+            "d", self.outbox, self.clock, lambda low, high: high
+        )
+        for _ in range(100):
+            trouble.mark_failed(outbox.OutboxError("locked"))
+            trouble.mark_over()
+            self.now += 1
+        self.assertEqual(2, self.log.output.count("WARNING"))
+        self.assertEqual(2, self.log.output.count("available again"))
