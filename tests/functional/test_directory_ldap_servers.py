@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that take no writes, not so much, or not our password."""
 
+import socket
+
 import fixtures
 import ldap
 import testtools
@@ -241,6 +243,56 @@ class ReferralTest(OpenLdapTestCase):
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
         (found,) = self.driver(provider).entries()
         self.assertEqual(one.instance_uuid, found.instance_uuid)
+
+
+class Proxy(openldap.OpenLdap):
+    """A slapd that knows the account, and has its entries from elsewhere.
+
+    :param behind: the URL of that server
+    """
+
+    def __init__(self, behind):
+        super().__init__()
+        self.behind = behind
+
+    def _configure(self):
+        super()._configure()
+        file = self.folder / "slapd.conf"
+        head, _, _ = file.read_text().partition("moduleload")
+        file.write_text(
+            f"{head}\nmoduleload back_ldap\ndatabase ldap\n"
+            f'suffix "{openldap.SUFFIX}"\nuri "{self.behind}"\n'
+            f'rootdn "{self.user}"\nrootpw "{self.password}"\n'
+        )
+
+    def _add_container(self):
+        pass
+
+
+class FailingTest(OpenLdapTestCase):
+    """The first of two servers accepts the bind, and ends no write."""
+
+    def check(self, behind, **options):
+        first = self.useFixture(Proxy(behind))
+        second = self.server()
+        driver = self.driver(first, second, **options)
+        one = directory_contract.record()
+        (outcome,) = self.ask(driver, REGISTER, one)
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
+        (found,) = self.driver(second).entries()
+        self.assertEqual(one.instance_uuid, found.instance_uuid)
+
+    def test_one_that_is_unavailable_is_left_for_the_next(self):
+        self.check("ldap://127.0.0.1:1")
+
+    def test_one_that_does_not_answer_is_left_for_the_next(self):
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        self.check(
+            f"ldap://127.0.0.1:{silent.getsockname()[1]}",
+            operation_timeout=1.0,
+        )
 
 
 class SizeLimitTest(OpenLdapTestCase):

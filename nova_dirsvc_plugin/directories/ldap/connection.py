@@ -28,6 +28,13 @@ _SEND_MARGIN = base.LONGEST_BATCH / 2
 #: Seconds after which the first server is tried again.
 _RETURN_AFTER = 300.0
 
+#: Seconds between two reports that a server was left.
+_REPORT_INTERVAL = 60.0
+
+#: Of the errors that end a connection, those of a server that runs and may
+#: accept the next bind.
+_FAILING = (ldap.TIMEOUT, ldap.UNAVAILABLE)
+
 
 class TooMany(Exception):
     """The server gives fewer entries at a time than it was asked for."""
@@ -38,6 +45,8 @@ class Connection:
 
     A server that takes no writes is left for the next one.
 
+    :ivar failing: why the server has ended no request since the last batch
+        began, if it has failed to
     :param options: the group ``[ldap]``
     :raises base.WrongOption: no server is named, or not as an LDAP URL
     """
@@ -54,6 +63,8 @@ class Connection:
         #: The server that is in use, or is to be tried first.
         self._place = 0
         self._return_at = math.inf
+        self._report_at = -math.inf
+        self.failing = ""
         self._urls = options.url.replace(",", " ").split()
         if not self._urls:
             raise base.WrongOption("[ldap] url is empty")
@@ -69,6 +80,7 @@ class Connection:
         :raises DirectoryUnavailable: no server accepts the bind
         """
         ends_at = time.monotonic() + base.LONGEST_BATCH
+        self.failing = ""
         if time.monotonic() >= self._return_at:
             self._return_at = math.inf
             self._place = 0
@@ -99,12 +111,14 @@ class Connection:
     def leave(self, reason: str) -> None:
         """Use the next server, if there is one, as this takes no writes."""
         if len(self._urls) > 1:
-            LOG.info(
-                "%s takes no writes, the next server of [ldap] url is tried:"
-                " %s",
-                self._urls[self._place],
-                reason,
-            )
+            if time.monotonic() >= self._report_at:
+                self._report_at = time.monotonic() + _REPORT_INTERVAL
+                LOG.info(
+                    "%s takes no writes, the next server of [ldap] url is"
+                    " tried: %s",
+                    self._urls[self._place],
+                    reason,
+                )
             self.close()
             self._go_on()
 
@@ -148,7 +162,7 @@ class Connection:
         except ldap.SIZELIMIT_EXCEEDED as error:
             raise TooMany(describe_error(error)) from error
         except ldap.LDAPError as error:
-            self.close()
+            self._end(error)
             raise base.DirectoryUnavailable(
                 f"{describe_error(error)} ({self._tree})"
             ) from error
@@ -189,12 +203,17 @@ class Connection:
         except ldap.LDAPError as error:
             if error.errnum < 0 or isinstance(error, ldap.UNAVAILABLE):
                 # Those below zero are libldap's own.
-                self.close()
+                self._end(error)
                 raise pipeline.Broken(describe_error(error)) from error
             raise
         for _, attributes in found or ():
             return dict(attributes)
         return {}
+
+    def _end(self, error: ldap.LDAPError) -> None:
+        self.close()
+        if isinstance(error, _FAILING):
+            self.failing = describe_error(error)
 
     def _time_limit(self) -> float:
         """Return the seconds to wait for an answer; 0 would not wait."""

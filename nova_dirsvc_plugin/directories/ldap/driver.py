@@ -72,11 +72,12 @@ class LdapDirectory(base.Directory):
             again = self._look_elsewhere([states[index] for index in missing])
             for index, outcome in zip(missing, again, strict=True):
                 outcomes[index] = outcome
-        if talks.no_writes and not any(
+        trouble = talks.no_writes or self._connection.failing
+        if trouble and not any(
             isinstance(outcome, base.Done) and outcome.operation
             for outcome in outcomes
         ):
-            self._connection.leave(talks.no_writes)
+            self._connection.leave(trouble)
         return outcomes
 
     def entries(self) -> Iterator[events.HostRecord]:

@@ -11,7 +11,8 @@ OPTS = (
         help="""
 URL of the LDAP server: ``ldap://``, ``ldaps://`` or ``ldapi://``. Several
 URLs, separated by commas, are tried in their order. A server that takes no
-writes is left for the next one; the first is tried again after 5 minutes.
+writes, or does not answer them, is left for the next one; the first is tried
+again after 5 minutes.
 """,
     ),
     cfg.StrOpt(
