@@ -33,6 +33,10 @@ MASK = "***"
 #: The user and password in a URL: a proxy's, say.
 _USERINFO = re.compile(r"//[^/@\s]*@")
 
+#: The beginning of a word, also after an escape that ends with a letter: of a
+#: URL, or of JSON.
+_BEFORE = r"(?:\b|(?<=%[0-9A-Fa-f]{2})|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
+
 _lock = threading.Lock()
 _secrets: dict[str, frozenset[str]] = {}
 _masked = _USERINFO
@@ -104,7 +108,7 @@ def _found(spelling: str) -> str:
     """Return the regular expression of where a secret is one."""
     expression = re.escape(spelling)
     is_word = spelling.isalpha() and len(spelling) <= LONGEST_WORD
-    return rf"\b{expression}\b" if is_word else expression
+    return rf"{_BEFORE}{expression}\b" if is_word else expression
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -79,6 +79,18 @@ class OnOneLineTest(UntrustedTestCase):
         text = untrusted_text.on_one_line("x" * 96 + SECRET, 100)
         self.assertEqual("x" * 96 + "***", text)
 
+    def test_a_word_is_masked_behind_an_escape_that_ends_like_one(self):
+        untrusted_text.keep_secret("word", ["hunter"])
+        self.addCleanup(untrusted_text.keep_secret, "word", [])
+        for text in (
+            "password%3Dhunter%26x",
+            "%22hunter%22",
+            r"one\nhunter",
+            r"\u003ahunter",
+        ):
+            self.assertNotIn("hunter", untrusted_text.masked(text))
+        self.assertEqual("a hunters", untrusted_text.masked("a hunters"))
+
     def test_a_word_is_masked_where_it_stands_alone(self):
         untrusted_text.keep_secret("word", ["secret"])
         self.assertEqual(
