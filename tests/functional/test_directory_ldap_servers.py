@@ -340,6 +340,36 @@ class SizeLimitTest(OpenLdapTestCase):
         return self.driver(server, user=account)
 
 
+class NoRightToReadTest(OpenLdapTestCase):
+    def test_a_uuid_that_may_not_be_read_is_no_error_of_the_driver(self):
+        server = self.server()
+        account = f"cn=daemon,{openldap.SUFFIX}"
+        connection = server.connect()
+        connection.add_s(
+            account,
+            [
+                ("objectClass", [b"device", b"simpleSecurityObject"]),
+                ("cn", [b"daemon"]),
+                ("userPassword", [server.password.encode()]),
+            ],
+        )
+        one = directory_contract.record()
+        self.ask(self.driver(server), REGISTER, one)
+        dn = ldap_entry.dn(one.instance_uuid, server.hosts_tree_dn)
+        connection.rename_s(dn, "cn=plain", delold=0)
+        connection.unbind_ext()
+        server.configure(
+            "access to attrs=userPassword by anonymous auth",
+            f'access to attrs={ldap_entry.RDN} by dn.exact="{account}" search',
+            f'access to * by dn.exact="{account}" write by * read',
+        )
+        (outcome,) = self.ask(
+            self.driver(server, user=account), UNREGISTER, one
+        )
+        self.assertIsInstance(outcome, base.Unavailable)
+        self.assertIn("check the rights of [ldap] user", outcome.reason)
+
+
 class PasswordTest(OwnServerTestCase):
     def setUp(self):
         super().setUp()

@@ -169,6 +169,11 @@ class LdapDirectory(base.Directory):
                 found |= self._found(some, (len(some) + 1) // 2)
                 continue
             for dn, entry in entries.items():
+                if ldap_entry.RDN not in entry:
+                    raise base.DirectoryUnavailable(
+                        f"{ldap_entry.RDN} may be searched for and not be"
+                        f" read: check the rights of [ldap] user ({dn})"
+                    )
                 uuid = entry[ldap_entry.RDN][0].decode().lower()
                 found[uuid][dn] = entry
         return found
