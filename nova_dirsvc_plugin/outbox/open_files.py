@@ -44,7 +44,7 @@ class OpenFiles:
     def __init__(self, path: pathlib.Path) -> None:
         self._main, self._log, self._index = paths(path)
         self._seen = {
-            file: _identity_at(file)
+            file: _identity(status) if (status := _found(file)) else None
             for file in (self._main, self._log, self._index)
         }
         self._log_size = self._index_size = 0

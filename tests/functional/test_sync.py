@@ -3,6 +3,7 @@
 """The daemon as an operator runs it: a process, a file of options, signals."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -293,6 +294,37 @@ class RefusalTest(SyncTestCase):
             link(self.outbox.path)
             self.assert_refused(1, f"{alias}: is ")
             alias.unlink()
+
+    def test_a_lock_whose_file_is_removed_is_taken_again(self):
+        self.start()
+        file = self.folder / "outbox.db.log.lock"
+        file.unlink()
+        waiting.until(file.exists, "the file of the lock")
+        waiting.until(
+            lambda: "is locked anew" in self.said(), "the lock to be taken"
+        )
+        self.assert_refused(1, "another nova-dirsvc-sync delivers to log")
+
+    def test_nothing_is_delivered_while_another_has_the_lock(self):
+        self.start()
+        file, other = (
+            self.folder / name for name in ("outbox.db.log.lock", "other")
+        )
+        with other.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            other.replace(file)
+            waiting.until(
+                lambda: "Not delivering" in self.said(), "the daemon to stop"
+            )
+            event = base.event()
+            self.outbox.put(event)
+            said = self.said().count("Not delivering")
+            waiting.until(
+                lambda: self.said().count("Not delivering") > said + 1,
+                "the daemon to look again",
+            )
+            self.assertNotIn(event.instance_uuid, self.logged())
+        self.wait_for_line(event.instance_uuid)
 
 
 class SyncWithLdapTest(SyncTestCase):

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             one.acquire()
     except (outbox.OutboxError, lock.AlreadyLocked) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
-    delivery_service.run(conf, directories, bus, nova)
+    delivery_service.run(conf, directories, bus, nova, locks)
     return 0
 
 

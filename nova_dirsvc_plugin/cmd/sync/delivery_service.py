@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -21,7 +21,7 @@ from oslo_service import service
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import listener_service
+from nova_dirsvc_plugin.cmd.sync import listener_service, lock
 from nova_dirsvc_plugin.delivery import (
     clock,
     dispatcher,
@@ -40,6 +40,9 @@ PURGE_INTERVAL = 3600.0
 #: Seconds between two looks at the size of the outbox's write-ahead log.
 SHRINK_INTERVAL = 60.0
 
+#: Seconds between two looks whether the files of the locks are in place.
+LOCK_INTERVAL = 1.0
+
 _DAY = 86400.0
 
 
@@ -48,14 +51,16 @@ def run(
     directories: Mapping[str, base.Directory],
     bus: listener.Bus | None,
     nova: client.NovaClient | None,
+    locks: Sequence[lock.DirectoryLock],
 ) -> None:
     """Serve until a signal ends it.
 
     :param bus: what to listen to, if anything
     :param nova: whom to ask about late events, if anyone
+    :param locks: those of the directories
     """
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
-    launcher.launch_service(SyncService(conf, directories, nova))
+    launcher.launch_service(SyncService(conf, directories, nova, locks))
     if bus is not None:
         launcher.launch_service(
             listener_service.ListenerService(conf, bus),
@@ -72,16 +77,21 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         conf: Any,
         directories: Mapping[str, base.Directory],
         nova: client.NovaClient | None,
+        locks: Sequence[lock.DirectoryLock],
     ) -> None:
         self._conf = conf
         self._directories = directories
         self._nova = nova
+        self._locks = locks
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         # SIGHUP may have read the configuration of the log again.
         log_format.use()
+        if not self._are_ours():
+            os._exit(1)
+        self._spawn("locks", self._watch_locks)
         path = self._conf[options.GROUP].outbox
         settings = retry.Settings(
             batch_size=_mutable(self._conf, "batch_size"),
@@ -147,6 +157,21 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         except BaseException:
             LOG.exception("Unexpected error; nova-dirsvc-sync starts again")
             os._exit(1)
+
+    def _watch_locks(self, stop: threading.Event) -> None:
+        """End this process when another daemon may deliver as well."""
+        while not stop.wait(LOCK_INTERVAL):
+            if not self._are_ours():
+                os._exit(1)
+
+    def _are_ours(self) -> bool:
+        try:
+            for one in self._locks:
+                one.renew()
+        except lock.AlreadyLocked as error:
+            LOG.error("Not delivering, tried again: %s", error)
+            return False
+        return True
 
     def _purge_now_and_then(self, keep: float, stop: threading.Event) -> None:
         entries = outbox.Outbox(self._conf[options.GROUP].outbox)

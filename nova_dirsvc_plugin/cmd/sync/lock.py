@@ -3,10 +3,13 @@
 """The lock that lets one process deliver to a directory."""
 
 import fcntl
+import logging
 import os
 import pathlib
 
 from nova_dirsvc_plugin import files, outbox
+
+LOG = logging.getLogger(__name__)
 
 
 class AlreadyLocked(Exception):
@@ -34,17 +37,38 @@ class DirectoryLock:
         """
         try:
             # Nova's account, too, may put something into the folder.
-            self._descriptor, is_new = files.open_or_make(
+            descriptor, is_new = files.open_or_make(
                 self._path, os.O_RDONLY, 0o660
             )
             if is_new:
                 # no umask narrows it: any user of the group may come next
-                os.fchmod(self._descriptor, 0o660)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.fchmod(descriptor, 0o660)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            os.close(descriptor)
             raise AlreadyLocked(
                 f"another nova-dirsvc-sync delivers to {self._directory}"
                 f" already ({self._path} is locked)"
             ) from error
         except OSError as error:
             raise AlreadyLocked(f"{self._path}: {error.strerror}") from error
+        # What it had before locks a file that nobody else finds.
+        self._descriptor = descriptor
+
+    def renew(self) -> None:
+        """Take it again if its file was removed or replaced.
+
+        :raises AlreadyLocked: another has it now, or it cannot be made
+        """
+        try:
+            found = self._path.lstat()
+            if os.path.samestat(found, os.fstat(self._descriptor)):
+                return
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise AlreadyLocked(f"{self._path}: {error.strerror}") from error
+        LOG.warning(
+            "%s was removed or replaced: it is locked anew", self._path
+        )
+        self.acquire()
