@@ -130,9 +130,16 @@ class SlowServerTest(LdapDirectoryTestCase):
             outcomes = self.ask(driver, REGISTER, *records)
         self.assertIsInstance(outcomes[0], base.Done)
         self.assertIsInstance(outcomes[-1], base.NotSent)
-        for start in range(0, len(records), 64):
-            outcomes = self.ask(driver, REGISTER, *records[start : start + 64])
-            self.assertEqual({base.Done()}, set(outcomes))
+        while waiting := [
+            record
+            for record, outcome in zip(records, outcomes, strict=True)
+            if outcome != base.Done()
+        ]:
+            # On a busy machine that may take several batches, too.
+            records = waiting
+            outcomes = self.ask(driver, REGISTER, *records)
+            self.assertIn(base.Done(), outcomes)
+        self.assertEqual({base.Done()}, set(outcomes))
 
 
 class LdapEntryTest(LdapDirectoryTestCase):
