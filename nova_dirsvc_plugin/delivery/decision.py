@@ -88,11 +88,7 @@ def decide_state(turn: outbox.Turn) -> Decision:
             and decisive.happened_at > entries[-1].happened_at
         ):
             return _skip(entries, _REMOVED_SINCE)
-    elif (
-        not doubtful
-        and turn.taken
-        and _same(desired, state.merge(turn.taken, turn.horizon))
-    ):
+    elif not doubtful and _is_taken(turn, desired, decisive):
         return _skip(entries, _UNREGISTERED if desired.final else _UNCHANGED)
     lead = decisive if decisive in entries else entries[-1]
     covered = tuple(entry for entry in entries if entry is not lead)
@@ -163,6 +159,22 @@ def corrected(write: Write, answer: events.HostState) -> Write:
         desired=dataclasses.replace(answer, record=record, as_of=as_of),
         nova_answer=f"late event, corrected from Nova: {answer.verb}",
         contradicts_outbox=answer.verb.removes != write.desired.verb.removes,
+    )
+
+
+def _is_taken(
+    turn: outbox.Turn, desired: events.HostState, decisive: outbox.Entry
+) -> bool:
+    """Return whether the directory has taken that state, or a later one.
+
+    It is not enough that the earlier state looks the same. Once a clock was
+    ahead, all states have its time; and what Nova has denied was not written.
+    """
+    if not turn.taken:
+        return False
+    last = state.latest(turn.taken)
+    return _same(desired, state.merge(turn.taken, turn.horizon)) and (
+        desired.final or last.happened_at == decisive.happened_at
     )
 
 

@@ -590,6 +590,16 @@ class LateNewsTest(DispatcherTestCase):
             self.steps(1)
             self.assertEqual([], self.held())
 
+    def test_a_removal_is_done_after_one_of_the_future_that_nova_denied(self):
+        removes = events.Verb.SOFT_UNREGISTER
+        self.news(REGISTER, A, age=5)
+        self.steps(1)
+        for verb, age in ((REFRESH, -(10**9)), (removes, 0)):
+            self.news(removes, A, age)
+            self.nova_says(verb, A)
+            self.steps(1)
+        self.assertEqual([], self.held())
+
     def test_a_soft_delete_of_the_future_waits_for_no_clock(self):
         self.news(REGISTER, A, age=5)
         self.steps(1)
