@@ -75,7 +75,7 @@ meanwhile.
 Seconds after which an event is late: before a late event is delivered, Nova
 is asked for the instance's current state, if ``[nova]`` has an account.
 Younger events may overtake each other, so a removal is confirmed by a second
-one a minute after this time, and not before 135 seconds. Must exceed the clock
+one a minute after this time, and not before six minutes. Must exceed the clock
 skew between Nova's hosts.
 """,
     ),

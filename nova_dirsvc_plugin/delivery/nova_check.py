@@ -11,7 +11,6 @@ import dataclasses
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
@@ -25,10 +24,14 @@ BATCH = 32
 PROBE = 2
 
 #: Seconds within which ``Ask`` returns, for which an answer is valid then, and
-#: after which an instance is asked about again whose state is unknown.
+#: after which an instance is asked about again whose state is unknown. Where
+#: very many wait, it takes minutes until it is an instance's turn again.
 ASK_LIMIT = 60.0
 ANSWER_VALID = retry.OLDEST_ANSWER - ASK_LIMIT
 ASK_AGAIN_AFTER = 30.0
+
+#: Questions that are open, and answers that are kept, at most: some megabytes.
+MOST = 10_000
 
 #: Seconds; what takes longer is reported.
 SLOW = 5.0
@@ -66,7 +69,7 @@ class NovaChecker:
     def __init__(
         self,
         ask: Ask,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.since_boot,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._ask = ask
@@ -77,6 +80,7 @@ class NovaChecker:
         self._open: dict[str, float] = {}
         #: instance uuid -> message ids of the events that it is asked about
         self._known: dict[str, frozenset[str]] = {}
+        #: instance uuid -> the last answer, the oldest first
         self._received: dict[str, _Received] = {}
         self._failures = 0
         self._reported_at = {"unknown": float("-inf"), "slow": float("-inf")}
@@ -86,8 +90,10 @@ class NovaChecker:
     ) -> events.HostState | None:
         """Return Nova's answer; None until there is one.
 
-        However long Nova takes: an answer counts if Nova was asked after the
-        event was known. No clock is compared with another one's for that.
+        However long Nova takes, and however long it is until the instance's
+        turn: an answer counts if Nova was asked after the event was known.
+        What else happens meanwhile is an event, and has a later time. No
+        clock is compared with another one's for that.
 
         :param message_id: of the latest event of that instance
         """
@@ -100,6 +106,8 @@ class NovaChecker:
                 and clocks.within(now, received.at, ANSWER_VALID)
             ):
                 return received.answer
+            if len(self._open) >= MOST and instance_uuid not in self._open:
+                return None
             self._open.setdefault(instance_uuid, now)
             known = self._known.get(instance_uuid, frozenset())
             self._known[instance_uuid] = known | {message_id}
@@ -172,15 +180,26 @@ class NovaChecker:
             for uuid, answer in answers.items():
                 if not isinstance(answer, events.HostState):
                     del self._open[uuid]
-                    self._open[uuid] = now + wait
+                    if len(self._open) + 1 < MOST:
+                        self._open[uuid] = now + wait
+                    else:
+                        # Others have no place; it comes again.
+                        del self._known[uuid]
                     continue
+                self._received.pop(uuid, None)
                 self._received[uuid] = _Received(answer, asked[uuid], now)
                 if self._known[uuid] == asked[uuid]:
                     del self._open[uuid], self._known[uuid]
-            for uuid, received in list(self._received.items()):
-                if not clocks.within(now, received.at, ANSWER_VALID):
-                    del self._received[uuid]
+            self._forget_old(now)
         return unknown
+
+    def _forget_old(self, now: float) -> None:
+        for uuid, received in list(self._received.items()):
+            if len(self._received) <= MOST and clocks.within(
+                now, received.at, ANSWER_VALID
+            ):
+                break
+            del self._received[uuid]
 
     def _report_slow(self, asked: int, seconds: float) -> None:
         if seconds >= SLOW and self._is_due("slow"):

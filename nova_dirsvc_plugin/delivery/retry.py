@@ -22,7 +22,7 @@ REFUSED_CAP = 240.0
 
 #: Seconds that an answer of Nova's may be old when it is written: as long as
 #: Nova may take for it, and as long as it is valid then.
-OLDEST_ANSWER = 75.0
+OLDEST_ANSWER = 300.0
 
 _AWAITS_NOVA = "waiting for Nova to confirm the state of a late event"
 

@@ -523,7 +523,7 @@ class LateNewsTest(DispatcherTestCase):
         self.now -= 600
         self.assertTrue(self.dispatcher.step())
         self.assertFalse(self.dispatcher.step())
-        self.now += 200
+        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
         self.assertTrue(self.dispatcher.step())
         self.now += 1000
         self.assertFalse(self.dispatcher.step())
@@ -625,6 +625,38 @@ class LateNewsTest(DispatcherTestCase):
             self.log.output,
         )
 
+    def test_an_answer_holds_until_the_turn_of_its_instance(self):
+        self.nova_says(REFRESH, A)
+        self.news(REGISTER, A, age=100)
+        self.dispatcher.step()
+        self.asker.step()
+        self.now += 200
+        self.dispatcher.step()
+        self.assertEqual(([A], [A]), (self.asked, self.held()))
+
+    def test_an_answer_does_not_hold_for_ever(self):
+        self.nova_says(REFRESH, A)
+        self.news(REGISTER, A, age=100)
+        self.dispatcher.step()
+        self.asker.step()
+        self.now += nova_check.ANSWER_VALID
+        self.nova_says(UNREGISTER, A)
+        self.steps(1)
+        self.assertEqual(([A, A], []), (self.asked, self.held()))
+
+    def test_many_late_events_are_delivered_however_long_a_round_takes(self):
+        self.dispatcher._limit = self.dispatcher._batch_size = 2
+        instances = [uuid.uuid4().hex for _ in range(60)]
+        for instance in instances:
+            self.nova_says(REFRESH, instance)
+            self.news(REGISTER, instance, age=100)
+            self.dispatcher.step()
+        for _ in range(3 * len(instances)):
+            self.dispatcher.step()
+            self.now += 3
+            self.asker.step()
+        self.assertEqual(sorted(instances), self.held())
+
     def test_an_answer_is_later_than_the_last_event(self):
         self.nova_says(REFRESH, A, display_name="before")
         self.news(REFRESH, A, age=100, display_name="one")
@@ -644,7 +676,7 @@ class LateNewsTest(DispatcherTestCase):
         self.now += 2
         self.news(events.Verb.RESTORE, A, age=1)
         self.dispatcher.step()
-        self.now += 200
+        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
         self.dispatcher.step()
         self.assertEqual([A], self.held())
 
