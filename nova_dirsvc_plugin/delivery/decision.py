@@ -76,7 +76,7 @@ def decide_state(turn: outbox.Turn) -> Decision:
     decisive = state.latest(news)
     doubtful = not desired.final and any(
         decisive.number < entry.number
-        and decisive.happened_at > entry.stored_at
+        and (decisive.refuted or decisive.happened_at > entry.stored_at)
         for entry in entries
     )
     if turn.confirm:

@@ -8,6 +8,7 @@ instances from time to time, and the log reports that once a minute.
 """
 
 import dataclasses
+import itertools
 import logging
 import random
 import threading
@@ -148,14 +149,17 @@ class NovaChecker:
         now = self._clock()
         limit = PROBE if self._failures else BATCH
         with self._lock:
-            due = [
+            due = (
                 uuid
                 for uuid, at in self._open.items()
                 if not clocks.within(
                     now, at - ASK_AGAIN_AFTER, ASK_AGAIN_AFTER
                 )
-            ]
-            return {uuid: self._known[uuid] for uuid in due[:limit]}
+            )
+            return {
+                uuid: self._known[uuid]
+                for uuid in itertools.islice(due, limit)
+            }
 
     def _record(
         self,

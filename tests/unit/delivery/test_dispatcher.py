@@ -600,6 +600,22 @@ class LateNewsTest(DispatcherTestCase):
             self.steps(1)
         self.assertEqual([], self.held())
 
+    def test_an_event_is_asked_about_where_both_clocks_were_wrong(self):
+        self.news(REGISTER, A, age=5, display_name="first")
+        self.steps(1)
+        self.nova_says(REFRESH, A, display_name="first")
+        self.now += 3000
+        self.news(events.Verb.SOFT_UNREGISTER, A, age=-(10**9))
+        self.now -= 3000
+        self.steps(1)
+        self.now += 3000
+        self.news(REFRESH, A, age=3000, display_name="second")
+        self.now -= 3000
+        self.nova_says(REFRESH, A, display_name="second")
+        self.steps(1)
+        kept = self.directory.content[A]
+        self.assertEqual("second", kept.record.display_name)
+
     def test_a_soft_delete_of_the_future_waits_for_no_clock(self):
         self.news(REGISTER, A, age=5)
         self.steps(1)
