@@ -27,10 +27,11 @@ class Refusals:
     """Remembers what a directory took, and which entries it refused."""
 
     def __init__(self) -> None:
-        self._batch = 0
-        #: What was done -> the last batch in which it was.
+        #: Counts the answers of the directory.
+        self._answer = 0
+        #: What was done -> the last answer that it was.
         self._taken: dict[tuple[bool, str], int] = {}
-        #: Number of a refused entry -> the batch of its last attempt.
+        #: Number of a refused entry -> the answer to its last attempt.
         self._tried: dict[int, int] = {}
         #: Whether it removes -> why all of that kind are refused.
         self._refusing: dict[bool, str] = {}
@@ -62,42 +63,42 @@ class Refusals:
         """Replace the refusals that are not about the entry.
 
         A refusal is about the entry if the directory took the same of
-        another instance in this batch, or since it refused this entry before.
+        another instance before it in this batch, or since it refused this
+        entry before. What it took later, it took maybe as its access rules
+        had been mended meanwhile.
 
         :param outcomes: the directory's, of these writes
         :returns: the outcomes, with :class:`Held` in their place
         """
-        self._batch += 1
+        start = self._answer
+        judged = []
         for write, outcome in zip(writes, outcomes, strict=True):
+            self._answer += 1
             removes = write.desired.verb.removes
             if isinstance(outcome, base.Done) and outcome.operation:
-                self._taken[removes, outcome.operation] = self._batch
+                self._taken[removes, outcome.operation] = self._answer
                 self._refusing.pop(removes, None)
-        judged = [
-            self._judged(write, outcome)
-            for write, outcome in zip(writes, outcomes, strict=True)
-        ]
-        self._note_refusing(writes, judged)
+            judged.append(self._judged(write, outcome, start))
+        self._note_refusing(writes, judged, start)
         return judged
 
     def _judged(
-        self, write: decision.Write, outcome: base.Outcome
+        self, write: decision.Write, outcome: base.Outcome, start: int
     ) -> base.Outcome:
         number, removes = write.entry.number, write.desired.verb.removes
-        before = self._tried.pop(number, self._batch)
+        before = self._tried.pop(number, start)
         if not isinstance(outcome, base.Rejected) or outcome.certain:
             return outcome
-        self._tried[number] = self._batch
+        self._tried[number] = self._answer
         taken = max(
             (
-                batch
-                for (kind, operation), batch in self._taken.items()
+                answer
+                for (kind, operation), answer in self._taken.items()
                 if kind is removes and outcome.operation in ("", operation)
             ),
             default=0,
         )
-        # In the batch of the attempt before, it counted already.
-        if taken == self._batch or taken > before:
+        if taken > before:
             return outcome
         return Held(f"refused while no other was taken: {outcome.reason}")
 
@@ -105,14 +106,15 @@ class Refusals:
         self,
         writes: Sequence[decision.Write],
         judged: Sequence[base.Outcome],
+        start: int,
     ) -> None:
         """Conclude what the directory takes none of; one alone says little."""
         held: dict[bool, list[str]] = {False: [], True: []}
         for write, outcome in zip(writes, judged, strict=True):
             if isinstance(outcome, Held):
                 held[write.desired.verb.removes].append(outcome.reason)
-        for (kind, _), batch in self._taken.items():
-            if batch == self._batch:
+        for (kind, _), answer in self._taken.items():
+            if answer > start:
                 held[kind].clear()
         for kind, reasons in held.items():
             if len(reasons) > 1:

@@ -95,6 +95,12 @@ class RefusalTest(test_dispatcher.DispatcherTestCase):
         self.dispatcher.step()
         self.assertEqual(1, self.attempts(1))
 
+    def test_what_is_taken_later_in_a_batch_may_be_for_a_repair(self):
+        self.refuse(A)
+        self.put(REGISTER, B)
+        self.dispatcher.step()
+        self.assertEqual(([B], 0), (self.held(), self.attempts(1)))
+
     def test_removals_say_nothing_about_what_may_be_added(self):
         gone = [str(uuid.uuid4()) for _ in range(10)]
         for instance in gone:
