@@ -17,6 +17,10 @@ from nova_dirsvc_plugin import untrusted_text
 #: Version of the stored JSON form of a record. A reader takes any minor.
 RECORD_VERSION = "1.0"
 
+#: Fields that one record takes from another where it lacks them; addresses,
+#: too.
+COMPLETED_TEXTS = ("project_name", "user_name", "user_remote_address")
+
 
 class Verb(enum.StrEnum):
     """What an event asks for about one instance.
@@ -110,7 +114,7 @@ class HostRecord:
         """
         gaps: dict[str, typing.Any] = {
             name: getattr(other, name)
-            for name in ("project_name", "user_name", "user_remote_address")
+            for name in COMPLETED_TEXTS
             if not getattr(self, name)
         }
         if self.addresses is None:

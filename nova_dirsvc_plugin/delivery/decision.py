@@ -111,7 +111,9 @@ def decide_log(turn: outbox.Turn) -> Decision:
         return Decision()
     (entry,) = entries
     desired = state.merge([*turn.taken, entry])
-    if not desired.final and _unregisters(turn.removals):
+    if not desired.final and _unregisters(
+        other for other in turn.removals if other.number < entry.number
+    ):
         return _skip(entries, _UNREGISTERED)
     if turn.taken:
         earlier = state.merge(turn.taken)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import values
+from nova_dirsvc_plugin.outbox import summary, values
 
 
 def latest(news: Iterable[values.Entry]) -> values.Entry:
@@ -19,7 +19,7 @@ def latest(news: Iterable[values.Entry]) -> values.Entry:
 
     :raises ValueError: there is no entry
     """
-    return max(news, key=_rank)
+    return max(news, key=summary.rank)
 
 
 def merge(
@@ -34,7 +34,9 @@ def merge(
     :param horizon: epoch seconds, the latest time that it may be as of
     :raises ValueError: there is no entry
     """
-    ranked = [entry.event for entry in sorted(news, key=_rank, reverse=True)]
+    ranked = [
+        entry.event for entry in sorted(news, key=summary.rank, reverse=True)
+    ]
     if not ranked:
         raise ValueError("no events to merge")
     record = ranked[0].record
@@ -42,18 +44,3 @@ def merge(
         record = record.completed(event.record)
     as_of = max(event.occurred_at for event in ranked)
     return events.HostState(ranked[0].verb, record, min(as_of, horizon))
-
-
-def _rank(entry: values.Entry) -> tuple[bool, float, bool, str]:
-    """Rank by finality, then by Nova's own time; no two are equal.
-
-    Of two events of the same time, the removal decides: Nova reports the
-    change of an instance that it deletes, never the other way round.
-    """
-    event = entry.event
-    return (
-        event.verb is events.Verb.UNREGISTER,
-        entry.happened_at,
-        event.verb.removes,
-        event.message_id,
-    )

@@ -214,7 +214,9 @@ def _retry(database: sqlite3.Connection, item: queries.Item) -> bool:
 def _drop(database: sqlite3.Connection, item: queries.Item) -> bool:
     parked = item.state is State.PARKED
     statement = sql.DROP_PARKED if parked else sql.DROP
-    return database.execute(statement, _key(item)).rowcount > 0
+    dropped = database.execute(statement, _key(item)).rowcount > 0
+    database.execute(sql.WAKE, _key(item))
+    return dropped
 
 
 def _key(item: queries.Item) -> dict[str, str | int]:

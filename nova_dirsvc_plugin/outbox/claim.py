@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from nova_dirsvc_plugin.outbox import rows, sql
 from nova_dirsvc_plugin.outbox.values import (
@@ -22,6 +22,17 @@ MAX_WAIT = 3600.0
 #: Seconds by which an event is taken to be ahead of the clocks here, at most.
 LONGEST_LEAD = 86400.0
 
+#: Deferred entries of one instance in a claim: one that has thousands leaves
+#: room for the others.
+EACH = 64
+
+#: Entries of one instance that a claim reads beside its own, in their order;
+#: of an instance with more, so many of each kind that may decide; and how many
+#: were read where a summary is to be made.
+WINDOW = 64
+FEW = 16
+MANY = 16
+
 #: Numbers of one instance's entries -> (attempts, deferrals, set back).
 _Counts = dict[int, tuple[int, int, bool]]
 _UNTRIED = (0, 0, False)
@@ -35,6 +46,7 @@ class _Selection:
     confirm: dict[str, _Counts]
     waiting: list[tuple[int, str]]
     position: int
+    deferred: list[str]
 
 
 def claim(
@@ -46,14 +58,14 @@ def claim(
 ) -> Claim:
     """Read the next turns of a directory; see :meth:`Outbox.claim`."""
     chosen = _select(database, directory, limit, now, one_each)
-    histories = _histories(
-        database, directory, [*chosen.deliver, *chosen.confirm]
+    groups = ((chosen.deliver, False), (chosen.confirm, True))
+    read = _read(
+        database, directory, chosen.deliver | chosen.confirm, limit + WINDOW
     )
     (latest,) = database.execute(sql.LATEST).fetchone()
     horizon = max(now, latest or 0.0) + LONGEST_LEAD
-    groups = ((chosen.deliver, False), (chosen.confirm, True))
     turns = [
-        _turn(histories.get(instance, ()), counts, confirm, one_each, horizon)
+        _turn(read[instance], counts, confirm, horizon)
         for group, confirm in groups
         for instance, counts in group.items()
     ]
@@ -67,6 +79,7 @@ def claim(
         [turn for turn in turns if turn.entries],
         chosen.waiting,
         chosen.position,
+        chosen.deferred,
     )
 
 
@@ -86,7 +99,12 @@ def _select(
     }
     due = [
         row
-        for statement in (sql.DUE, sql.DUE_SET_BACK, sql.DUE_DAMAGED)
+        for statement in (
+            sql.DUE,
+            sql.DUE_SET_BACK,
+            sql.DUE_DAMAGED,
+            sql.DUE_NO_TIME,
+        )
         for row in database.execute(statement, values)
     ]
     # What was deferred most often comes last: if it is what breaks the
@@ -104,7 +122,7 @@ def _select(
     deferred: dict[str, _Counts] = {}
     _add(deferred, due)
     if not one_each:
-        values["instances"] = json.dumps(list(deferred))
+        values |= {"instances": json.dumps(list(deferred)), "each": EACH}
         _add(deferred, database.execute(sql.OPEN, values))
     fresh: dict[str, _Counts] = {}
     waiting = []
@@ -113,7 +131,7 @@ def _select(
     for row in database.execute(sql.FRESH, values):
         position = row["number"]
         instance = rows.text(row["instance_uuid"])
-        if instance in deferred and not one_each:
+        if len(deferred.get(instance, ())) in range(1, EACH) and not one_each:
             deferred[instance][position] = _UNTRIED
         elif row["blocked"] or (one_each and instance in fresh):
             waiting.append((position, instance))
@@ -125,7 +143,7 @@ def _select(
         to_confirm,
         (row for row in confirm if row["instance_uuid"] not in deliver),
     )
-    return _Selection(deliver, to_confirm, waiting, position)
+    return _Selection(deliver, to_confirm, waiting, position, [*deferred])
 
 
 def _add(group: dict[str, _Counts], found: Iterable[sqlite3.Row]) -> None:
@@ -138,25 +156,66 @@ def _add(group: dict[str, _Counts], found: Iterable[sqlite3.Row]) -> None:
         )
 
 
-def _histories(
-    database: sqlite3.Connection, directory: str, instances: Sequence[str]
-) -> Mapping[str, Sequence[sqlite3.Row]]:
-    found: dict[str, list[sqlite3.Row]] = collections.defaultdict(list)
+@dataclasses.dataclass(slots=True)
+class _Read:
+    """What a claim reads of one instance.
+
+    :ivar numbers: those of its entries that are read
+    :ivar up_to: no other one up to here can decide
+    :ivar summarised: there is a summary, which what is settled belongs to
+    :ivar rows: oldest first
+    """
+
+    numbers: set[int]
+    up_to: int = 0
+    summarised: bool = False
+    rows: list[sqlite3.Row] = dataclasses.field(default_factory=list)
+
+
+def _read(
+    database: sqlite3.Connection,
+    directory: str,
+    chosen: Mapping[str, _Counts],
+    window: int,
+) -> Mapping[str, _Read]:
+    """Read the entries of some instances that can decide."""
+    found = {
+        instance: _Read(set(counts)) for instance, counts in chosen.items()
+    }
     values = {
         "directory": directory,
-        "instances": json.dumps(instances),
+        "instances": json.dumps(list(found)),
+        "window": window,
         "position": _position(database, directory),
     }
+    after = collections.Counter[str]()
+    for row in database.execute(sql.NUMBERS, values):
+        one = found[row["instance_uuid"]]
+        one.numbers.add(row["number"])
+        if row["after"]:
+            after[row["instance_uuid"]] += 1
+            one.up_to = max(one.up_to, row["number"])
+        else:
+            one.summarised = True
+    for instance in (name for name in after if after[name] == window):
+        found[instance].numbers.update(
+            row["number"]
+            for row in database.execute(
+                sql.NUMBERS_BEYOND, {"instance_uuid": instance, "few": FEW}
+            )
+        )
+    numbers = set[int]().union(*(one.numbers for one in found.values()))
+    values["numbers"] = json.dumps(sorted(numbers))
     for row in database.execute(sql.HISTORY, values):
-        found[row["instance_uuid"]].append(row)
+        if row["instance_uuid"] in found:
+            found[row["instance_uuid"]].rows.append(row)
     return found
 
 
 def _turn(
-    history: Sequence[sqlite3.Row],
+    read: _Read,
     counts: _Counts,
     confirm: bool,
-    one_each: bool,
     horizon: float,
 ) -> Turn:
     """Split the history of an instance by what is to be settled."""
@@ -164,14 +223,14 @@ def _turn(
     taken: list[Entry] = []
     removals: list[Entry] = []
     # From the latest on: it shows what to believe of those before.
-    refuted = False
-    for row in reversed(history):
+    reliable = 0
+    for row in reversed(read.rows):
         number = row["number"]
         entry = Entry.from_row(row, *counts.get(number, _UNTRIED))
         if entry.ahead > TOLERATED_LEAD:
-            entry = dataclasses.replace(entry, refuted=refuted)
+            entry = dataclasses.replace(entry, refuted=bool(reliable))
         elif not entry.unreadable:
-            refuted = True
+            reliable = reliable or number
         if number in counts:
             entries.insert(0, entry)
         elif entry.unreadable:
@@ -180,10 +239,9 @@ def _turn(
             taken.append(entry)
         elif entry.event.verb.removes:
             removals.append(entry)
-    if one_each:
-        first = min(counts)
-        removals = [entry for entry in removals if entry.number < first]
-    return Turn(entries, taken, removals, confirm, horizon)
+    many = read.summarised or len(read.rows) > MANY
+    up_to = read.up_to if many else None
+    return Turn(entries, taken, removals, confirm, horizon, reliable, up_to)
 
 
 def _lost(

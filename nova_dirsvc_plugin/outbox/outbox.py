@@ -9,10 +9,12 @@ them on, and *settles* what became of them. An entry is durable when
 
 A directory's progress is a position, and a row in ``backlog`` for each entry
 up to there that is not in a final state. What was done about an entry, and
-why, is in ``journal``. The states are those of :class:`State`.
+why, is in ``journal``. The states are those of :class:`State`. Of an instance
+with many entries, ``summary`` names the few that can still decide.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 import sqlite3
@@ -22,7 +24,7 @@ from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import claim as claiming
-from nova_dirsvc_plugin.outbox import connection, counts, sql, upkeep
+from nova_dirsvc_plugin.outbox import connection, counts, sql, summary, upkeep
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
     OutboxError,
@@ -136,6 +138,7 @@ class Outbox:
         """
         now = self._clock()
         final, kept, notes = [], [], []
+        settlements = list(settlements)
         for one in settlements:
             number = one.entry.number
             if one.state.final:
@@ -158,7 +161,7 @@ class Outbox:
             database.executemany(sql.REMOVE, final)
             database.executemany(sql.KEEP, kept)
             database.executemany(sql.NOTE, notes)
-            database.execute(sql.ADVANCE, (directory, claim.position))
+            _advance(database, directory, claim, settlements)
 
     def pending(self, directory: str) -> int:
         """Count the entries that are still to be delivered to a directory."""
@@ -239,6 +242,32 @@ def _insert(
     return None if row is None else int(row[0])
 
 
+def _advance(
+    database: sqlite3.Connection,
+    directory: str,
+    claim: Claim,
+    settlements: Iterable[Settlement],
+) -> None:
+    """Summarise what was settled; let those follow that waited for it."""
+    taken = {
+        one.entry.number
+        for one in settlements
+        if one.state.final or one.state is State.CONFIRM
+    }
+    database.executemany(
+        sql.SUMMARISE, summary.rows(directory, claim.turns, taken)
+    )
+    instances = {*claim.deferred, *(one for _, one in claim.waiting)}
+    database.executemany(
+        sql.WAKE,
+        [
+            {"directory": directory, "instance_uuid": instance}
+            for instance in instances
+        ],
+    )
+    database.execute(sql.ADVANCE, (directory, claim.position))
+
+
 def _waiting_row(
     directory: str, number: int, instance_uuid: str
 ) -> dict[str, Any]:
@@ -251,6 +280,7 @@ def _waiting_row(
         "attempts": 0,
         "deferrals": 0,
         "deferred_at": 0.0,
-        "not_before": 0.0,
+        # It is not looked at before it is woken: there may be thousands.
+        "not_before": math.inf,
         "reason": "",
     }

@@ -113,6 +113,23 @@ MIGRATIONS = (
     CREATE INDEX backlog_confirm_set_back ON backlog (directory, deferred_at)
         WHERE state = 'confirm';
     """,
+    # Of an instance with many entries, a claim reads a few. Until an instance
+    # of an older release was claimed once, its few are all.
+    """
+    CREATE TABLE summary (
+        instance_uuid TEXT NOT NULL,
+        directory TEXT NOT NULL,
+        up_to INTEGER NOT NULL,
+        numbers TEXT NOT NULL,
+        PRIMARY KEY (instance_uuid, directory)) WITHOUT ROWID;
+    CREATE INDEX entry_removal ON entry (instance_uuid, verb, occurred_at)
+        WHERE verb IN ('unregister', 'soft-unregister');
+    INSERT INTO summary (instance_uuid, directory, up_to, numbers)
+        SELECT e.instance_uuid, p.directory, max(e.number),
+            json_group_array(e.number)
+        FROM position AS p CROSS JOIN entry AS e
+        GROUP BY p.directory, e.instance_uuid HAVING count(*) > 16;
+    """,
 )
 
 

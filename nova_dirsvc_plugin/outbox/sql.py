@@ -47,8 +47,12 @@ WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
 ORDER BY x.not_before, x.number LIMIT :limit
 """
 
-#: One that waits for longer than any wait lasts: its time is damaged.
-DUE_DAMAGED = DUE.replace("x.not_before <= :now", "x.not_before > :latest")
+#: One that waits for longer than any wait lasts: its time is damaged, or is no
+#: number. That of one behind another is infinite: see ``WAKE``.
+DUE_DAMAGED = DUE.replace(
+    "x.not_before <= :now", "x.not_before > :latest AND x.not_before < 9e999"
+)
+DUE_NO_TIME = DUE.replace("x.not_before <= :now", "x.not_before > 9e999")
 
 #: Those whose wait began at a time that is still to come: the clock was set
 #: back since, and nobody knows how long they have waited.
@@ -56,15 +60,18 @@ DUE_SET_BACK = DUE.replace(
     "x.not_before <= :now", "x.not_before > :now AND x.deferred_at > :now"
 ).replace("backlog_due", "backlog_set_back")
 
-#: All open entries of some instances.
+#: The oldest open entries of some instances, so many of each.
 OPEN = """
 SELECT x.number, x.instance_uuid,
   CAST(x.attempts AS INTEGER) AS attempts,
   CAST(x.deferrals AS INTEGER) AS deferrals, 0 AS set_back
 FROM json_each(:instances) AS one
-JOIN backlog AS x INDEXED BY backlog_instance
-  ON x.instance_uuid = one.value
-WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
+CROSS JOIN backlog AS x
+  ON x.directory = :directory AND x.number IN (
+    SELECT number FROM backlog INDEXED BY backlog_instance
+    WHERE directory = :directory AND state IN ('waiting', 'deferred')
+      AND instance_uuid = one.value
+    ORDER BY number LIMIT :each)
 ORDER BY x.number
 """
 
@@ -99,8 +106,49 @@ SELECT e.number, e.instance_uuid,
 FROM entry AS e WHERE e.number > :position ORDER BY e.number LIMIT :limit
 """
 
-#: All entries of some instances, oldest first, and whether this directory
-#: has taken each: it has not while one waits, was refused or was dropped.
+#: The numbers of entries of some instances: those of the summary, and so many
+#: of those that came after it was made.
+NUMBERS = """
+WITH one AS MATERIALIZED (
+  SELECT j.value AS instance_uuid, s.numbers,
+    coalesce(CAST(s.up_to AS INTEGER), 0) AS up_to
+  FROM json_each(:instances) AS j LEFT JOIN summary AS s
+    ON s.instance_uuid = j.value AND s.directory = :directory
+    AND json_valid(s.numbers))
+SELECT one.instance_uuid, n.value AS number, 0 AS after
+FROM one CROSS JOIN json_each(one.numbers) AS n
+WHERE n.type = 'integer'
+UNION ALL
+SELECT one.instance_uuid, e.number, 1
+FROM one CROSS JOIN entry AS e
+  ON e.number IN (
+    SELECT number FROM entry INDEXED BY entry_instance
+    WHERE instance_uuid = one.instance_uuid AND number > one.up_to
+    ORDER BY number LIMIT :window)
+"""
+
+#: Of an instance with more than those: the latest entries, which show what to
+#: believe of those before, and the removals that may decide.
+NUMBERS_BEYOND = """
+SELECT number FROM (
+  SELECT number FROM entry INDEXED BY entry_instance
+  WHERE instance_uuid = :instance_uuid ORDER BY number DESC LIMIT :few)
+UNION
+SELECT number FROM (
+  SELECT number FROM entry INDEXED BY entry_removal
+  WHERE instance_uuid = :instance_uuid AND verb = 'unregister'
+    AND verb IN ('unregister', 'soft-unregister')
+  ORDER BY occurred_at DESC LIMIT :few)
+UNION
+SELECT number FROM (
+  SELECT number FROM entry INDEXED BY entry_removal
+  WHERE instance_uuid = :instance_uuid AND verb = 'soft-unregister'
+    AND verb IN ('unregister', 'soft-unregister')
+  ORDER BY occurred_at DESC LIMIT :few)
+"""
+
+#: Some entries, oldest first, and whether this directory has taken each: it
+#: has not while one waits, was refused or was dropped.
 HISTORY = """
 SELECT e.*, coalesce(o.remote_address, '') AS remote_address,
   e.number <= :position AND coalesce(x.state, 'confirm') = 'confirm'
@@ -108,8 +156,8 @@ SELECT e.*, coalesce(o.remote_address, '') AS remote_address,
     SELECT 1 FROM journal AS j
     WHERE j.number = e.number AND j.directory = :directory
       AND j.state = 'dropped') AS taken
-FROM json_each(:instances) AS one
-JOIN entry AS e ON e.instance_uuid = one.value
+FROM json_each(:numbers) AS one
+CROSS JOIN entry AS e ON e.number = one.value
 LEFT JOIN origin AS o ON o.request_id = e.request_id
 LEFT JOIN backlog AS x ON x.directory = :directory AND x.number = e.number
 ORDER BY e.number
@@ -135,6 +183,23 @@ ON CONFLICT (directory, number) DO UPDATE SET
 """
 
 REMOVE = "DELETE FROM backlog WHERE directory = ? AND number = ?"
+
+#: The oldest open entry of an instance waits behind no other.
+WAKE = """
+UPDATE backlog SET not_before = 0
+WHERE directory = :directory AND not_before = 9e999 AND number = (
+  SELECT number FROM backlog INDEXED BY backlog_instance
+  WHERE directory = :directory AND state IN ('waiting', 'deferred')
+    AND instance_uuid = :instance_uuid
+  ORDER BY number LIMIT 1)
+"""
+
+SUMMARISE = """
+INSERT INTO summary (instance_uuid, directory, up_to, numbers)
+VALUES (:instance_uuid, :directory, :up_to, :numbers)
+ON CONFLICT (instance_uuid, directory) DO UPDATE SET
+  up_to = max(up_to, excluded.up_to), numbers = excluded.numbers
+"""
 
 ADVANCE = """
 INSERT INTO position (directory, number) VALUES (?, ?)
@@ -175,6 +240,15 @@ FROM (
 PURGE = """
 DELETE FROM entry WHERE number = ?1
   AND NOT EXISTS (SELECT 1 FROM backlog AS x WHERE x.number = ?1)
+"""
+
+#: With the last of its entries.
+PURGE_SUMMARY = """
+DELETE FROM summary WHERE instance_uuid = (
+    SELECT instance_uuid FROM entry WHERE number = ?1)
+  AND NOT EXISTS (
+    SELECT 1 FROM entry AS e INDEXED BY entry_instance
+    WHERE e.instance_uuid = summary.instance_uuid AND e.number <> ?1)
 """
 
 PURGE_JOURNAL = "DELETE FROM journal WHERE number = ?"

@@ -52,6 +52,7 @@ def purge(
         ]
         if gone:
             with session.transaction() as database:
+                database.executemany(sql.PURGE_SUMMARY, gone)
                 total += database.executemany(sql.PURGE, gone).rowcount
                 database.executemany(sql.PURGE_JOURNAL, gone)
             pause(time.monotonic() - began)

@@ -203,10 +203,11 @@ class Turn:
 
     :ivar entries: those to settle, oldest first
     :ivar taken: the instance's entries that the directory has taken
-    :ivar removals: those that it has not taken and that ask for a removal;
-        of a directory that appends each event, the earlier ones
+    :ivar removals: those that it has not taken and that ask for a removal
     :ivar confirm: the entry is a removal that was done before
     :ivar horizon: epoch seconds, the latest time that a directory is given
+    :ivar reliable: number of the latest whose time is not ahead; 0: none
+    :ivar up_to: a summary is to be made of the entries up to this number
     """
 
     entries: Sequence[Entry]
@@ -214,6 +215,8 @@ class Turn:
     removals: Sequence[Entry] = ()
     confirm: bool = False
     horizon: float = math.inf
+    reliable: int = 0
+    up_to: int | None = None
 
     @property
     def readable(self) -> list[Entry]:
@@ -277,12 +280,15 @@ class Claim:
         wait behind another entry of the same instance
     :ivar position: each entry up to here is in this claim, or was claimed
         before
+    :ivar deferred: instances of the turns that others may wait behind, as
+        the backlog names them
     :ivar generation: of the files that it was read from
     """
 
     turns: Sequence[Turn] = ()
     waiting: Sequence[tuple[int, str]] = ()
     position: int = 0
+    deferred: Sequence[str] = ()
     generation: int = 0
 
     @property

@@ -81,6 +81,7 @@ PURE = (
     "notifications/unversioned",
     "notifications/values",
     "outbox/rows",
+    "outbox/summary",
     "outbox/values",
     "nova_api/server",
     "untrusted_text",
