@@ -72,6 +72,9 @@ def notification(
             key: message.get(key)
             for key in ("message_id", "event_type", "timestamp")
         }
+        # Two whose ids are malformed are not one and the same.
+        if not isinstance(kept["message_id"], str):
+            kept["message_id"] = None
         kept["payload"] = essential(message.get("payload"))
     if isinstance(ctxt, Mapping):
         kept["ctxt"] = {

@@ -112,6 +112,13 @@ class BatchesTest(base.TestCase):
         self.assertEqual([(good.message["message_id"], UUID)], self.rows())
         self.assertEqual(2, len(outboxes.parked(self.outbox)))
 
+    def test_an_id_that_is_no_text_makes_no_two_notifications_one(self):
+        ctxt, boot = recordings.create_end(UUID)
+        for message_id in (7, 1e400, {}, ["a", "list"]):
+            malformed = Incoming(ctxt, boot | {"message_id": message_id})
+            self.assertTrue(self.batches.dispatch([malformed, malformed]))
+        self.assertEqual(8, len(outboxes.parked(self.outbox)))
+
     def test_a_reader_that_raises_is_a_reason_to_park(self):
         class Broken(reading.NotificationReader):
             def _read(self, ctxt, message):
