@@ -28,7 +28,8 @@ def merge(
     """Return the state of one instance.
 
     It is as of the latest of them, by Nova's time: where one was ahead, a
-    directory may have that time already.
+    directory may have that time already. A malformed one may have a year
+    before 1, or of fewer than four digits, that no driver could write.
 
     :param news: entries of that instance, in any order, at least one
     :param horizon: epoch seconds, the latest time that it may be as of
@@ -43,4 +44,5 @@ def merge(
     for event in ranked[1:]:
         record = record.completed(event.record)
     as_of = max(event.occurred_at for event in ranked)
-    return events.HostState(ranked[0].verb, record, min(as_of, horizon))
+    as_of = max(0.0, min(as_of, horizon))
+    return events.HostState(ranked[0].verb, record, as_of)

@@ -591,6 +591,14 @@ class LateNewsTest(DispatcherTestCase):
             self.steps(1)
             self.assertEqual([], self.held())
 
+    def test_a_time_before_1970_is_one_that_any_directory_can_write(self):
+        for occurred_at in (-1.0, -31e9, -62135647200.0):
+            instance = uuid.uuid4().hex
+            self.news(REGISTER, instance, self.now - occurred_at)
+            self.nova_says(REFRESH, instance)
+            self.steps(1)
+            self.assertEqual(0.0, self.directory.content[instance].as_of)
+
     def test_a_removal_is_done_after_one_of_the_future_that_nova_denied(self):
         removes = events.Verb.SOFT_UNREGISTER
         self.news(REGISTER, A, age=5)
