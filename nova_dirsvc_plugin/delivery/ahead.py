@@ -6,23 +6,19 @@ import logging
 from collections.abc import Callable, Iterable
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import clock as clocks
+from nova_dirsvc_plugin.delivery import reporting
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds; what is less ahead is not worth a line.
 REPORTED_LEAD = 5.0
 
-#: Seconds between two reports.
-REPORT_INTERVAL = 60.0
-
 
 class AheadReport:
     """Logs one line a minute, however many events are ahead."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._reported_at = float("-inf")
+        self._limit = reporting.OnceAMinute(clock)
 
     def add(self, entries: Iterable[outbox.Entry]) -> None:
         """Report the first that is tried for the first time, if it is time."""
@@ -34,10 +30,8 @@ class AheadReport:
             ),
             None,
         )
-        now = self._clock()
-        if not entry or clocks.within(now, self._reported_at, REPORT_INTERVAL):
+        if not entry or not self._limit.is_due():
             return
-        self._reported_at = now
         LOG.warning(
             "Outbox entry %d: %s instance %s: its time is %.0f s ahead of the"
             " clock of this host: check this clock and that of the Nova host"

@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import clock as clocks
-from nova_dirsvc_plugin.delivery import decision, refusals, retry
+from nova_dirsvc_plugin.delivery import (
+    decision,
+    refusals,
+    reporting,
+    retry,
+)
 from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
-
-#: Seconds between two reports of the same outage.
-REPORT_INTERVAL = 60.0
 
 #: Seconds: the longest wait between two batches while a directory that
 #: answers refuses all. It can be tried more often than one that is out.
@@ -21,9 +22,9 @@ _REFUSING_CAP = 1.0
 
 
 class Availability:
-    """Counts failures in a row, and reports them.
+    """Reports an outage of a directory.
 
-    :ivar failures: batches in a row of which the directory took nothing
+    A failure is a batch of which the directory took nothing.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Availability:
     ) -> None:
         self._name = name
         self._outbox = entries
-        self._clock = clock
         self._uniform = uniform
         self._cap = retry.CAP
-        self._reported_at = float("-inf")
-        self._is_reported = False
-        self.failures = 0
+        self._failures = reporting.Failures(clock)
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row."""
+        return self._failures.count
 
     def wait(self) -> float:
         """Draw the seconds to wait before the next batch."""
@@ -59,7 +62,8 @@ class Availability:
         self._cap = retry.CAP
         if all(isinstance(outcome, refusals.Held) for outcome in outcomes):
             self._cap = _REFUSING_CAP
-            self.failures += len(outcomes) > 1
+            # Reported as what is held.
+            self._failures.count += len(outcomes) > 1
             return
         reasons = [
             outcome.reason
@@ -81,11 +85,7 @@ class Availability:
 
     def _mark_unavailable(self, reason: str) -> None:
         """Count a failure, and report it if that is due."""
-        self.failures += 1
-        now = self._clock()
-        if not clocks.within(now, self._reported_at, REPORT_INTERVAL):
-            self._reported_at = now
-            self._is_reported = True
+        if self._failures.add():
             LOG.warning(
                 "Directory %s: unavailable, %s entries are waiting and will"
                 " be tried again: %s",
@@ -101,11 +101,9 @@ class Availability:
             return "an unknown number of"
 
     def _mark_available(self) -> None:
-        if self._is_reported:
+        if tries := self._failures.clear():
             LOG.info(
                 "Directory %s: available again after %d tries",
                 self._name,
-                self.failures,
+                tries,
             )
-        self.failures = 0
-        self._is_reported = False

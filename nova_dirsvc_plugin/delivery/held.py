@@ -6,12 +6,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import clock as clocks
+from nova_dirsvc_plugin.delivery import reporting
 
 LOG = logging.getLogger(__name__)
-
-#: Seconds between two reports.
-REPORT_INTERVAL = 60.0
 
 _WORDS = {
     outbox.Cause.HELD: "it refuses them, as it does all others",
@@ -28,8 +25,9 @@ class HeldReport:
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
         self._name = name
-        self._clock = clock
-        self._reported_at = dict.fromkeys(_WORDS, float("-inf"))
+        self._limits = {
+            cause: reporting.OnceAMinute(clock) for cause in _WORDS
+        }
         #: Cause -> numbers of the entries that were deferred since.
         self._numbers: dict[outbox.Cause, set[int]] = {
             cause: set() for cause in _WORDS
@@ -48,10 +46,7 @@ class HeldReport:
             ):
                 continue
             self._numbers[one.cause].add(one.entry.number)
-            now = self._clock()
-            reported_at = self._reported_at[one.cause]
-            if not clocks.within(now, reported_at, REPORT_INTERVAL):
-                self._reported_at[one.cause] = now
+            if self._limits[one.cause].is_due():
                 self._report(one)
 
     def _report(self, first: outbox.Settlement) -> None:

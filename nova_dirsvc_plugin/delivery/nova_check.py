@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.delivery import clock as clocks
-from nova_dirsvc_plugin.delivery import retry
+from nova_dirsvc_plugin.delivery import reporting, retry
 
 LOG = logging.getLogger(__name__)
 
@@ -36,9 +36,6 @@ MOST = 10_000
 
 #: Seconds; what takes longer is reported.
 SLOW = 5.0
-
-#: Seconds between two reports of the same trouble.
-REPORT_INTERVAL = 60.0
 
 _Answer = events.HostState | events.StateUnknown
 
@@ -84,7 +81,8 @@ class NovaChecker:
         #: instance uuid -> the last answer, the oldest first
         self._received: dict[str, _Received] = {}
         self._failures = 0
-        self._reported_at = {"unknown": float("-inf"), "slow": float("-inf")}
+        self._slow_limit = reporting.OnceAMinute(clock)
+        self._unknown_limit = reporting.OnceAMinute(clock)
 
     def answer_for(
         self, instance_uuid: str, message_id: str
@@ -206,7 +204,7 @@ class NovaChecker:
             del self._received[uuid]
 
     def _report_slow(self, asked: int, seconds: float) -> None:
-        if seconds >= SLOW and self._is_due("slow"):
+        if seconds >= SLOW and self._slow_limit.is_due():
             LOG.warning(
                 "Nova took %.1f s to answer about %d instances with late"
                 " events: these wait for that. Check the load of nova-api",
@@ -216,18 +214,10 @@ class NovaChecker:
 
     def _report_unknown(self, reasons: Iterable[str]) -> None:
         reason = next(iter(reasons), None)
-        if reason is not None and self._is_due("unknown"):
+        if reason is not None and self._unknown_limit.is_due():
             LOG.warning(
                 "Late events of %d instances are waiting for Nova to confirm"
                 " their state: %s",
                 len(self._open),
                 reason,
             )
-
-    def _is_due(self, trouble: str) -> bool:
-        """Return whether to report a trouble now."""
-        now = self._clock()
-        if clocks.within(now, self._reported_at[trouble], REPORT_INTERVAL):
-            return False
-        self._reported_at[trouble] = now
-        return True

@@ -6,19 +6,15 @@ import logging
 from collections.abc import Callable
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import clock as clocks
-from nova_dirsvc_plugin.delivery import retry
+from nova_dirsvc_plugin.delivery import reporting, retry
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two reports of the same outage.
-REPORT_INTERVAL = 60.0
-
 
 class OutboxOutage:
-    """Counts failures in a row of the outbox, as one directory meets them.
+    """Reports an outage of the outbox, as one directory meets it.
 
-    :ivar failures: batches in a row that the outbox did not give or settle
+    A failure is a batch that the outbox did not give or settle.
     """
 
     def __init__(
@@ -30,11 +26,13 @@ class OutboxOutage:
     ) -> None:
         self._name = name
         self._outbox = entries
-        self._clock = clock
         self._uniform = uniform
-        self._reported_at = float("-inf")
-        self._is_reported = False
-        self.failures = 0
+        self._failures = reporting.Failures(clock)
+
+    @property
+    def failures(self) -> int:
+        """Failures in a row."""
+        return self._failures.count
 
     def wait(self) -> float:
         """Draw the seconds to wait before the next batch."""
@@ -42,11 +40,7 @@ class OutboxOutage:
 
     def mark_failed(self, error: outbox.OutboxError) -> None:
         """Count a failure, and report it if that is due."""
-        self.failures += 1
-        now = self._clock()
-        if not clocks.within(now, self._reported_at, REPORT_INTERVAL):
-            self._reported_at = now
-            self._is_reported = True
+        if self._failures.add():
             LOG.warning(
                 "Outbox %s: unavailable, deliveries to directory %s wait and"
                 " will be tried again: %s",
@@ -57,12 +51,10 @@ class OutboxOutage:
 
     def mark_over(self) -> None:
         """Begin to count anew: a batch was given and settled."""
-        if self._is_reported:
+        if tries := self._failures.clear():
             LOG.info(
                 "Outbox %s: available again after %d tries, for directory %s",
                 self._outbox.path,
-                self.failures,
+                tries,
                 self._name,
             )
-        self.failures = 0
-        self._is_reported = False
