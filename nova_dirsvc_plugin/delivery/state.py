@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterable
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import summary, values
+from nova_dirsvc_plugin.outbox import entry as outbox_entry
+from nova_dirsvc_plugin.outbox import summary
 
 
-def latest(news: Iterable[values.Entry]) -> values.Entry:
+def latest(news: Iterable[outbox_entry.Entry]) -> outbox_entry.Entry:
     """Return the entry whose event decides, whatever the order.
 
     :raises ValueError: there is no entry
@@ -23,7 +24,7 @@ def latest(news: Iterable[values.Entry]) -> values.Entry:
 
 
 def merge(
-    news: Iterable[values.Entry], horizon: float = math.inf
+    news: Iterable[outbox_entry.Entry], horizon: float = math.inf
 ) -> events.HostState:
     """Return the state of one instance.
 

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox: an event is stored before it is sent (see ``outbox``)."""
 
+from nova_dirsvc_plugin.outbox.entry import TOLERATED_LEAD, Entry
 from nova_dirsvc_plugin.outbox.outbox import Item, Outbox
 from nova_dirsvc_plugin.outbox.schema import resolved
 from nova_dirsvc_plugin.outbox.values import (
-    TOLERATED_LEAD,
     Cause,
     Claim,
-    Entry,
     OutboxError,
     Settlement,
     State,

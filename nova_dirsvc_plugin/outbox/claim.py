@@ -9,12 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 
 from nova_dirsvc_plugin.outbox import rows, sql
-from nova_dirsvc_plugin.outbox.values import (
-    TOLERATED_LEAD,
-    Claim,
-    Entry,
-    Turn,
-)
+from nova_dirsvc_plugin.outbox.entry import TOLERATED_LEAD, Entry
+from nova_dirsvc_plugin.outbox.values import Claim, Turn
 
 #: Seconds: a deferred entry never waits longer.
 MAX_WAIT = 3600.0

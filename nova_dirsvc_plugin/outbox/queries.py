@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin.outbox import counts, sql
-from nova_dirsvc_plugin.outbox.values import Entry, State
+from nova_dirsvc_plugin.outbox.entry import Entry
+from nova_dirsvc_plugin.outbox.values import State
 
 #: More than any outbox has.
 _ALL = 2**62

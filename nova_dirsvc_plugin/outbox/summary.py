@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.outbox import entry as outbox_entry
 from nova_dirsvc_plugin.outbox import values
 
 
-def rank(entry: values.Entry) -> tuple[bool, float, bool, str]:
+def rank(entry: outbox_entry.Entry) -> tuple[bool, float, bool, str]:
     """Rank by finality, then by Nova's own time; no two are equal.
 
     Of two events of the same time, the removal decides: Nova reports the
@@ -74,7 +75,7 @@ def _numbers(turn: values.Turn, taken: Collection[int]) -> set[int]:
     }
 
 
-def _decisive(entries: Sequence[values.Entry]) -> Iterator[int]:
+def _decisive(entries: Sequence[outbox_entry.Entry]) -> Iterator[int]:
     """Yield the numbers of those that a merge of all may rest on.
 
     That is, as long as the times that are ahead are believed, and after.
@@ -84,16 +85,16 @@ def _decisive(entries: Sequence[values.Entry]) -> Iterator[int]:
     yield max(entry.number for entry in entries)
     yield max(entries, key=lambda entry: entry.event.occurred_at).number
     yield from _first(entries)
-    if any(entry.ahead > values.TOLERATED_LEAD for entry in entries):
+    if any(entry.ahead > outbox_entry.TOLERATED_LEAD for entry in entries):
         yield from _first(
             dataclasses.replace(
-                entry, refuted=entry.ahead > values.TOLERATED_LEAD
+                entry, refuted=entry.ahead > outbox_entry.TOLERATED_LEAD
             )
             for entry in entries
         )
 
 
-def _first(entries: Iterable[values.Entry]) -> Iterator[int]:
+def _first(entries: Iterable[outbox_entry.Entry]) -> Iterator[int]:
     """Yield the numbers of the first by rank and of what completes it."""
     ranked = sorted(entries, key=rank, reverse=True)
     yield ranked[0].number
@@ -106,7 +107,7 @@ def _first(entries: Iterable[values.Entry]) -> Iterator[int]:
     )
 
 
-def _one(entries: Iterator[values.Entry]) -> Iterator[int]:
+def _one(entries: Iterator[outbox_entry.Entry]) -> Iterator[int]:
     for entry in entries:
         yield entry.number
         return

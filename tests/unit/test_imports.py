@@ -80,6 +80,7 @@ PURE = (
     "notifications/parse",
     "notifications/unversioned",
     "notifications/values",
+    "outbox/entry",
     "outbox/rows",
     "outbox/summary",
     "outbox/values",
