@@ -19,7 +19,7 @@ LONGEST_LINE = 3 * LONGEST_MESSAGE
 
 
 def use() -> None:
-    """Let each handler that there is write in this form."""
+    """Have every log handler write in this form."""
     for handler in _handlers():
         if not isinstance(handler.formatter, LineFormatter):
             handler.setFormatter(LineFormatter(handler.formatter))

@@ -34,7 +34,8 @@ from nova_dirsvc_plugin.outbox.values import (
     parked_row,
 )
 
-#: A request that there is none of, and the bytes of a batch's part.
+#: A request id that Nova never uses, and the size of a part of a batch in
+#: bytes.
 _ROOM = "room"
 _BATCH_SIZE = 64 * 1024
 

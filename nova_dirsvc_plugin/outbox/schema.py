@@ -241,7 +241,7 @@ def _create_folder(folder: pathlib.Path) -> None:
 
 
 def _check_readable(path: pathlib.Path) -> None:
-    """Check that there is a file, and that it is for this user.
+    """Check that the file exists and that this user may read it.
 
     It is not opened: to close it would end the locks on it that SQLite has
     for other connections of this process.

@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 #: Rows that go in one transaction, some milliseconds.
 PORTION = 100
 
-#: Bytes of a write-ahead log that an operator is told of.
+#: Bytes: the daemon warns of a write-ahead log of this size.
 LARGE_LOG = 64 * 2**20
 
 

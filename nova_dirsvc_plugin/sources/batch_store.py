@@ -24,8 +24,8 @@ RETRY_INTERVAL = 1.0
 #: Seconds between two complaints that it cannot be stored.
 COMPLAINT_INTERVAL = 60.0
 
-#: Seconds that a batch waits for the outbox before the listener lets go of
-#: the bus: a broker waits for an acknowledgement, too, but not for ever.
+#: Seconds that a batch waits for the outbox before the listener leaves the
+#: bus. A broker does not wait for an acknowledgement for ever.
 PATIENCE = 5.0
 
 _Items = Sequence[events.Event | events.Parked]

@@ -66,7 +66,7 @@ def report(
 
 
 def history(outbox: pathlib.Path, instance: str) -> list[str]:
-    """Return what the outbox knows of an instance."""
+    """Return the outbox's rows about an instance, as text."""
     with contextlib.closing(_opened(outbox)) as database:
         return [
             f"{title:9} " + "  ".join(_word(value) for value in row)

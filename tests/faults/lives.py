@@ -96,7 +96,7 @@ def _cut(rng: random.Random, told: _Told) -> int:
 
 
 def _times(told: _Told) -> list[float]:
-    """Return when each is told, in seconds since the first."""
+    """Return when each notification is sent: seconds after the first."""
     moments = [fold.Emitted(ctxt, message).at for ctxt, message in told]
     at = [0.0]
     for before, after in itertools.pairwise(moments):

@@ -222,6 +222,21 @@ class OpenLdapTestCase(testtools.TestCase):
             | options,
         )
 
+    def account(self, server):
+        """Add an account of no rights, with the server's own password."""
+        dn = f"cn=daemon,{openldap.SUFFIX}"
+        connection = server.connect()
+        connection.add_s(
+            dn,
+            [
+                ("objectClass", [b"device", b"simpleSecurityObject"]),
+                ("cn", [b"daemon"]),
+                ("userPassword", [server.password.encode()]),
+            ],
+        )
+        connection.unbind_ext()
+        return dn
+
     def ask(self, driver, verb, *records):
         return list(
             driver.apply([events.HostState(verb, item) for item in records])
@@ -321,17 +336,7 @@ class SizeLimitTest(OpenLdapTestCase):
 
     def limited(self, server, size):
         """Make a driver with an account that has a limit."""
-        account = f"cn=daemon,{openldap.SUFFIX}"
-        connection = server.connect()
-        connection.add_s(
-            account,
-            [
-                ("objectClass", [b"device", b"simpleSecurityObject"]),
-                ("cn", [b"daemon"]),
-                ("userPassword", [server.password.encode()]),
-            ],
-        )
-        connection.unbind_ext()
+        account = self.account(server)
         server.configure(
             f'limits dn.exact="{account}" size={size}',
             "access to attrs=userPassword by anonymous auth",
@@ -343,16 +348,8 @@ class SizeLimitTest(OpenLdapTestCase):
 class NoRightToReadTest(OpenLdapTestCase):
     def test_a_uuid_that_may_not_be_read_is_no_error_of_the_driver(self):
         server = self.server()
-        account = f"cn=daemon,{openldap.SUFFIX}"
+        account = self.account(server)
         connection = server.connect()
-        connection.add_s(
-            account,
-            [
-                ("objectClass", [b"device", b"simpleSecurityObject"]),
-                ("cn", [b"daemon"]),
-                ("userPassword", [server.password.encode()]),
-            ],
-        )
         one = directory_contract.record()
         self.ask(self.driver(server), REGISTER, one)
         dn = ldap_entry.dn(one.instance_uuid, server.hosts_tree_dn)

@@ -124,7 +124,7 @@ class Conversations:
     def _change(
         self, dn: str, state: events.HostState
     ) -> pipeline.Conversation:
-        """Correct or remove an entry; :data:`NOT_THERE` if there is none."""
+        """Correct or remove an entry; :data:`NOT_THERE` if it is not there."""
         if state.verb.removes:
             talk, operation = self._remove(dn, state), "delete"
         else:

@@ -63,6 +63,18 @@ class DamagedRowsTest(base.TestCase):
         self.outbox.put_all(items)
         return [item.instance_uuid for item in items]
 
+    def defer(self):
+        """Claim what there is, and put it off."""
+        claim = self.outbox.claim("d", 10)
+        self.outbox.settle(
+            "d",
+            claim,
+            [
+                outbox.Settlement(entry, outbox.State.DEFERRED)
+                for entry in claim.entries
+            ],
+        )
+
     def change(self, statement, *values):
         with sqlite3.connect(self.path) as database:
             database.execute(statement, values)
@@ -132,15 +144,7 @@ class DamagedRowsTest(base.TestCase):
     def test_the_backlog_can_be_damaged_as_well(self):
         for column, value in BACKLOG.items():
             self.put()
-            claim = self.outbox.claim("d", 10)
-            self.outbox.settle(
-                "d",
-                claim,
-                [
-                    outbox.Settlement(entry, outbox.State.DEFERRED)
-                    for entry in claim.entries
-                ],
-            )
+            self.defer()
             self.change(
                 f"UPDATE backlog SET {column} = ?"
                 " WHERE number = (SELECT max(number) FROM backlog)",
@@ -157,15 +161,7 @@ class DamagedRowsTest(base.TestCase):
 
     def test_an_entry_that_is_gone_holds_nobody(self):
         self.put(2)
-        claim = self.outbox.claim("d", 10)
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.DEFERRED)
-                for entry in claim.entries
-            ],
-        )
+        self.defer()
         self.change("DELETE FROM entry WHERE number = 1")
         directory = memory.MemoryDirectory(None, "nova")
         self.delivered(directory)
