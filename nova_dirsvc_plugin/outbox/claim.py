@@ -8,19 +8,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 
-from nova_dirsvc_plugin.outbox import rows, sql
+from nova_dirsvc_plugin.outbox import counts as counting
+from nova_dirsvc_plugin.outbox import selection, sql
 from nova_dirsvc_plugin.outbox.entry import TOLERATED_LEAD, Entry
 from nova_dirsvc_plugin.outbox.values import Claim, Turn
 
-#: Seconds: a deferred entry never waits longer.
-MAX_WAIT = 3600.0
-
 #: Seconds by which an event is taken to be ahead of the clocks here, at most.
 LONGEST_LEAD = 86400.0
-
-#: Deferred entries of one instance in a claim: one that has thousands leaves
-#: room for the others.
-EACH = 64
 
 #: Entries of one instance that a claim reads beside its own, in their order;
 #: of an instance with more, so many of each kind that may decide; and how many
@@ -28,21 +22,6 @@ EACH = 64
 WINDOW = 64
 FEW = 16
 MANY = 16
-
-#: Numbers of one instance's entries -> (attempts, deferrals, set back).
-_Counts = dict[int, tuple[int, int, bool]]
-_UNTRIED = (0, 0, False)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Selection:
-    """The entries that were chosen, by their instance; see :class:`Claim`."""
-
-    deliver: dict[str, _Counts]
-    confirm: dict[str, _Counts]
-    waiting: list[tuple[int, str]]
-    position: int
-    deferred: list[str]
 
 
 def claim(
@@ -53,7 +32,7 @@ def claim(
     one_each: bool,
 ) -> Claim:
     """Read the next turns of a directory; see :meth:`Outbox.claim`."""
-    chosen = _select(database, directory, limit, now, one_each)
+    chosen = selection.select(database, directory, limit, now, one_each)
     groups = ((chosen.deliver, False), (chosen.confirm, True))
     read = _read(
         database, directory, chosen.deliver | chosen.confirm, limit + WINDOW
@@ -79,79 +58,6 @@ def claim(
     )
 
 
-def _select(
-    database: sqlite3.Connection,
-    directory: str,
-    limit: int,
-    now: float,
-    one_each: bool,
-) -> _Selection:
-    """Choose entries: what is due, what is to be confirmed, what is new."""
-    values = {
-        "directory": directory,
-        "now": now,
-        "latest": now + MAX_WAIT,
-        "limit": limit // 2,
-    }
-    due = [
-        row
-        for statement in (
-            sql.DUE,
-            sql.DUE_SET_BACK,
-            sql.DUE_DAMAGED,
-            sql.DUE_NO_TIME,
-        )
-        for row in database.execute(statement, values)
-    ]
-    # What was deferred most often comes last: if it is what breaks the
-    # connection, the others have been delivered.
-    due.sort(key=lambda row: row["deferrals"])
-    confirm = [
-        row
-        for statement in (sql.CONFIRM, sql.CONFIRM_SET_BACK)
-        for row in database.execute(
-            statement, values | {"limit": max(1, limit // 4)}
-        )
-    ]
-    room = max(1, limit - len(due) - len(confirm))
-
-    deferred: dict[str, _Counts] = {}
-    _add(deferred, due)
-    if not one_each:
-        values |= {"instances": json.dumps(list(deferred)), "each": EACH}
-        _add(deferred, database.execute(sql.OPEN, values))
-    fresh: dict[str, _Counts] = {}
-    waiting = []
-    position = _position(database, directory)
-    values |= {"position": position, "limit": room}
-    for row in database.execute(sql.FRESH, values):
-        position = row["number"]
-        instance = rows.text(row["instance_uuid"])
-        if len(deferred.get(instance, ())) in range(1, EACH) and not one_each:
-            deferred[instance][position] = _UNTRIED
-        elif row["blocked"] or (one_each and instance in fresh):
-            waiting.append((position, instance))
-        else:
-            fresh.setdefault(instance, {})[position] = _UNTRIED
-    deliver = fresh | deferred
-    to_confirm: dict[str, _Counts] = {}
-    _add(
-        to_confirm,
-        (row for row in confirm if row["instance_uuid"] not in deliver),
-    )
-    return _Selection(deliver, to_confirm, waiting, position, [*deferred])
-
-
-def _add(group: dict[str, _Counts], found: Iterable[sqlite3.Row]) -> None:
-    for row in found:
-        counts = group.setdefault(rows.text(row["instance_uuid"]), {})
-        counts[row["number"]] = (
-            row["attempts"],
-            row["deferrals"],
-            bool(row["set_back"]),
-        )
-
-
 @dataclasses.dataclass(slots=True)
 class _Read:
     """What a claim reads of one instance.
@@ -171,7 +77,7 @@ class _Read:
 def _read(
     database: sqlite3.Connection,
     directory: str,
-    chosen: Mapping[str, _Counts],
+    chosen: Mapping[str, selection.Counts],
     window: int,
 ) -> Mapping[str, _Read]:
     """Read the entries of some instances that can decide."""
@@ -182,7 +88,7 @@ def _read(
         "directory": directory,
         "instances": json.dumps(list(found)),
         "window": window,
-        "position": _position(database, directory),
+        "position": counting.position(database, directory),
     }
     after = collections.Counter[str]()
     for row in database.execute(sql.NUMBERS, values):
@@ -210,7 +116,7 @@ def _read(
 
 def _turn(
     read: _Read,
-    counts: _Counts,
+    counts: selection.Counts,
     confirm: bool,
     horizon: float,
 ) -> Turn:
@@ -222,7 +128,7 @@ def _turn(
     reliable = 0
     for row in reversed(read.rows):
         number = row["number"]
-        entry = Entry.from_row(row, *counts.get(number, _UNTRIED))
+        entry = Entry.from_row(row, *counts.get(number, selection.UNTRIED))
         if entry.ahead > TOLERATED_LEAD:
             entry = dataclasses.replace(entry, refuted=bool(reliable))
         elif not entry.unreadable:
@@ -243,7 +149,7 @@ def _turn(
 def _lost(
     database: sqlite3.Connection,
     turns: Iterable[Turn],
-    chosen: Iterable[tuple[str, _Counts]],
+    chosen: Iterable[tuple[str, selection.Counts]],
 ) -> Iterator[Turn]:
     """Return turns of what was chosen and is not found by its instance.
 
@@ -262,12 +168,3 @@ def _lost(
                     number, instance, "the backlog names another instance"
                 )
             yield Turn([entry])
-
-
-def _position(database: sqlite3.Connection, directory: str) -> int:
-    row = database.execute(
-        "SELECT CAST(number AS INTEGER) AS number FROM position"
-        " WHERE directory = ?",
-        (directory,),
-    ).fetchone()
-    return 0 if row is None else int(row["number"])

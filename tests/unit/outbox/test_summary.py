@@ -171,9 +171,10 @@ class BoundTestCase(base.TestCase):
 
     def bound(self, **limits):
         for name, value in limits.items():
+            module = "selection" if name == "each" else "claim"
             self.useFixture(
                 fixtures.MonkeyPatch(
-                    f"nova_dirsvc_plugin.outbox.claim.{name.upper()}", value
+                    f"nova_dirsvc_plugin.outbox.{module}.{name.upper()}", value
                 )
             )
 

@@ -1,0 +1,135 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses the entries that a directory gets next.
+
+What was deferred and is due, what is to be confirmed, and what is new.
+"""
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from nova_dirsvc_plugin.outbox import counts, rows, sql
+
+#: Seconds: a deferred entry never waits longer.
+MAX_WAIT = 3600.0
+
+#: Deferred entries of one instance in a claim: one that has thousands leaves
+#: room for the others.
+EACH = 64
+
+#: Numbers of one instance's entries -> (attempts, deferrals, set back).
+Counts = dict[int, tuple[int, int, bool]]
+UNTRIED = (0, 0, False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selection:
+    """The entries that were chosen, by their instance.
+
+    :ivar waiting: see :class:`~nova_dirsvc_plugin.outbox.values.Claim`, as
+        for ``position`` and ``deferred``
+    """
+
+    deliver: dict[str, Counts]
+    confirm: dict[str, Counts]
+    waiting: list[tuple[int, str]]
+    position: int
+    deferred: list[str]
+
+
+def select(
+    database: sqlite3.Connection,
+    directory: str,
+    limit: int,
+    now: float,
+    one_each: bool,
+) -> Selection:
+    """Choose entries; see :meth:`Outbox.claim`."""
+    due = _due(database, directory, limit, now)
+    confirm = _to_confirm(database, directory, limit, now)
+    deferred: dict[str, Counts] = {}
+    _add(deferred, due)
+    if not one_each:
+        values = {
+            "directory": directory,
+            "instances": json.dumps(list(deferred)),
+            "each": EACH,
+        }
+        _add(deferred, database.execute(sql.OPEN, values))
+    fresh: dict[str, Counts] = {}
+    waiting = []
+    position = counts.position(database, directory)
+    room = max(1, limit - len(due) - len(confirm))
+    values = {"directory": directory, "position": position, "limit": room}
+    for row in database.execute(sql.FRESH, values):
+        position = row["number"]
+        instance = rows.text(row["instance_uuid"])
+        if len(deferred.get(instance, ())) in range(1, EACH) and not one_each:
+            deferred[instance][position] = UNTRIED
+        elif row["blocked"] or (one_each and instance in fresh):
+            waiting.append((position, instance))
+        else:
+            fresh.setdefault(instance, {})[position] = UNTRIED
+    deliver = fresh | deferred
+    to_confirm: dict[str, Counts] = {}
+    _add(
+        to_confirm,
+        (row for row in confirm if row["instance_uuid"] not in deliver),
+    )
+    return Selection(deliver, to_confirm, waiting, position, [*deferred])
+
+
+def _due(
+    database: sqlite3.Connection, directory: str, limit: int, now: float
+) -> list[sqlite3.Row]:
+    """Read deferred entries that are due.
+
+    What was deferred most often comes last: if it is what breaks the
+    connection, the others have been delivered.
+    """
+    values = {
+        "directory": directory,
+        "now": now,
+        "latest": now + MAX_WAIT,
+        "limit": limit // 2,
+    }
+    due = [
+        row
+        for statement in (
+            sql.DUE,
+            sql.DUE_SET_BACK,
+            sql.DUE_DAMAGED,
+            sql.DUE_NO_TIME,
+        )
+        for row in database.execute(statement, values)
+    ]
+    due.sort(key=lambda row: row["deferrals"])
+    return due
+
+
+def _to_confirm(
+    database: sqlite3.Connection, directory: str, limit: int, now: float
+) -> list[sqlite3.Row]:
+    """Read removals that are to be confirmed by now."""
+    values = {
+        "directory": directory,
+        "now": now,
+        "limit": max(1, limit // 4),
+    }
+    return [
+        row
+        for statement in (sql.CONFIRM, sql.CONFIRM_SET_BACK)
+        for row in database.execute(statement, values)
+    ]
+
+
+def _add(group: dict[str, Counts], found: Iterable[sqlite3.Row]) -> None:
+    for row in found:
+        numbers = group.setdefault(rows.text(row["instance_uuid"]), {})
+        numbers[row["number"]] = (
+            row["attempts"],
+            row["deferrals"],
+            bool(row["set_back"]),
+        )
