@@ -80,16 +80,13 @@ def decide_state(turn: outbox.Turn) -> Decision:
         for entry in entries
     )
     if turn.confirm:
-        if not desired.verb.removes:
-            return _skip(entries, _RESTORED)
-        # A later one is confirmed by itself, unless Nova denied it.
-        if (
-            not desired.final
-            and decisive.happened_at > entries[-1].happened_at
-        ):
-            return _skip(entries, _REMOVED_SINCE)
+        needless = _why_not_confirmed(turn, desired, decisive)
     elif not doubtful and _is_taken(turn, desired, decisive):
-        return _skip(entries, _UNREGISTERED if desired.final else _UNCHANGED)
+        needless = _UNREGISTERED if desired.final else _UNCHANGED
+    else:
+        needless = ""
+    if needless:
+        return _skip(entries, needless)
     lead = decisive if decisive in entries else entries[-1]
     covered = tuple(entry for entry in entries if entry is not lead)
     return Decision(
@@ -162,6 +159,22 @@ def corrected(write: Write, answer: events.HostState) -> Write:
         nova_answer=f"late event, corrected from Nova: {answer.verb}",
         contradicts_outbox=answer.verb.removes != write.desired.verb.removes,
     )
+
+
+def _why_not_confirmed(
+    turn: outbox.Turn, desired: events.HostState, decisive: outbox.Entry
+) -> str:
+    """Return why a removal needs no second one; empty if it does.
+
+    A later one is confirmed by itself, unless Nova denied it.
+    """
+    if not desired.verb.removes:
+        return _RESTORED
+    if not desired.final and (
+        decisive.happened_at > turn.readable[-1].happened_at
+    ):
+        return _REMOVED_SINCE
+    return ""
 
 
 def _is_taken(

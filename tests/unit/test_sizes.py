@@ -19,9 +19,7 @@ EXCEPTIONS = {
     "outbox/sql": "a list of statements, in the order of their use",
     "outbox/schema": "the migrations stay as they were released",
     "directories/ldap/driver": "not split yet",
-    "outbox/claim._select": "not split yet",
     "outbox/rescue.take_over": "not split yet",
-    "delivery/decision.decide_state": "not split yet",
 }
 
 
