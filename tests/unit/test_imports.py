@@ -85,6 +85,7 @@ PURE = (
     "outbox/summary",
     "outbox/values",
     "nova_api/server",
+    "nova_api/summary",
     "untrusted_text",
 )
 
