@@ -20,12 +20,11 @@ from oslo_config import cfg
 
 from nova_dirsvc_plugin import errors, events, untrusted_text
 from nova_dirsvc_plugin.notifications import values
-from nova_dirsvc_plugin.nova_api import server
+from nova_dirsvc_plugin.nova_api import connection, server
 
 LOG = logging.getLogger(__name__)
 
-#: The group of the options, which are keystoneauth's.
-GROUP = "nova"
+GROUP = connection.GROUP
 
 #: Seconds for Nova to answer one request, unless ``timeout`` says otherwise,
 #: and for all that is asked at once.
@@ -34,11 +33,6 @@ ASK_LIMIT = 60.0
 
 #: Requests under way at a time.
 AT_A_TIME = 8
-
-#: Microversions, the best first: 2.90 shows the host name to all, 2.69
-#: answers for a cell that is down, 2.47 has the flavor's name.
-MICROVERSIONS = ("2.90", "2.69", "2.47")
-
 
 _Answer = events.HostState | events.StateUnknown
 
@@ -51,6 +45,8 @@ class NovaClient:
         again
     :param clock: epoch seconds
     :param limit: seconds until :meth:`ask` returns what it has
+    :ivar connection: for other requests of the same account
+    :ivar clock: epoch seconds
     """
 
     def __init__(
@@ -59,10 +55,9 @@ class NovaClient:
         clock: Callable[[], float] = time.time,
         limit: float = ASK_LIMIT,
     ) -> None:
-        self._adapter = adapter
-        self._clock = clock
+        self.connection = connection.Connection(adapter)
+        self.clock = clock
         self._limit = limit
-        self._microversion = MICROVERSIONS[0]
 
     def ask(self, uuids: Sequence[str]) -> Mapping[str, _Answer]:
         """Return the states of some instances; never raises.
@@ -92,11 +87,8 @@ class NovaClient:
             return self._state(instance_uuid)
         except events.StateUnknown as unknown:
             return unknown
-        except ksa_exceptions.ClientException as error:
-            return events.StateUnknown(
-                f"Nova cannot be asked: {error}: check [{GROUP}] and whether"
-                " Keystone and nova-api run"
-            )
+        except connection.NoAnswer as error:
+            return events.StateUnknown(str(error))
         except Exception as error:
             LOG.exception("Instance %s: report this as a bug", instance_uuid)
             return events.StateUnknown(
@@ -110,13 +102,13 @@ class NovaClient:
             raise events.StateUnknown(
                 f"{instance_uuid!r:.60} is not a valid instance UUID"
             )
-        as_of = self._clock()
-        status, body = self._get(f"/servers/{instance_uuid}")
-        if status == 404:
-            self._check_gone(instance_uuid, body)
+        as_of = self.clock()
+        answer = self.connection.get(f"/servers/{instance_uuid}")
+        if answer.status == 404:
+            self._check_gone(instance_uuid, answer.body)
             return server.gone(instance_uuid, as_of)
-        if status != 200:
-            raise events.StateUnknown(_advice(status))
+        if answer.status != 200:
+            raise events.StateUnknown(connection.advice(answer.status))
 
         def warn(what: str) -> None:
             LOG.warning(
@@ -125,7 +117,9 @@ class NovaClient:
                 what,
             )
 
-        return server.state_of(instance_uuid, body.get("server"), as_of, warn)
+        return server.state_of(
+            instance_uuid, answer.body.get("server"), as_of, warn
+        )
 
     def _check_gone(self, instance_uuid: str, body: Mapping[str, Any]) -> None:
         """See that a 404 is Nova's own, and that the account sees all.
@@ -140,62 +134,22 @@ class NovaClient:
                 f"the answer 404 is not Nova's own: check [{GROUP}]"
                 " endpoint_override, or the endpoint in the service catalog"
             )
-        status, body = self._get(
+        answer = self.connection.get(
             "/servers",
-            all_tenants="1",
-            uuid=instance_uuid,
-            soft_deleted="1",
-            limit="1",
+            {
+                "all_tenants": "1",
+                "uuid": instance_uuid,
+                "soft_deleted": "1",
+                "limit": "1",
+            },
         )
-        if status != 200:
-            raise events.StateUnknown(_advice(status))
-        if body.get("servers") != []:
+        if answer.status != 200:
+            raise events.StateUnknown(connection.advice(answer.status))
+        if answer.body.get("servers") != []:
             raise events.StateUnknown(
                 f"the account of [{GROUP}] does not see all projects: give"
                 " it the role admin"
             )
-
-    def _get(self, path: str, **params: str) -> tuple[int, Mapping[str, Any]]:
-        """Return status and body of an answer; empty where it is no dict."""
-        # Asked for before they are sent: an answer may repeat them.
-        session = self._adapter.session
-        headers = session.get_auth_headers(self._adapter.auth) or {}
-        untrusted_text.keep_secret(f"token of [{GROUP}]", headers.values())
-        first = MICROVERSIONS.index(self._microversion)
-        for microversion in MICROVERSIONS[first:]:
-            response = self._adapter.get(
-                path, params=params, microversion=microversion
-            )
-            if response.status_code != 406:
-                self._microversion = microversion
-                break
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        return response.status_code, body if isinstance(body, dict) else {}
-
-
-def _advice(status: int) -> str:
-    """Return what an error status means, and what to do."""
-    if status == 401:
-        return f"Nova refuses the account (401): check [{GROUP}]"
-    if status == 403:
-        return (
-            f"the account of [{GROUP}] may not ask this (403): give it the"
-            " role admin"
-        )
-    if status == 406:
-        return (
-            f"Nova's API is older than {MICROVERSIONS[-1]}: this needs Nova"
-            " 16 (Pike) or newer"
-        )
-    if status >= 500:
-        return f"Nova's API fails ({status}): see the log of nova-api"
-    return (
-        f"Nova answers {status}: check for a proxy between this host and"
-        " nova-api"
-    )
 
 
 def options() -> list[cfg.Opt]:

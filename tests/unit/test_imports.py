@@ -55,7 +55,7 @@ ROOMS = {
         "directories.loading",
         "files",
         "notifications",
-        "nova_api.client",
+        "nova_api",
         "outbox",
         "sources.batch_store",
         "sources.listener",
@@ -106,7 +106,7 @@ LIBRARIES = {
     "urllib3": {
         "directories/rest/client",
     },
-    "keystoneauth1": {"nova_api/client"},
+    "keystoneauth1": {"nova_api/client", "nova_api/connection"},
     "nova": set(),
     "lib389": set(),
 }
