@@ -8,13 +8,13 @@ is absent from a list never means that it is gone. Whether a cell is down is
 asked before and after.
 """
 
-import dataclasses
 import datetime
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.nova_api import summary as nova_summary
 
 LOG = logging.getLogger(__name__)
 
@@ -28,33 +28,8 @@ PAGE_LIMIT = 90.0
 MOST_WARNINGS = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Undecided:
-    """An instance that Nova lists, and whose state the list does not show."""
-
-    instance_uuid: str
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Summary:
-    """What a reading was.
-
-    :ivar started_at: epoch seconds, before Nova was asked for anything
-    :ivar instances: that Nova has listed
-    :ivar why_not_whole: sentences; none if the reading is whole
-    :ivar cloud: the URL of the compute API
-    """
-
-    started_at: float
-    instances: int
-    why_not_whole: Sequence[str]
-    cloud: str
-
-    @property
-    def whole(self) -> bool:
-        """Whether no instance is known to be left out."""
-        return not self.why_not_whole
+Summary = nova_summary.Summary
+Undecided = nova_summary.Undecided
 
 
 class _Failed(Exception):

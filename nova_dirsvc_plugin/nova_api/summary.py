@@ -8,14 +8,12 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Summary:
-    """A reading of all instances, in short.
+    """What a reading was.
 
-    :ivar started_at: epoch seconds before the first request
-    :ivar instances: how many were read
-    :ivar why_not_whole: sentences; empty if the reading is whole, so that
-        removals may be concluded from it
-    :ivar cloud: what identifies the cloud: the URL of its compute endpoint,
-        without secrets
+    :ivar started_at: epoch seconds, before Nova was asked for anything
+    :ivar instances: that Nova has listed
+    :ivar why_not_whole: sentences; empty if the reading is whole
+    :ivar cloud: the URL of the compute API, without secrets
     """
 
     started_at: float
@@ -25,15 +23,15 @@ class Summary:
 
     @property
     def whole(self) -> bool:
-        """Whether an instance that was not read may be gone."""
+        """Whether no instance is known to be left out."""
         return not self.why_not_whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Undecided:
-    """An instance of which the reading does not show the state.
+    """An instance that Nova lists, and whose state the list does not show.
 
-    :ivar reason: why: it is being built, or its cell is down
+    :ivar reason: a sentence
     """
 
     instance_uuid: str
