@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of a directory driver: one class, its options, two methods.
+"""The contract of a directory driver: one class, its options, four methods.
 
 A driver has never heard of Nova, of the outbox or of other directories. It
 is called by one thread at a time. To write one: subclass
@@ -11,7 +11,7 @@ is called by one thread at a time. To write one: subclass
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nova_dirsvc_plugin import errors, events, untrusted_text
@@ -86,6 +86,44 @@ class Foreign(Rejected):
 
 Outcome = Done | Unavailable | Rejected
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as the directory keeps it.
+
+    :ivar record: as far as it can be read back. What the directory does not
+        keep is empty; applied again, the record changes nothing
+    :ivar as_of: epoch seconds of the state that the entry has; 0.0 where that
+        is not known
+    :ivar owner: the owner mark; ours, where the directory keeps none
+    :ivar name: where the entry is, in the directory's words: a DN, a URL
+    :ivar content: all that the entry has: attribute -> values, in the
+        directory's words; bytes that are not UTF-8 by ``surrogateescape``
+    :ivar conflict: why it is not the one entry of its instance, and nothing
+        may be changed because of it; empty if it is
+    """
+
+    record: events.HostRecord
+    as_of: float
+    owner: str
+    name: str
+    content: Mapping[str, Sequence[str]]
+    conflict: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """What would be written to one attribute, in the directory's words.
+
+    :ivar old: the values that it has
+    :ivar new: those that it would get; empty: it would be removed
+    """
+
+    attribute: str
+    old: Sequence[str]
+    new: Sequence[str]
+
+
 WrongOption = errors.WrongOption
 
 
@@ -128,13 +166,37 @@ class Directory(abc.ABC):
         """
 
     @abc.abstractmethod
-    def entries(self) -> Iterator[events.HostRecord]:
+    def entries(self) -> Iterator[Entry]:
         """Return every entry with this cloud's owner mark, in any order.
 
-        What the directory does not keep is empty in the record.
+        They are read as they are returned: who has not got the last one has
+        not got all. Nothing else may be asked of this driver meanwhile.
 
         :raises DirectoryUnavailable: not all of them could be read
         :raises EntriesNotKept: none of them ever can
+        """
+
+    @abc.abstractmethod
+    def find(self, uuids: Sequence[str]) -> Iterator[Entry]:
+        """Return the entries of these instances, whatever their owner mark.
+
+        :param uuids: distinct, in the usual spelling
+        :raises DirectoryUnavailable: not all of them could be read
+        :raises EntriesNotKept: none of them ever can
+        """
+
+    @abc.abstractmethod
+    def differences(
+        self, entry: Entry, state: events.HostState
+    ) -> Sequence[Difference]:
+        """Return what applying a state would write to an entry.
+
+        It is found by what :meth:`apply` itself writes by, so that an entry
+        has a difference if and only if *refresh* of the state would change
+        more of it than its time. A driver that appends has none.
+
+        :param entry: from :meth:`entries` or :meth:`find`, with our mark
+        :param state: one that does not remove
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close

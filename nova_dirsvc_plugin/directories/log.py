@@ -12,13 +12,18 @@
 Each is one line; the dict is JSON, so no name can break the line.
 """
 
+import bz2
+import dataclasses
 import datetime
+import gzip
 import io
 import json
+import lzma
 import os
 import pathlib
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,13 +36,23 @@ _REGISTERING = "Registering instance with directory service at"
 _UNREGISTERING = "Unregistering instance from directory service at"
 _LINE = re.compile(
     rf"(?P<words>{_REGISTERING}|{_UNREGISTERING})"
-    r" [\d-]{10} [\d:]{8}\.\d{6}: (?P<dict>\{.*\})\n"
+    r" (?P<stamp>[\d-]{10} [\d:]{8}\.\d{6}): (?P<dict>\{.*\})\n"
 )
 #: Earlier releases wrote the time first, and an address after *at*.
 _OLD_LINE = re.compile(
-    rf"\S+ (?P<words>{_REGISTERING}|{_UNREGISTERING})"
+    rf"(?P<stamp>\S+) (?P<words>{_REGISTERING}|{_UNREGISTERING})"
     r" .*?: (?P<dict>\{\"image_uuid\": .*\})\n"
 )
+
+#: What a line may say.
+_KEYS = frozenset(events.HostRecord(instance_uuid="").essentials())
+
+#: Ending of a rotated file -> what opens it.
+_OPENERS: dict[str, Callable[[Any], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 
 #: Of a new file: its lines name users and their addresses.
 MODE = 0o640
@@ -88,6 +103,7 @@ hour is repeated when summer time ends.
         owner: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._owner = owner
         self._path = pathlib.Path(options.path)
         self._zone = datetime.UTC if options.time_zone == "utc" else None
         self._clock = clock
@@ -120,28 +136,60 @@ hour is repeated when summer time ends.
                 os.ftruncate(file.fileno(), before)
                 raise
 
-    def entries(self) -> Iterator[events.HostRecord]:
+    def entries(self) -> Iterator[base.Entry]:
         """Return the instances whose last line registers them."""
-        found: dict[str, events.HostRecord] = {}
-        for registers, record in filter(None, map(_read, self._lines())):
-            found.pop(record.instance_uuid, None)
-            if registers:
-                found[record.instance_uuid] = record
-        yield from found.values()
+        found: dict[str, _Line] = {}
+        for line in _lines(self._path):
+            found[line.fields["instance_uuid"]] = line
+        for line in found.values():
+            if line.registers:
+                yield self._entry(self._path, line)
 
-    def _lines(self) -> Iterator[str]:
+    def find(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
+        """Return the last line about each, of this file or an older one.
+
+        It may unregister the instance: that, too, was said, and nothing is
+        said twice.
+        """
+        wanted = set(uuids)
+        found: dict[str, tuple[pathlib.Path, _Line]] = {}
+        for path in [*rotated(self._path), self._path]:
+            for line in _lines(path):
+                uuid = line.fields["instance_uuid"]
+                if uuid in wanted:
+                    found[uuid] = (path, line)
+        for path, line in found.values():
+            yield self._entry(path, line)
+
+    def differences(
+        self, entry: base.Entry, state: events.HostState
+    ) -> list[base.Difference]:
+        return []
+
+    def _entry(self, path: pathlib.Path, line: "_Line") -> base.Entry:
+        fields = dict(line.fields)
+        mac = fields.pop("mac_address", "")
+        addresses = (events.Address(ip="", mac=mac),) if mac else ()
+        return base.Entry(
+            record=events.HostRecord(**fields, addresses=addresses),
+            as_of=self._as_of(line.stamp),
+            owner=self._owner,
+            name=str(path),
+            content={
+                name: [text] if text else []
+                for name, text in line.fields.items()
+            },
+        )
+
+    def _as_of(self, stamp: str) -> float:
+        """Read the time of a line: its state is no newer."""
         try:
-            descriptor = files.open_file(self._path, os.O_RDONLY)
-            with os.fdopen(
-                descriptor, encoding="ascii", errors="replace"
-            ) as file:
-                yield from file
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise base.DirectoryUnavailable(
-                f"{self._path}: {error.strerror}"
-            ) from error
+            moment = datetime.datetime.fromisoformat(stamp)
+        except ValueError:
+            return 0.0
+        if moment.tzinfo is None and self._zone:
+            moment = moment.replace(tzinfo=self._zone)
+        return moment.timestamp()
 
 
 def _line(stamp: str, state: events.HostState) -> str:
@@ -153,25 +201,70 @@ def _line(stamp: str, state: events.HostState) -> str:
     return f"{words} {stamp}: {json.dumps(fields)}\n"
 
 
-def _read(line: str) -> tuple[bool, events.HostRecord] | None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Line:
+    """What a line says."""
+
+    registers: bool
+    stamp: str
+    fields: dict[str, str]
+
+
+def _lines(path: pathlib.Path) -> Iterator[_Line]:
+    """Read the lines of a file, as far as they are ours.
+
+    :raises DirectoryUnavailable: not all of them could be read
+    """
+    try:
+        descriptor = files.open_file(path, os.O_RDONLY)
+        with (
+            os.fdopen(descriptor, "rb") as file,
+            _OPENERS.get(path.suffix, io.BufferedReader)(file) as text,
+        ):
+            yield from filter(None, map(_read, text))
+    except FileNotFoundError:
+        return
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise base.DirectoryUnavailable(
+            f"{path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _read(said: bytes) -> _Line | None:
     """Read a line of this release or of one before.
 
-    :returns: whether it registers, and the record; None where a crash cut
-        the line, or it is not ours
+    :returns: None where a crash cut the line, or it is not ours
     """
-    match = _LINE.fullmatch(line) or _OLD_LINE.fullmatch(line)
+    text = said.decode("ascii", "replace")
+    match = _LINE.fullmatch(text) or _OLD_LINE.fullmatch(text)
     if match is None:
         return None
     try:
         fields = json.loads(match["dict"])
-        mac = fields.pop("mac_address", "")
-        record = events.HostRecord(
-            **fields,
-            addresses=(events.Address(ip="", mac=mac),) if mac else (),
-        )
-    except (ValueError, TypeError):
+    except (ValueError, RecursionError):
         return None
-    return match["words"] == _REGISTERING, record
+    if not _KEYS.issuperset(fields) or "instance_uuid" not in fields:
+        return None
+    if not all(isinstance(value, str) for value in fields.values()):
+        return None
+    return _Line(match["words"] == _REGISTERING, match["stamp"], fields)
+
+
+def rotated(path: pathlib.Path) -> list[pathlib.Path]:
+    """Return the files that have been rotated away, the oldest first."""
+    name = re.compile(
+        rf"{re.escape(path.stem)}({re.escape(path.suffix)})?[.-]\d+"
+        rf"({re.escape(path.suffix)})?(\.\w+)?"
+    )
+    try:
+        found = [
+            one for one in path.parent.iterdir() if name.fullmatch(one.name)
+        ]
+        return sorted(found, key=lambda one: one.lstat().st_mtime)
+    except OSError as error:
+        raise base.DirectoryUnavailable(
+            f"{path.parent}: {error.strerror}"
+        ) from error
 
 
 def _last_byte(file: io.FileIO) -> bytes:

@@ -33,11 +33,13 @@ class MemoryDirectory(base.Directory):
         return [self._apply(state) for state in states]
 
     def _apply(self, state: events.HostState) -> base.Outcome:
-        key, record = state.record.instance_uuid, state.record
+        key = state.record.instance_uuid
         kept = self.content.get(key)
         if kept is None:
             if not state.verb.removes:
-                self.content[key] = Kept(self._owner, record, state.as_of)
+                self.content[key] = Kept(
+                    self._owner, state.record, state.as_of
+                )
                 return base.Done()
             return base.Done(operation="")
         if kept.owner != self._owner:
@@ -45,22 +47,62 @@ class MemoryDirectory(base.Directory):
                 "the entry carries another owner mark than ours,"
                 f" {self._owner!r}"
             )
-        if state.verb is events.Verb.UNREGISTER:
+        if not state.verb.removes:
+            self.content[key] = _updated(kept, state)
+        elif state.verb is events.Verb.UNREGISTER or kept.as_of <= state.as_of:
             del self.content[key]
-        elif kept.as_of > state.as_of:
-            if not state.verb.removes:
-                self.content[key] = dataclasses.replace(
-                    kept, record=kept.record.completed(record)
-                )
-        elif state.verb.removes:
-            del self.content[key]
-        else:
-            self.content[key] = Kept(
-                self._owner, record.completed(kept.record), state.as_of
-            )
         return base.Done()
 
-    def entries(self) -> Iterator[events.HostRecord]:
+    def entries(self) -> Iterator[base.Entry]:
         for kept in list(self.content.values()):
             if kept.owner == self._owner:
-                yield kept.record
+                yield _entry(kept)
+
+    def find(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
+        for kept in filter(None, map(self.content.get, uuids)):
+            yield _entry(kept)
+
+    def differences(
+        self, entry: base.Entry, state: events.HostState
+    ) -> list[base.Difference]:
+        kept = Kept(entry.owner, entry.record, entry.as_of)
+        new = _content(_updated(kept, state).record)
+        return [
+            base.Difference(name, entry.content.get(name, ()), values)
+            for name, values in new.items()
+            if values != entry.content.get(name, ())
+        ]
+
+
+def _updated(kept: Kept, state: events.HostState) -> Kept:
+    """Return what becomes of an entry by a state that does not remove it."""
+    if kept.as_of > state.as_of:
+        return dataclasses.replace(
+            kept, record=kept.record.completed(state.record)
+        )
+    record = state.record.completed(kept.record)
+    return dataclasses.replace(kept, record=record, as_of=state.as_of)
+
+
+def _entry(kept: Kept) -> base.Entry:
+    return base.Entry(
+        record=kept.record,
+        as_of=kept.as_of,
+        owner=kept.owner,
+        name=kept.record.instance_uuid,
+        content=_content(kept.record),
+    )
+
+
+def _content(record: events.HostRecord) -> dict[str, tuple[str, ...]]:
+    """Return the fields by their names; an unknown one has no value."""
+    content = {
+        field.name: tuple(filter(None, [getattr(record, field.name)]))
+        for field in dataclasses.fields(record)
+        if field.name != "addresses"
+    }
+    content["addresses"] = tuple(
+        " ".join(dataclasses.astuple(address))
+        for address in record.addresses or ()
+    )
+    return content

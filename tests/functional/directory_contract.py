@@ -66,7 +66,7 @@ class DirectoryContract:
         reader = self.driver(owner)
         self.addCleanup(reader.close)
         return {
-            entry.instance_uuid: entry.essentials()
+            entry.record.instance_uuid: entry.record.essentials()
             for entry in reader.entries()
         }
 

@@ -329,7 +329,7 @@ class LdapTroubleTest(OwnServerTestCase):
         self.server.start()
         self.assertEqual(
             {item.instance_uuid for item in records},
-            {item.instance_uuid for item in self.driver().entries()},
+            {entry.record.instance_uuid for entry in self.driver().entries()},
         )
 
     def test_a_refused_bind_says_which_options_to_look_at(self):

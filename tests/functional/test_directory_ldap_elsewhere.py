@@ -96,7 +96,7 @@ class RenamedTest(ElsewhereTestCase):
         one = self.registered()
         self.rename(one, above=self.add_below())
         (listed,) = self.ours.entries()
-        self.assertEqual(one.instance_uuid, listed.instance_uuid)
+        self.assertEqual(one.instance_uuid, listed.record.instance_uuid)
 
     def test_in_a_batch_each_gets_its_own_outcome(self):
         records = [self.registered() for _ in range(30)]
@@ -112,7 +112,7 @@ class RenamedTest(ElsewhereTestCase):
         self.assertEqual([base.Done()] * 40, list(self.ours.apply(states)))
         self.assertEqual(
             {one.instance_uuid for one in new},
-            {one.instance_uuid for one in self.ours.entries()},
+            {entry.record.instance_uuid for entry in self.ours.entries()},
         )
 
     def test_one_of_another_owner_is_not_removed(self):
@@ -164,7 +164,7 @@ class OwnerMarkChangedTest(ElsewhereTestCase):
         self.hand_over("nova", "new")
         self.assertEqual(
             {one.instance_uuid, another.instance_uuid},
-            {entry.instance_uuid for entry in renamed.entries()},
+            {entry.record.instance_uuid for entry in renamed.entries()},
         )
         self.assertEqual(
             [base.Done()] * 2, self.ask(renamed, UNREGISTER, one, another)

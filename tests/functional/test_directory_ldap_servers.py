@@ -257,7 +257,7 @@ class ReferralTest(OpenLdapTestCase):
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
         (found,) = self.driver(provider).entries()
-        self.assertEqual(one.instance_uuid, found.instance_uuid)
+        self.assertEqual(one.instance_uuid, found.record.instance_uuid)
 
 
 class Proxy(openldap.OpenLdap):
@@ -296,7 +296,7 @@ class FailingTest(OpenLdapTestCase):
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
         (found,) = self.driver(second).entries()
-        self.assertEqual(one.instance_uuid, found.instance_uuid)
+        self.assertEqual(one.instance_uuid, found.record.instance_uuid)
 
     def test_one_that_is_unavailable_is_left_for_the_next(self):
         self.check("ldap://127.0.0.1:1")

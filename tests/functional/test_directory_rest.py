@@ -94,7 +94,7 @@ class RestDirectoryTest(RestDirectoryTestCase):
         )
         driver = self.driver()
         self.ask(driver, REGISTER, one)
-        self.assertEqual([one], list(driver.entries()))
+        self.assertEqual([one], [entry.record for entry in driver.entries()])
 
     def test_a_token_that_is_refused_waits_until_the_file_is_mended(self):
         file = self.service.folder / "changing.token"
@@ -136,5 +136,5 @@ class RestDirectoryTest(RestDirectoryTestCase):
         self.service.start()
         self.assertEqual(
             {one.instance_uuid for one in records},
-            {one.instance_uuid for one in driver.entries()},
+            {entry.record.instance_uuid for entry in driver.entries()},
         )

@@ -291,7 +291,7 @@ class ReadingTest(ReceiverTestCase):
                 for page in pages
             )
         )
-        return list(self.driver(**options).entries())
+        return [entry.record for entry in self.driver(**options).entries()]
 
     def page(self, *numbers, **more):
         documents = [

@@ -69,6 +69,7 @@ PURE = (
     "delivery/state",
     "directories/base",
     "directories/ldap/entry",
+    "directories/rest/comparison",
     "directories/rest/document",
     "directories/rest/mapping",
     "directories/rest/response",
@@ -95,6 +96,7 @@ LIBRARIES = {
         "directories/ldap/connection",
         "directories/ldap/conversation",
         "directories/ldap/driver",
+        "directories/ldap/reading",
         "directories/ldap/request",
     },
     "requests": {

@@ -163,8 +163,8 @@ class Trial:
     def found(
         self, by: base.Directory | None = None
     ) -> dict[str, events.HostRecord]:
-        entries = (by or self.ours).entries()
-        return {entry.instance_uuid: entry for entry in entries}
+        records = (entry.record for entry in (by or self.ours).entries())
+        return {record.instance_uuid: record for record in records}
 
     def expect(
         self, record: events.HostRecord, by: base.Directory | None = None

@@ -45,6 +45,7 @@ class Connection:
 
     A server that takes no writes is left for the next one.
 
+    :ivar session: another number for each connection that is made
     :ivar failing: why the server has ended no request since the last batch
         began, if it has failed to
     :param options: the group ``[ldap]``
@@ -64,6 +65,7 @@ class Connection:
         self._place = 0
         self._return_at = math.inf
         self._report_at = -math.inf
+        self.session = 0
         self.failing = ""
         self._urls = options.url.replace(",", " ").split()
         if not self._urls:
@@ -105,6 +107,7 @@ class Connection:
                 reasons.append(str(error))
                 self._go_on()
             else:
+                self.session += 1
                 return
         raise base.DirectoryUnavailable("; ".join(reasons))
 
@@ -148,6 +151,8 @@ class Connection:
         :raises TooMany: the server gives fewer entries at a time
         :raises DirectoryUnavailable: it cannot be searched
         """
+        if not self.is_open():
+            raise base.DirectoryUnavailable("the connection is closed")
         try:
             _, found, _, answers = self._connection.result3(
                 self._connection.search_ext(

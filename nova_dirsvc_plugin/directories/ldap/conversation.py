@@ -113,8 +113,7 @@ class Conversations:
 
     def is_ours(self, found: ldap_entry.Attributes) -> bool:
         """Return whether an entry carries our owner mark."""
-        marks = found.get(ldap_entry.OWNER_MARK, [])
-        return [mark.decode() for mark in marks] == [self._owner]
+        return ldap_entry.owner_of(found) == self._owner
 
     # -- steps -------------------------------------------------------------
 
@@ -190,10 +189,7 @@ class Conversations:
                 return NOT_THERE
             if not self.is_ours(found):
                 return self._foreign(dn, found, "modify")
-            replace = ldap_entry.update(
-                found, state.record, self._owner, state.as_of
-            )
-            request.leave_name(dn, replace)
+            replace = request.replacements(dn, found, state, self._owner)
             if not replace:
                 return base.Done("")
             if ldap_entry.size(replace) > MAX_SIZE:
@@ -237,14 +233,13 @@ class Conversations:
     def _foreign(
         self, dn: str, found: ldap_entry.Attributes, operation: str
     ) -> base.Rejected:
-        marks = found.get(ldap_entry.OWNER_MARK)
-        if not marks:
+        theirs = ldap_entry.owner_of(found)
+        if not theirs:
             return base.Rejected(
                 "the entry has no owner mark, or its mark may not be read:"
                 f" check the rights of [ldap] user ({dn})",
                 operation,
             )
-        theirs = ", ".join(mark.decode(errors="replace") for mark in marks)
         return base.Foreign(
             f"the entry carries another owner mark, {theirs!r}, than ours,"
             f" {self._owner!r} ({dn})",

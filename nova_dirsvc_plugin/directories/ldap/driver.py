@@ -6,13 +6,10 @@ One connection, many requests in flight. An entry is addressed by its DN, and
 looked for by its uuid only where there is none of that DN.
 """
 
-import collections
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ldap import dn as ldap_dn
-from ldap import filter as ldap_filter
-from ldap.controls import SimplePagedResultsControl
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
@@ -20,6 +17,7 @@ from nova_dirsvc_plugin.directories.ldap import (
     connection,
     conversation,
     pipeline,
+    reading,
     request,
 )
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
@@ -28,12 +26,8 @@ from nova_dirsvc_plugin.directories.ldap import options as ldap_options
 #: Requests in flight; more gain nothing (389 DS is at its ceiling by 16).
 _WINDOW = 32
 
-_PAGE_SIZE = 1000
-
 #: Entries that are looked up by one search, at most.
 _LOOK_UP_SIZE = 128
-
-_Found = dict[str, dict[str, ldap_entry.Attributes]]
 
 
 class LdapDirectory(base.Directory):
@@ -51,6 +45,7 @@ class LdapDirectory(base.Directory):
         if options.user and not options.password_file:
             raise base.WrongOption("[ldap] user requires password_file")
         self._connection = connection.Connection(options)
+        self._reading = reading.Reading(self._connection, self._tree, owner)
         self._conversations = conversation.Conversations(owner, self._tree)
 
     # -- the contract ------------------------------------------------------
@@ -80,31 +75,25 @@ class LdapDirectory(base.Directory):
             self._connection.leave(trouble)
         return outcomes
 
-    def entries(self) -> Iterator[events.HostRecord]:
+    def entries(self) -> Iterator[base.Entry]:
         self._connection.open()
-        condition = ldap_filter.filter_format(
-            f"(&(objectClass=novaInstance)({ldap_entry.OWNER_MARK}=%s))",
-            [self._owner],
-        )
-        page = SimplePagedResultsControl(True, _PAGE_SIZE, "")
-        while True:
-            found, answers = self._connection.search(
-                condition, ldap_entry.MANAGED, page
-            )
-            for entry in found.values():
-                # The filter takes any case for ours.
-                if self._conversations.is_ours(entry):
-                    yield ldap_entry.record(entry)
-            page.cookie = next(
-                (
-                    answer.cookie
-                    for answer in answers
-                    if answer.controlType == page.controlType
-                ),
-                b"",
-            )
-            if not page.cookie:
-                return
+        yield from self._reading.ours()
+
+    def find(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
+        self._connection.open()
+        yield from self._reading.of(uuids)
+
+    def differences(
+        self, entry: base.Entry, state: events.HostState
+    ) -> list[base.Difference]:
+        found = ldap_entry.from_content(entry.content)
+        replace = request.replacements(entry.name, found, state, self._owner)
+        replace.pop(ldap_entry.AS_OF, None)
+        new = ldap_entry.content(replace)
+        return [
+            base.Difference(name, entry.content.get(name, []), values)
+            for name, values in new.items()
+        ]
 
     def close(self) -> None:
         self._connection.close()
@@ -131,8 +120,10 @@ class LdapDirectory(base.Directory):
         if not (self._connection.is_open() and self._connection.may_send()):
             return [base.NotSent() for _ in states]
         try:
-            found = self._found(
-                [state.record.instance_uuid for state in states]
+            found = self._reading.by_uuid(
+                [state.record.instance_uuid for state in states],
+                request.TO_REMOVE,
+                _LOOK_UP_SIZE,
             )
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in states]
@@ -144,36 +135,3 @@ class LdapDirectory(base.Directory):
                 for state in states
             ]
         )
-
-    def _found(
-        self, uuids: Sequence[str], at_a_time: int = _LOOK_UP_SIZE
-    ) -> _Found:
-        """Look entries up by their uuids; many at a time, if the server may.
-
-        :returns: uuid -> DN -> what is read to remove it
-        :raises DirectoryUnavailable: they cannot be read now
-        """
-        found: _Found = collections.defaultdict(dict)
-        for start in range(0, len(uuids), at_a_time):
-            some = uuids[start : start + at_a_time]
-            condition = ldap_filter.filter_format(
-                f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
-            )
-            try:
-                entries, _ = self._connection.search(
-                    condition, request.TO_REMOVE
-                )
-            except connection.TooMany as error:
-                if len(some) == 1:
-                    raise base.DirectoryUnavailable(str(error)) from error
-                found |= self._found(some, (len(some) + 1) // 2)
-                continue
-            for dn, entry in entries.items():
-                if ldap_entry.RDN not in entry:
-                    raise base.DirectoryUnavailable(
-                        f"{ldap_entry.RDN} may be searched for and not be"
-                        f" read: check the rights of [ldap] user ({dn})"
-                    )
-                uuid = entry[ldap_entry.RDN][0].decode().lower()
-                found[uuid][dn] = entry
-        return found

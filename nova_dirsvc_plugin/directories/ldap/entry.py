@@ -142,6 +142,12 @@ def update(
     return replace
 
 
+def owner_of(found: Attributes) -> str:
+    """Return the owner mark of an entry: none is empty."""
+    marks = found.get(OWNER_MARK, [])
+    return ", ".join(mark.decode(errors="replace") for mark in marks)
+
+
 def stored_as_of(found: Attributes) -> float:
     """Return the time of the state that an entry has, epoch seconds."""
     (value,) = found.get(AS_OF, [b""])[:1]
@@ -150,6 +156,22 @@ def stored_as_of(found: Attributes) -> float:
     except ValueError:
         return 0.0
     return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def content(found: Attributes) -> dict[str, list[str]]:
+    """Return all that an entry has as text; :func:`from_content` undoes it."""
+    return {
+        name: [value.decode("utf-8", "surrogateescape") for value in values]
+        for name, values in found.items()
+    }
+
+
+def from_content(found: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
+    """Return the attributes of a content."""
+    return {
+        name: [value.encode("utf-8", "surrogateescape") for value in values]
+        for name, values in found.items()
+    }
 
 
 def _keep_addresses(found: Attributes, wanted: dict[str, list[bytes]]) -> None:
@@ -190,17 +212,26 @@ def record(found: Attributes) -> events.HostRecord:
     def text(name: str) -> str:
         return found.get(name, [b""])[0].decode(errors="replace")
 
-    macs = [mac.decode() for mac in found.get("macAddress", [])]
-    mac = macs[0] if len(macs) == 1 else ""
     return events.HostRecord(
-        instance_uuid=text(RDN),
+        instance_uuid=text(RDN).lower(),
         host_name=text("cn"),
-        addresses=tuple(
-            events.Address(ip=ip.decode(), mac=mac)
-            for ip in found.get("ipHostNumber", [])
-        ),
+        addresses=_addresses(found),
         **{field: text(name) for name, field in _STRINGS.items()},
         **{field: _iso_time(text(name)) for name, field in _TIMES.items()},
+    )
+
+
+def _addresses(found: Attributes) -> tuple[events.Address, ...]:
+    """Read the addresses: of several MACs it is not known which has which."""
+    ips, macs = (
+        [value.decode(errors="replace") for value in found.get(name, [])]
+        for name in _ADDRESSES
+    )
+    if ips and len(macs) == 1:
+        return tuple(events.Address(ip=ip, mac=macs[0]) for ip in ips)
+    return (
+        *(events.Address(ip=ip) for ip in ips),
+        *(events.Address(ip="", mac=mac) for mac in macs),
     )
 
 

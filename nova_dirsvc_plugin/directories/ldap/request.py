@@ -8,6 +8,7 @@ from typing import Any
 import ldap
 import ldap.dn
 
+from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from nova_dirsvc_plugin.directories.ldap import pipeline
 
@@ -17,11 +18,20 @@ TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
 _Step = Generator[pipeline.Request, Any, None]
 
 
-def leave_name(dn: str, replace: dict[str, list[bytes]]) -> None:
-    """Do not touch the attributes of which an entry has its name."""
+def replacements(
+    dn: str, found: ldap_entry.Attributes, state: events.HostState, owner: str
+) -> dict[str, list[bytes]]:
+    """Return what to replace in an entry so that it gets a state.
+
+    The attributes of which an entry has its name are not touched.
+    """
+    replace = ldap_entry.update(found, state.record, owner, state.as_of)
     names = {name.lower() for name, _, _ in ldap.dn.str2dn(dn)[0]}
-    for name in [one for one in replace if one.lower() in names]:
-        del replace[name]
+    return {
+        name: values
+        for name, values in replace.items()
+        if name.lower() not in names
+    }
 
 
 def modifications(

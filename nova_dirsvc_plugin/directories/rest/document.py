@@ -20,15 +20,29 @@ from nova_dirsvc_plugin.directories import text
 #: Of the document; a service takes any minor.
 VERSION = "1.0"
 
-_ADDRESS = ("ip", "mac", "network")
+#: The keys of an address.
+ADDRESS = ("ip", "mac", "network")
 
-_STRINGS = tuple(
+#: The fields of a host record that are texts.
+TEXTS = tuple(
     field.name
     for field in dataclasses.fields(events.HostRecord)
     if field.name != "addresses"
 )
 
 Document = dict[str, Any]
+
+
+def paths() -> Document:
+    """Make a document each of whose fields is the path of itself."""
+    sample = document(
+        events.HostState(
+            events.Verb.REGISTER, events.HostRecord(instance_uuid="")
+        ),
+        "",
+    )
+    inner = {name: f"host_record.{name}" for name in sample["host_record"]}
+    return {name: name for name in sample} | {"host_record": inner}
 
 
 class NotADocument(ValueError):
@@ -84,6 +98,38 @@ def stamp(as_of: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def as_of(found: Document) -> float:
+    """Read the time of a document, epoch seconds; 0.0 if it has none."""
+    try:
+        moment = datetime.datetime.fromisoformat(found["as_of"])
+        return moment.timestamp() if moment.tzinfo else 0.0
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def content(found: Document) -> dict[str, list[str]]:
+    """Return the fields of a document by their paths, each with its texts.
+
+    A field that is empty has none.
+    """
+    made: dict[str, list[str]] = {}
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            inner = content(dict(value))
+            made |= {f"{name}.{path}": inner[path] for path in inner}
+        elif isinstance(value, list):
+            made[name] = [_as_text(one) for one in value]
+        else:
+            made[name] = [_as_text(value)] if value not in (None, "") else []
+    return made
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True)
+
+
 def record(found: Document) -> events.HostRecord:
     """Read the host record of a document; what it does not have is empty.
 
@@ -93,7 +139,7 @@ def record(found: Document) -> events.HostRecord:
     inner = inner if isinstance(inner, Mapping) else {}
     fields: dict[str, Any] = {
         name: _text(inner.get(name) or found.get(name) or "", name)
-        for name in _STRINGS
+        for name in TEXTS
     }
     try:
         fields["instance_uuid"] = str(uuid.UUID(fields["instance_uuid"]))
@@ -116,10 +162,10 @@ def _cleaned(given: events.HostRecord) -> events.HostRecord:
     addresses = given.addresses
     if addresses is not None:
         addresses = tuple(
-            events.Address(*(clean(getattr(one, name)) for name in _ADDRESS))
+            events.Address(*(clean(getattr(one, name)) for name in ADDRESS))
             for one in addresses
         )
-    texts = {name: clean(getattr(given, name)) for name in _STRINGS}
+    texts = {name: clean(getattr(given, name)) for name in TEXTS}
     return events.HostRecord(**texts, addresses=addresses)
 
 
@@ -140,7 +186,7 @@ def _addresses(found: object) -> tuple[events.Address, ...] | None:
             raise NotADocument(f"an address is not an object but {one!r:.60}")
         made.append(
             events.Address(
-                **{name: _text(one.get(name) or "", name) for name in _ADDRESS}
+                **{name: _text(one.get(name) or "", name) for name in ADDRESS}
             )
         )
     return tuple(made)

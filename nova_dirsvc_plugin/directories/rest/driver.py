@@ -6,12 +6,12 @@ The contract is ``doc/source/reference/rest.rst``; ``examples/rest`` is such a
 service.
 """
 
+import collections
 import dataclasses
 import logging
 import math
 import time
 import traceback
-import urllib.parse
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,9 +23,11 @@ from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.rest import (
     auth,
     client,
+    comparison,
     document,
     mapping,
     pool,
+    reading,
     response,
     urls,
 )
@@ -58,8 +60,12 @@ class RestDirectory(base.Directory):
         self._owner = owner
         self._urls = urls.Urls(options, owner)
         self._mapping = mapping.FieldMapping(options.rename, options.leave_out)
+        self._names = self._mapping.names()
         self._auth = auth.Auth(options)
         self._pool = pool.Pool(options)
+        self._reading = reading.Reading(
+            self._get, self._urls, self._mapping, owner, options.page_size
+        )
         self._paused_until = -math.inf
         if options.keyfile and not options.certfile:
             raise base.WrongOption("[rest] keyfile needs certfile")
@@ -89,36 +95,18 @@ class RestDirectory(base.Directory):
         self._pause(batch.pause())
         return batch.outcomes()
 
-    def entries(self) -> Iterator[events.HostRecord]:
-        if not self._urls.entries:
-            raise base.EntriesNotKept(
-                "[rest] entries_url is empty: entries cannot be read"
-            )
-        self._auth.renew(self._send)
-        marker = ""
-        while documents := self._page(marker):
-            for found in map(self._mapping.from_service, documents):
-                instance_uuid = found.get("instance_uuid")
-                if not isinstance(instance_uuid, str) or (
-                    instance_uuid <= marker
-                ):
-                    raise base.DirectoryUnavailable(
-                        f"{self._urls.entries}: an entry of a page is not"
-                        f" after marker {marker!r}: {instance_uuid!r:.60}"
-                    )
-                marker = instance_uuid
-                # Without owner marks all entries of a service are ours.
-                if self._mapping.has_owner and (
-                    found.get("owner") != self._owner
-                ):
-                    continue
-                try:
-                    record = document.record(found)
-                except document.NotADocument as error:
-                    raise base.DirectoryUnavailable(
-                        f"{self._urls.entries}: {error}"
-                    ) from error
-                yield record
+    def entries(self) -> Iterator[base.Entry]:
+        return self._reading.ours()
+
+    def find(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
+        return self._reading.of(uuids)
+
+    def differences(
+        self, entry: base.Entry, state: events.HostState
+    ) -> list[base.Difference]:
+        return comparison.differences(
+            entry, state, self._document, self._names
+        )
 
     def close(self) -> None:
         self._pool.close()
@@ -171,8 +159,7 @@ class RestDirectory(base.Directory):
         if not state.verb.removes:
             method = options.register_method
             url = self._urls.register(instance_uuid)
-            made = document.document(state, self._owner)
-            body = document.encoded(self._mapping.to_service(made))
+            body = document.encoded(self._document(state))
         else:
             method = options.unregister_method
             url = self._urls.unregister(instance_uuid)
@@ -184,29 +171,26 @@ class RestDirectory(base.Directory):
             headers["Content-Type"] = "application/json"
         return self._prepared(method, url, headers, body)
 
+    def _document(self, state: events.HostState) -> document.Document:
+        """Make the document that the service gets of a state."""
+        made = document.document(state, self._owner)
+        return self._mapping.to_service(made)
+
     # -- reading -----------------------------------------------------------
 
-    def _page(self, marker: str) -> list[document.Document]:
-        """Read a page of entries, those after the marker.
+    def _get(self, addresses: Sequence[str]) -> list[response.Answer]:
+        """Send GET requests; give their answers, in the same order.
 
-        :raises base.EntriesNotKept: the service has no such list
-        :raises base.DirectoryUnavailable: it cannot be read now
+        :raises base.DirectoryUnavailable: one has no answer
         """
-        query = {"owner": self._owner, "limit": str(self._options.page_size)}
-        if marker:
-            query["marker"] = marker
-        url = self._urls.entries
-        url += "&" if "?" in url else "?"
-        url += urllib.parse.urlencode(query)
-        request = self._prepared("GET", url, {}, b"")
-        answer = self._send(request, response.PAGE_LIMIT)
-        if answer.status == 401:
-            self._auth.forget_token()
-        return response.page(
-            answer,
-            f"GET {request.url}",
-            is_first=not marker,
+        self._auth.renew(self._send)
+        answers = self._send_all(
+            [self._prepared("GET", url, {}, b"") for url in addresses],
+            response.PAGE_LIMIT,
         )
+        if any(answer.status == 401 for answer in answers):
+            self._auth.forget_token()
+        return answers
 
     # -- requests ----------------------------------------------------------
 
@@ -220,25 +204,43 @@ class RestDirectory(base.Directory):
         )
         return request
 
-    def _send(
-        self,
-        request: requests.PreparedRequest,
-        limit: int = client.ANSWER_LIMIT,
-    ) -> response.Answer:
+    def _send(self, request: requests.PreparedRequest) -> response.Answer:
         """:raises base.DirectoryUnavailable: there is no answer"""
+        (answer,) = self._send_all([request], client.ANSWER_LIMIT)
+        return answer
+
+    def _send_all(
+        self, wanted: Sequence[requests.PreparedRequest], limit: int
+    ) -> list[response.Answer]:
+        """:raises base.DirectoryUnavailable: one has no answer"""
         self._check_paused()
+        waiting = collections.deque(enumerate(wanted))
+        answers: dict[int, response.Answer] = {}
+
+        def work(connection: client.Connection) -> None:
+            while waiting:
+                try:
+                    index, request = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    answers[index] = connection.send(request, limit)
+                except client.NoAnswer:
+                    waiting.clear()
+                    raise
+
         try:
-            answers = self._pool.run(
-                lambda connection: connection.send(request, limit), 1
-            )
-        except client.NoAnswer as error:
+            self._pool.run(work, len(wanted))
+        except (client.NoAnswer, RuntimeError) as error:
+            # RuntimeError: a thread that Python cannot start.
             raise base.DirectoryUnavailable(error) from error
-        if not answers:
-            raise base.DirectoryUnavailable(
-                f"{request.method} {request.url}: no connection in time"
-            )
-        self._pause(answers[0].retry_after)
-        return answers[0]
+        for index, request in enumerate(wanted):
+            if index not in answers:
+                raise base.DirectoryUnavailable(
+                    f"{request.method} {request.url}: no connection in time"
+                )
+        self._pause(max(one.retry_after for one in answers.values()))
+        return [answers[index] for index in range(len(wanted))]
 
     # -- Retry-After -------------------------------------------------------
 

@@ -57,6 +57,11 @@ class FieldMapping:
             _put(mapped, path, value)
         return mapped
 
+    def names(self) -> dict[str, str]:
+        """Return the path of each field that the service gets -> ours."""
+        mapped = document.content(self.to_service(document.paths()))
+        return {theirs: ours for theirs, (ours,) in mapped.items()}
+
     @property
     def has_owner(self) -> bool:
         """Whether the service gets the owner mark."""

@@ -34,6 +34,9 @@ _GONE = frozenset((404, 410))
 #: The statuses of a service that has no list of entries.
 _NO_LIST = frozenset((404, 405, 410, 501))
 
+#: Those of a service that gives no single entry.
+NOT_ONE_BY_ONE = frozenset((405, 501))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outage(base.Unavailable):
@@ -135,6 +138,27 @@ def page(
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise base.DirectoryUnavailable(
             f"{where}: not a list of instances: {error!r:.200}"
+        ) from error
+    return found
+
+
+def one(answer: Answer, where: str) -> document.Document | None:
+    """Read the document of one entry, with the service's names.
+
+    :returns: None if there is no such entry
+    :raises base.DirectoryUnavailable: this is not a document
+    """
+    if answer.status in _GONE:
+        return None
+    if answer.status != 200:
+        raise base.DirectoryUnavailable(f"{where}: {answer.describe()}")
+    try:
+        found = json.loads(answer.body)
+        if not answer.whole or not isinstance(found, dict):
+            raise TypeError("it must be a whole object")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise base.DirectoryUnavailable(
+            f"{where}: not a document: {error!r:.200}"
         ) from error
     return found
 

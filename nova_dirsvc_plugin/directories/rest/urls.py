@@ -68,6 +68,10 @@ class Urls:
     def unregister(self, instance_uuid: str) -> str:
         return self._unregister.replace(_UUID, instance_uuid)
 
+    def entry(self, instance_uuid: str) -> str:
+        """Return where the service gives one document, if it does."""
+        return f"{self._url.rstrip('/')}/{instance_uuid}"
+
     def _template_of(self, verb: str, options: Any, by_uuid: bool) -> str:
         """Return the URL of a verb, in which the uuid is to be filled in."""
         option = f"{verb}_url"

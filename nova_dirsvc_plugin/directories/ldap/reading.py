@@ -1,0 +1,217 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads entries below the container, with all that they have."""
+
+import collections
+from collections.abc import Iterator, Sequence
+
+from ldap import dn as ldap_dn
+from ldap import filter as ldap_filter
+from ldap.controls import SimplePagedResultsControl
+
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.ldap import connection, request
+from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+
+_PAGE_SIZE = 1000
+
+#: Uuids of one search that reads whole entries: 389 DS looks up each.
+_FIND_SIZE = 16
+
+#: What 389 DS gives an entry whose name was added on two suppliers at once.
+_CONFLICT = "nsds5ReplConflict"
+
+#: All that an entry has. 389 DS spells an attribute as it was asked for.
+_ALL = (*ldap_entry.MANAGED, ldap_entry.AS_OF, _CONFLICT, "*")
+
+#: It hides such an entry from a search that does not name this class.
+_HIDDEN = f"(&(objectClass=ldapSubEntry)({_CONFLICT}=*)({ldap_entry.RDN}=*))"
+
+#: DN -> entry
+Entries = dict[str, ldap_entry.Attributes]
+
+
+class Reading:
+    """Reads the entries below one container.
+
+    :param connected: open, before anything is read
+    :param tree: the DN of the container
+    :param owner: the owner mark
+    """
+
+    def __init__(
+        self, connected: connection.Connection, tree: str, owner: str
+    ) -> None:
+        self._connection = connected
+        self._tree = tree
+        self._owner = owner
+
+    def ours(self) -> Iterator[base.Entry]:
+        """Read each entry that carries our mark.
+
+        :raises DirectoryUnavailable: not all of them could be read
+        """
+        condition = ldap_filter.filter_format(
+            f"(&(objectClass=novaInstance)({ldap_entry.OWNER_MARK}=%s))",
+            [self._owner],
+        )
+        for one in self._pages(condition):
+            # The filter takes any case for ours.
+            mine = {
+                dn: entry for dn, entry in one.items() if self._is_ours(entry)
+            }
+            yield from self._judged(mine)
+        for dn, entry in self._hidden():
+            if self._is_ours(entry):
+                yield _made(dn, entry, "")
+
+    def of(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
+        """Read the entries of instances, whatever their mark.
+
+        :raises DirectoryUnavailable: not all of them could be read
+        """
+        for start in range(0, len(uuids), _FIND_SIZE):
+            some = uuids[start : start + _FIND_SIZE]
+            for found in self.by_uuid(some, _ALL, _FIND_SIZE).values():
+                for dn, entry in found.items():
+                    yield _made(dn, entry, self._conflict(dn, entry, found))
+        wanted = set(uuids)
+        for dn, entry in self._hidden():
+            if _uuid(dn, entry) in wanted:
+                yield _made(dn, entry, "")
+
+    def by_uuid(
+        self, uuids: Sequence[str], names: Sequence[str], at_a_time: int
+    ) -> dict[str, Entries]:
+        """Look entries up by their uuids.
+
+        :param names: the attributes to read
+        :param at_a_time: fewer, where the server limits an answer
+        :raises DirectoryUnavailable: they cannot be read now
+        """
+        found: dict[str, Entries] = collections.defaultdict(dict)
+        for start in range(0, len(uuids), at_a_time):
+            some = uuids[start : start + at_a_time]
+            condition = ldap_filter.filter_format(
+                f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
+            )
+            try:
+                entries, _ = self._connection.search(condition, names)
+            except connection.TooMany as error:
+                if len(some) == 1:
+                    raise base.DirectoryUnavailable(str(error)) from error
+                found |= self.by_uuid(some, names, (len(some) + 1) // 2)
+                continue
+            for dn, entry in entries.items():
+                found[_uuid(dn, entry)][dn] = entry
+        return found
+
+    def _pages(self, condition: str) -> Iterator[Entries]:
+        page = SimplePagedResultsControl(True, _PAGE_SIZE, "")
+        session = self._connection.session
+        while True:
+            if self._connection.session != session:
+                raise base.DirectoryUnavailable(
+                    "the connection was made anew while entries were read"
+                )
+            try:
+                found, answers = self._connection.search(condition, _ALL, page)
+            except connection.TooMany as error:
+                raise base.DirectoryUnavailable(
+                    f"{error}: the server limits what it gives to [ldap] user"
+                ) from error
+            yield found
+            cookies = [
+                answer.cookie
+                for answer in answers
+                if answer.controlType == page.controlType
+            ]
+            if not cookies:
+                raise base.DirectoryUnavailable(
+                    "the server does not say whether a page is the last one"
+                )
+            (page.cookie,) = cookies
+            if not page.cookie:
+                return
+
+    def _hidden(self) -> Iterator[tuple[str, ldap_entry.Attributes]]:
+        for found in self._pages(_HIDDEN):
+            yield from found.items()
+
+    def _is_ours(self, entry: ldap_entry.Attributes) -> bool:
+        return ldap_entry.owner_of(entry) == self._owner
+
+    def _judged(self, found: Entries) -> Iterator[base.Entry]:
+        """Read entries; of those that were renamed, see if there are more."""
+        elsewhere = []
+        for dn, entry in found.items():
+            if self._is_at_its_dn(dn, _uuid(dn, entry)):
+                yield _made(dn, entry, "")
+            else:
+                elsewhere.append(dn)
+        namesakes = self.by_uuid(
+            list({_uuid(dn, found[dn]) for dn in elsewhere}),
+            request.TO_REMOVE,
+            _FIND_SIZE,
+        )
+        for dn in elsewhere:
+            entry = found[dn]
+            others = namesakes[_uuid(dn, entry)]
+            yield _made(dn, entry, self._conflict(dn, entry, others))
+
+    def _conflict(
+        self, dn: str, entry: ldap_entry.Attributes, found: Entries
+    ) -> str:
+        """Return why an entry of ours is not the one that we would change.
+
+        :param found: all that have its uuid
+        """
+        uuid = _uuid(dn, entry)
+        if not self._is_ours(entry) or self._is_at_its_dn(dn, uuid):
+            return ""
+        others = [
+            other
+            for other, attributes in found.items()
+            if other.lower() != dn.lower()
+            and (self._is_ours(attributes) or self._is_at_its_dn(other, uuid))
+        ]
+        if others:
+            return f"another entry has this uuid: {'; '.join(others)}"
+        return ""
+
+    def _is_at_its_dn(self, dn: str, uuid: str) -> bool:
+        expected = ldap_entry.dn(uuid, self._tree)
+        return dn.lower() == expected.lower() or _parts(dn) == _parts(expected)
+
+
+def _parts(dn: str) -> list[list[tuple[str, str]]]:
+    """Return a DN so that two spellings of it are equal."""
+    return [
+        sorted((name.lower(), value.lower()) for name, value, _ in rdn)
+        for rdn in ldap_dn.str2dn(dn)
+    ]
+
+
+def _uuid(dn: str, entry: ldap_entry.Attributes) -> str:
+    """:raises DirectoryUnavailable: it may not be read"""
+    values = entry.get(ldap_entry.RDN)
+    if not values:
+        raise base.DirectoryUnavailable(
+            f"{ldap_entry.RDN} may be searched for and not be read: check the"
+            f" rights of [ldap] user ({dn})"
+        )
+    return values[0].decode(errors="replace").lower()
+
+
+def _made(dn: str, entry: ldap_entry.Attributes, conflict: str) -> base.Entry:
+    replication = entry.get(_CONFLICT)
+    if replication:
+        conflict = f"replication conflict: {replication[0].decode()}"
+    return base.Entry(
+        record=ldap_entry.record(entry),
+        as_of=ldap_entry.stored_as_of(entry),
+        owner=ldap_entry.owner_of(entry),
+        name=dn,
+        content=ldap_entry.content(entry),
+        conflict=conflict,
+    )
