@@ -103,13 +103,12 @@ def _versioned_data(
     data = values.unwrap(payload)
     if data is None:
         raise Unreadable("the payload is not a versioned object")
-    instance_uuid = values.canonical_uuid(data.get("uuid"))
     assert isinstance(payload, Mapping)  # noqa: S101 - unwrap saw to it
     name = payload.get("nova_object.name")
     if name != known.payload:
         raise Unreadable(
             f"the payload is {values.for_log(name)}, not {known.payload}",
-            instance_uuid,
+            values.canonical_uuid(data.get("uuid")),
         )
     version = payload.get("nova_object.version")
     if str(version).partition(".")[0] not in known.majors:
@@ -117,7 +116,7 @@ def _versioned_data(
         raise Unreadable(
             f"{name} {values.for_log(version)}:"
             f" only version {understood} is understood",
-            instance_uuid,
+            values.canonical_uuid(data.get("uuid")),
         )
     return data
 

@@ -53,11 +53,14 @@ class NotificationReader:
             return None
         if parse.is_unversioned(event_type) and not self._unversioned:
             return None
-        message_id = untrusted_text.on_one_line(message.get("message_id"))
+        message_id = message.get("message_id")
 
         def warn(what: str) -> None:
-            what = untrusted_text.on_one_line(what)
-            LOG.warning("Notification %s: value ignored: %s", message_id, what)
+            LOG.warning(
+                "Notification %s: value ignored: %s",
+                untrusted_text.on_one_line(message_id),
+                untrusted_text.on_one_line(what),
+            )
 
         try:
             event = parse.parse(ctxt, message, warn)
@@ -65,7 +68,7 @@ class NotificationReader:
             LOG.error(
                 "Notification %s (%s) of instance %s cannot be understood:"
                 " %s. It is parked in the outbox",
-                message_id,
+                untrusted_text.on_one_line(message_id),
                 event_type,
                 error.instance_uuid or "unknown",
                 untrusted_text.on_one_line(error),

@@ -79,6 +79,7 @@ class Session:
         self._busy_timeout = busy_timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._waits = -1
         self._files: open_files.OpenFiles | None = None
         self._fault = ""
         self.generation = 0
@@ -92,9 +93,14 @@ class Session:
 
         :raises OutboxError: the file cannot be opened
         """
+        return self._enter(round(self._busy_timeout * 1000))
+
+    def _enter(self, waits: int) -> sqlite3.Connection:
         self._lock.acquire()
         try:
-            return self._connected()
+            database = self._connected()
+            self.let_wait(waits)
+            return database
         except (*_ERRORS, OSError, schema.NotAnOutbox) as error:
             self._note_damage(error)
             self._lock.release()
@@ -129,7 +135,7 @@ class Session:
 
         :raises OutboxError: nothing of it is stored
         """
-        with self as database:
+        with _Writing(self) as database:
             self._begin(database)
             yield database
             database.execute("COMMIT")
@@ -137,26 +143,22 @@ class Session:
     def _begin(self, database: sqlite3.Connection) -> None:
         """Begin when it is our turn among the writers of all processes."""
         deadline = time.monotonic() + self._busy_timeout
-        database.execute(f"PRAGMA busy_timeout = {TURN_WAIT}")
-        try:
-            while True:
-                try:
-                    database.execute("BEGIN IMMEDIATE")
-                    return
-                except sqlite3.OperationalError as error:
-                    if (
-                        not _has_code(error, sqlite3.SQLITE_BUSY)
-                        or time.monotonic() > deadline
-                    ):
-                        raise
-        finally:
-            self.reset_timeout()
+        while True:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if (
+                    not _has_code(error, sqlite3.SQLITE_BUSY)
+                    or time.monotonic() > deadline
+                ):
+                    raise
 
-    def reset_timeout(self) -> None:
-        """Have SQLite wait for other connections as long as it may."""
-        if self._connection:
-            milliseconds = round(self._busy_timeout * 1000)
+    def let_wait(self, milliseconds: int) -> None:
+        """Have SQLite wait so long for other connections, in this use."""
+        if self._connection and self._waits != milliseconds:
             self._connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+            self._waits = milliseconds
 
     def _connected(self) -> sqlite3.Connection:
         if self._inherited:
@@ -179,7 +181,7 @@ class Session:
         else:
             self._connection = schema.connect(self._path, self._busy_timeout)
         self._files = open_files.OpenFiles(self._path)
-        self._fault = ""
+        self._fault, self._waits = "", -1
         self.generation += 1
         return self._connection
 
@@ -251,6 +253,21 @@ class Session:
 
     def _translated(self, error: Exception) -> OutboxError:
         return OutboxError(f"outbox {self._path}: {error}")
+
+
+class _Writing:
+    """A use of a session that waits for its turn by itself."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._session._enter(TURN_WAIT)
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: object
+    ) -> None:
+        self._session.__exit__(kind, error, trace)
 
 
 def _has_code(error: BaseException | None, code: int) -> bool:

@@ -47,6 +47,9 @@ class OpenFiles:
             file: _identity(status) if (status := _found(file)) else None
             for file in (self._main, self._log, self._index)
         }
+        # Without pathlib, which takes as long as the look.
+        self._names = [os.fspath(file) for file in self._seen]
+        self._identities = tuple(self._seen.values())
         self._log_size = self._index_size = 0
         self._index_mended = False
         self._readable = True
@@ -60,9 +63,26 @@ class OpenFiles:
         :param connection: the one that has them open, without a transaction
         """
         try:
-            return self._fault(connection)
+            return "" if self._are_as_before() else self._fault(connection)
         except files.UnsafeFile as error:
             return str(error)
+
+    def _are_as_before(self) -> bool:
+        """Return whether all are in place, and none is shorter."""
+        try:
+            main, log, index = map(os.lstat, self._names)
+        except OSError:
+            return False
+        if (
+            self._identities
+            != (_identity(main), _identity(log), _identity(index))
+            or not main.st_size
+            or log.st_size < self._log_size
+            or index.st_size < self._index_size
+        ):
+            return False
+        self._log_size, self._index_size = log.st_size, index.st_size
+        return True
 
     def _fault(self, connection: sqlite3.Connection) -> str:
         self.mend_index()

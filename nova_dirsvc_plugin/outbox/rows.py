@@ -7,6 +7,7 @@ row; SQLite gives each value in whatever type it finds.
 """
 
 import math
+import operator
 import sqlite3
 import zlib
 from collections.abc import Mapping
@@ -23,11 +24,13 @@ TEXTS = (
 )
 TIMES = ("occurred_at", "stored_at")
 
+_texts = operator.itemgetter(*TEXTS)
+_times = operator.itemgetter(*TIMES)
+
 
 def checksum(values: Mapping[str, Any] | sqlite3.Row) -> int:
     """Return the checksum of all columns of an entry but its number."""
-    columns = [values[name] for name in TEXTS]
-    columns += [repr(float(values[name])) for name in TIMES]
+    columns = [*_texts(values), *map(repr, map(float, _times(values)))]
     return zlib.crc32("\0".join(columns).encode(errors="surrogatepass"))
 
 

@@ -85,15 +85,12 @@ def shrink_log(session: connection.Session, path: pathlib.Path) -> None:
     with session as database:
         if log.stat().st_size <= schema.LOG_SIZE:
             return
-        database.execute("PRAGMA busy_timeout = 0")
-        try:
-            _, frames, copied = database.execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            ).fetchone()
-            if frames == copied:
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            session.reset_timeout()
+        session.let_wait(0)
+        _, frames, copied = database.execute(
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        ).fetchone()
+        if frames == copied:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         size = log.stat().st_size
     if size > LARGE_LOG:
         LOG.warning(

@@ -143,3 +143,44 @@ class TurnTest(base.TestCase):
             except outbox.OutboxError:
                 refused += 1
         found.put((refused, stored))
+
+
+class CostTest(base.TestCase):
+    """What Nova waits for at each event, counted."""
+
+    def setUp(self):
+        super().setUp()
+        self.outbox = outbox.Outbox(self.folder / "outbox.db")
+        self.outbox.put(base.event())
+
+    def test_a_put_executes_three_statements(self):
+        statements = []
+        with self.outbox._session as database:
+            database.set_trace_callback(statements.append)
+        self.outbox.put(base.event())
+        statements.clear()
+        self.outbox.put(base.event())
+        words = [statement.split()[0] for statement in statements]
+        self.assertEqual(["BEGIN", "INSERT", "COMMIT"], words)
+
+    def test_a_put_looks_at_each_file_before_and_after(self):
+        looks = []
+        lstat = os.lstat
+
+        def counted(path):
+            looks.append(pathlib.Path(path).name)
+            return lstat(path)
+
+        self.patch(os, "lstat", counted)
+        self.patch(os, "stat", None)
+        self.outbox.put(base.event())
+        names = ["outbox.db", "outbox.db-wal", "outbox.db-shm"]
+        self.assertEqual(names * 2, looks)
+
+    def test_a_reader_waits_longer_than_a_writer_for_its_turn(self):
+        with self.outbox._session as database:
+            (waits,) = database.execute("PRAGMA busy_timeout").fetchone()
+        self.assertEqual(5000, waits)
+        with self.outbox._session.transaction() as database:
+            (waits,) = database.execute("PRAGMA busy_timeout").fetchone()
+        self.assertEqual(connection.TURN_WAIT, waits)
