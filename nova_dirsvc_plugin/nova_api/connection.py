@@ -34,7 +34,7 @@ _PIECE = 64 * 1024
 
 
 class NoAnswer(untrusted_text.UntrustedError):
-    """No answer came that can be read; the message says why."""
+    """No answer came that can be used; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.notifications import values
 
 _LAUNCHED_AT = "OS-SRV-USG:launched_at"
-_COMPUTE_HOST = "OS-EXT-SRV-ATTR:host"
+COMPUTE_HOST = "OS-EXT-SRV-ATTR:host"
 
 
 def state_of(
@@ -39,7 +39,7 @@ def state_of(
         )
     if not isinstance(status, str) or _LAUNCHED_AT not in server:
         raise events.StateUnknown("the answer has no status or no launched_at")
-    if _COMPUTE_HOST not in server:
+    if COMPUTE_HOST not in server:
         raise events.StateUnknown(
             "the answer has no compute host: give the account the role admin"
         )
@@ -77,7 +77,7 @@ def _record(
         image_uuid=part("image", "id"),
         flavor_name=part("flavor", "original_name"),
         availability_zone=reader.text("OS-EXT-AZ:availability_zone"),
-        compute_host=reader.text(_COMPUTE_HOST),
+        compute_host=reader.text(COMPUTE_HOST),
         created_at=reader.time("created"),
         launched_at=reader.time(_LAUNCHED_AT),
         addresses=values.PayloadReader(addresses, warn).addresses(),
