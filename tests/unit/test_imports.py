@@ -39,6 +39,14 @@ ROOMS = {
         "nova_api",
         "untrusted_text",
     },
+    "reconcile": {
+        "directories.base",
+        "events",
+        "nova_api.summary",
+        "outbox",
+        "reconcile",
+        "untrusted_text",
+    },
     "directories": {
         "directories",
         "errors",
@@ -87,6 +95,16 @@ PURE = (
     "outbox/values",
     "nova_api/server",
     "nova_api/summary",
+    "reconcile/adopt",
+    "reconcile/comparison",
+    "reconcile/guard",
+    "reconcile/item",
+    "reconcile/items",
+    "reconcile/ldif",
+    "reconcile/plan",
+    "reconcile/plan_file",
+    "reconcile/proof",
+    "reconcile/reading",
     "untrusted_text",
 )
 

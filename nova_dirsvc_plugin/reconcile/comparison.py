@@ -1,0 +1,214 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compares all instances with the entries of one directory. Pure."""
+
+import collections
+from collections.abc import Callable, Iterable, Sequence
+
+from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.nova_api import summary as nova_summary
+from nova_dirsvc_plugin.reconcile import item as plan_item
+from nova_dirsvc_plugin.reconcile import items as plan_items
+from nova_dirsvc_plugin.reconcile import plan as plans
+from nova_dirsvc_plugin.reconcile import reading as readings
+
+Item = plan_item.Item
+Kind = plan_item.Kind
+
+#: Of so many candidates and not one entry that fits an instance, it is the
+#: reading that is wrong: it is of another cloud.
+_ALL_WRONG = 3
+
+#: Why an entry stays that somebody has written since.
+NEWER = "the entry is newer than the reading"
+
+#: The driver's method of that name.
+Differences = Callable[
+    [base.Entry, events.HostState], Sequence[base.Difference]
+]
+
+
+class Comparison:
+    """Compares entry by entry, as a directory returns them.
+
+    :param reading: of Nova, which has ended
+    :param directory: the name of the directory
+    :param owner: our owner mark
+    :param differences: that of the directory's driver
+    """
+
+    def __init__(
+        self,
+        reading: readings.Reading,
+        directory: str,
+        owner: str,
+        policy: plans.Policy,
+        differences: Differences,
+    ) -> None:
+        self._reading = reading
+        self._directory = directory
+        self._owner = owner
+        self._policy = policy
+        self._differences = differences
+        self._started_at = reading.summary.started_at
+        self._items = plan_items.Items()
+        self._seen: set[str] = set()
+        self._doubled: set[str] = set()
+        self._to_find: list[str] = []
+        self._entries = 0
+        self._fitting = 0
+
+    def add(self, entry: base.Entry) -> None:
+        """Compare one of the entries with our mark."""
+        key = self._key(entry)
+        if entry.owner != self._owner:
+            self._put_conflict(key, [entry])
+            self._seen.add(key)
+            return
+        self._entries += 1
+        if key in self._seen:
+            # The same one twice, or two of one instance: find() tells.
+            self._doubled.add(key)
+            return
+        self._seen.add(key)
+        self._compare(key, entry)
+
+    def to_find(self) -> list[str]:
+        """Return the instances whose entries are to be looked up by uuid.
+
+        Those of which no entry was returned: it may have another mark, may
+        have come since, or was left out; and those of which two were.
+        """
+        self._to_find = [*self._doubled]
+        for key in self._reading:
+            if key not in self._seen and self._state_to_keep(key):
+                self._to_find.append(key)
+        return self._to_find
+
+    def finish(
+        self, found: Iterable[base.Entry], made_at: float
+    ) -> plans.Plan:
+        """Return the plan.
+
+        :param found: what ``find`` returns for :meth:`to_find`
+        :param made_at: epoch seconds
+        """
+        by_uuid: dict[str, list[base.Entry]] = collections.defaultdict(list)
+        for entry in found:
+            by_uuid[self._key(entry)].append(entry)
+        for key in self._to_find:
+            self._settle(key, by_uuid.get(key, []))
+        return plans.held_back(
+            plans.Plan(
+                directory=self._directory,
+                owner=self._owner,
+                policy=self._policy,
+                made_at=made_at,
+                reading=self._checked_summary(),
+                entries=self._entries,
+                items=self._items,
+            )
+        )
+
+    def _key(self, entry: base.Entry) -> str:
+        key = entry.record.instance_uuid
+        return key if key in self._reading else key.lower()
+
+    def _state_to_keep(self, key: str) -> events.HostState | None:
+        """Return the state of an instance that should have an entry."""
+        state = self._reading.state(key)
+        return None if state is None or state.verb.removes else state
+
+    def _compare(self, key: str, entry: base.Entry) -> None:
+        """Compare the only entry of an instance, which has our mark."""
+        if entry.conflict:
+            self._put_conflict(key, [entry])
+            return
+        state = self._state_to_keep(key)
+        undecided = self._reading.undecided(key)
+        self._fitting += key in self._reading or bool(undecided)
+        if state:
+            differences = self._differences(entry, state)
+            if differences:
+                self._put(
+                    Kind.DIFFERING, key, entry, state, differences=differences
+                )
+        elif undecided:
+            self._put(Kind.UNSURE, key, entry, reason=undecided)
+        elif entry.as_of < self._started_at:
+            gone = events.HostState(
+                events.Verb.SOFT_UNREGISTER,
+                events.HostRecord(instance_uuid=key),
+                self._started_at,
+            )
+            self._put(Kind.CANDIDATE, key, entry, gone)
+        else:
+            self._put(Kind.UNSURE, key, entry, reason=NEWER)
+
+    def _settle(self, key: str, found: Sequence[base.Entry]) -> None:
+        """Decide by all entries that an instance has."""
+        self._items.drop(key)
+        if len(found) > 1 or any(one.owner != self._owner for one in found):
+            self._put_conflict(key, found)
+        elif found:
+            self._entries += key not in self._doubled
+            self._compare(key, found[0])
+        elif state := self._state_to_keep(key):
+            self._put(Kind.MISSING, key, None, state)
+
+    def _put_conflict(self, key: str, found: Sequence[base.Entry]) -> None:
+        self._put(
+            Kind.CONFLICT, key, found[0], reason=_conflict(found, self._owner)
+        )
+
+    def _put(
+        self,
+        kind: Kind,
+        key: str,
+        entry: base.Entry | None,
+        state: events.HostState | None = None,
+        differences: Sequence[base.Difference] = (),
+        reason: str = "",
+    ) -> None:
+        self._items.put(
+            Item(
+                kind=kind,
+                instance_uuid=key,
+                state=state,
+                entry=entry,
+                differences=differences,
+                reason=reason,
+            )
+        )
+
+    def _checked_summary(self) -> nova_summary.Summary:
+        """Return what the reading is worth, now that it was compared."""
+        summary = self._reading.summary
+        candidates = len(self._items.uuids(Kind.CANDIDATE))
+        if candidates < _ALL_WRONG or self._fitting or not self._reading:
+            return summary
+        return plans.doubted(
+            summary,
+            f"not one of {candidates} entries is of an instance that Nova has"
+            " listed: check whether [nova] leads to the cloud of this owner"
+            " mark",
+        )
+
+
+def _conflict(found: Sequence[base.Entry], owner: str) -> str:
+    """Say why nothing is written to the entries of an instance."""
+    if len(found) > 1:
+        names = "; ".join(sorted(one.name for one in found))
+        return (
+            f"{len(found)} entries have this uuid, delete all but one: {names}"
+        )
+    (entry,) = found
+    if entry.conflict:
+        return entry.conflict
+    if not entry.owner:
+        return f"the entry has no owner mark: {entry.name}"
+    return (
+        f"the entry has another owner mark, {entry.owner!r}, than ours,"
+        f" {owner!r}: {entry.name}"
+    )

@@ -1,0 +1,133 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stops a plan that would write suspiciously much, before it begins. Pure.
+
+A wrong reading, a wrong option or a change of what Nova says looks like any
+other drift; it is much at once.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from nova_dirsvc_plugin.reconcile import plan as plans
+
+Kind = plans.Kind
+
+
+class Recent(Protocol):
+    """What was written by reconciliations within the last hour.
+
+    :ivar removals: entries removed
+    :ivar changes: attribute -> entries in which it was changed
+    """
+
+    @property
+    def removals(self) -> int: ...
+
+    @property
+    def changes(self) -> Mapping[str, int]: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing was written within the last hour."""
+
+    removals: int = 0
+    changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be written within an hour: the larger of two numbers.
+
+    :ivar removals: entries removed
+    :ivar removals_percent: the same, of the entries with our mark
+    :ivar changes: entries in which the same attribute is changed
+    :ivar changes_percent: the same, of the entries with our mark
+    """
+
+    removals: int = 20
+    removals_percent: float = 10
+    changes: int = 50
+    changes_percent: float = 30
+
+    def most_removals(self, entries: int) -> int:
+        return max(self.removals, int(entries * self.removals_percent / 100))
+
+    def most_changes(self, entries: int) -> int:
+        return max(self.changes, int(entries * self.changes_percent / 100))
+
+
+def check(
+    plan: plans.Plan,
+    recent: Recent,
+    limits: Limits,
+    allow: str = "",
+    was_allowed: bool = False,
+) -> Sequence[str]:
+    """Return why a plan may not begin: sentences; empty if it may.
+
+    New entries are not limited. A reading that is not whole removes nothing
+    in any case, see :meth:`plans.Plan.writes`.
+
+    :param recent: what was written to that directory within the last hour
+    :param allow: the name of the plan that an operator allows
+    :param was_allowed: it was allowed before, which counts once
+    """
+    stops = [*_removals(plan, recent, limits), *_changes(plan, recent, limits)]
+    if not stops:
+        return []
+    if not allow:
+        stops.append(
+            "Nothing is written. If this is right, allow it once:"
+            f" --allow {plan.plan_id}"
+        )
+    elif allow != plan.plan_id:
+        stops.append(
+            f"Nothing is written. The plan is not {allow} any more: if it is"
+            f" right, allow it once: --allow {plan.plan_id}"
+        )
+    elif was_allowed:
+        stops.append(
+            f"Nothing is written. The plan {allow} was allowed before, which"
+            " counts once: find out why the same is to be written again"
+        )
+    else:
+        return []
+    return stops
+
+
+def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
+    planned = 0 if plan.why_none_is_removed() else plan.counts[Kind.REMOVAL]
+    most = limits.most_removals(plan.entries)
+    if not planned or planned + recent.removals <= most:
+        return []
+    return [
+        f"{planned} of {plan.entries} entries would be removed, after"
+        f" {recent.removals} within the last hour: more than {most} (the"
+        f" larger of guard_max_removals, {limits.removals}, and"
+        f" guard_max_removals_percent, {limits.removals_percent:g} %)."
+    ]
+
+
+def _changes(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
+    most = limits.most_changes(plan.entries)
+    return [
+        f"{attribute} would be changed in {planned} of {plan.entries} entries,"
+        f" after {recent.changes.get(attribute, 0)} within the last hour: more"
+        f" than {most} (the larger of guard_max_changes, {limits.changes}, and"
+        f" guard_max_changes_percent, {limits.changes_percent:g} %)."
+        for attribute, planned in sorted(_changed(plan).items())
+        if planned + recent.changes.get(attribute, 0) > most
+    ]
+
+
+def _changed(plan: plans.Plan) -> collections.Counter[str]:
+    """Return attribute -> entries in which it would be changed."""
+    counts: collections.Counter[str] = collections.Counter()
+    if Kind.DIFFERING in plan.policy.written:
+        for item in plan.items.of(Kind.DIFFERING):
+            counts.update({one.attribute for one in item.differences})
+    return counts
