@@ -20,6 +20,12 @@ RECORD_VERSION = "1.0"
 #: One for all: :func:`json.dumps` makes an encoder for each record.
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
+#: Types of events that are not Nova's: what a comparison of a directory with
+#: Nova, a poll of Nova's changes, or the undoing of a run found to repair.
+RECONCILE = "dirsvc.reconcile"
+POLL = "dirsvc.poll"
+UNDO = "dirsvc.undo"
+
 #: Fields that one record takes from another where it lacks them; addresses,
 #: too.
 COMPLETED_TEXTS = ("project_name", "user_name", "user_remote_address")
@@ -183,7 +189,8 @@ class Event:
     """One thing that happened to one instance, as a source understood it.
 
     :ivar message_id: unique for a notification, the same by every way in
-    :ivar event_type: Nova's, ``instance.create.end``
+    :ivar event_type: Nova's, ``instance.create.end``, or :data:`RECONCILE`,
+        :data:`POLL`, :data:`UNDO`
     :ivar occurred_at: Nova's time of the event, seconds since the epoch, UTC
     :ivar request_id: Nova's ``req-…``, empty when it had none
     """

@@ -124,6 +124,16 @@ def decide_log(turn: outbox.Turn) -> Decision:
     return Decision(Write(entry, desired))
 
 
+def skip_elsewhere(turn: outbox.Turn) -> Decision:
+    """Skip what is for another directory."""
+    return Decision(
+        skipped=tuple(
+            (entry, f"for directory {entry.directory} only")
+            for entry in turn.elsewhere
+        )
+    )
+
+
 def is_late(write: Write, now: float, late_after: float) -> bool:
     """Return whether Nova is to be asked before this is written.
 

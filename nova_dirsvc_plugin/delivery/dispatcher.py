@@ -165,7 +165,10 @@ class Dispatcher:
                 writes.append(decided.write)
             settlements += [
                 outbox.Settlement(entry, outbox.State.SKIPPED, reason)
-                for entry, reason in decided.skipped
+                for entry, reason in (
+                    *decided.skipped,
+                    *decision.skip_elsewhere(turn).skipped,
+                )
             ] + [
                 outbox.Settlement(
                     entry,

@@ -80,6 +80,15 @@ class OutboxAdmin:
         with self._transaction("BEGIN") as database:
             yield database
 
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Return a connection for one transaction that writes.
+
+        :raises OutboxError: nothing of it is stored
+        """
+        with self._transaction("BEGIN IMMEDIATE") as database:
+            yield database
+
     def retry(self, items: Iterable[queries.Item]) -> list[queries.Item]:
         """Have entries delivered again, the deferred ones now.
 
@@ -104,7 +113,7 @@ class OutboxAdmin:
         :returns: None when there is no such parked notification
         :raises OutboxError: it cannot be written
         """
-        with self._transaction("BEGIN IMMEDIATE") as database:
+        with self.transaction() as database:
             parked = queries.parked(database, number)
             if parked is None:
                 return None
@@ -141,7 +150,7 @@ class OutboxAdmin:
         rest = iter(items)
         while portion := list(itertools.islice(rest, PORTION)):
             now = self._clock()
-            with self._transaction("BEGIN IMMEDIATE") as database:
+            with self.transaction() as database:
                 done = [item for item in portion if decide(database, item)]
                 database.executemany(
                     sql.NOTE,

@@ -40,18 +40,21 @@ def claim(
     (latest,) = database.execute(sql.LATEST).fetchone()
     horizon = max(now, latest or 0.0) + LONGEST_LEAD
     turns = [
-        _turn(read[instance], counts, confirm, horizon)
+        _turn(directory, read[instance], counts, confirm, horizon)
         for group, confirm in groups
         for instance, counts in group.items()
     ]
     turns = [
         *turns,
         *_lost(
-            database, turns, [*chosen.deliver.items(), *chosen.confirm.items()]
+            database,
+            directory,
+            turns,
+            [*chosen.deliver.items(), *chosen.confirm.items()],
         ),
     ]
     return Claim(
-        [turn for turn in turns if turn.entries],
+        [turn for turn in turns if turn.entries or turn.elsewhere],
         chosen.waiting,
         chosen.position,
         chosen.deferred,
@@ -103,7 +106,8 @@ def _read(
         found[instance].numbers.update(
             row["number"]
             for row in database.execute(
-                sql.NUMBERS_BEYOND, {"instance_uuid": instance, "few": FEW}
+                sql.NUMBERS_BEYOND,
+                values | {"instance_uuid": instance, "few": FEW},
             )
         )
     numbers = set[int]().union(*(one.numbers for one in found.values()))
@@ -115,39 +119,71 @@ def _read(
 
 
 def _turn(
+    directory: str,
     read: _Read,
     counts: selection.Counts,
     confirm: bool,
     horizon: float,
 ) -> Turn:
     """Split the history of an instance by what is to be settled."""
-    entries: list[Entry] = []
-    taken: list[Entry] = []
-    removals: list[Entry] = []
-    # From the latest on: it shows what to believe of those before.
-    reliable = 0
-    for row in reversed(read.rows):
-        number = row["number"]
-        entry = Entry.from_row(row, *counts.get(number, selection.UNTRIED))
-        if entry.ahead > TOLERATED_LEAD:
-            entry = dataclasses.replace(entry, refuted=bool(reliable))
-        elif not entry.unreadable:
-            reliable = reliable or number
-        if number in counts:
-            entries.insert(0, entry)
-        elif entry.unreadable:
-            continue
-        elif row["taken"]:
-            taken.append(entry)
-        elif entry.event.verb.removes:
-            removals.append(entry)
+    all_read = [
+        Entry.from_row(row, *counts.get(row["number"], selection.UNTRIED))
+        for row in read.rows
+    ]
+    reliable, ours = _believed(
+        [entry for entry in all_read if entry.is_for(directory)]
+    )
+    taken = {row["number"] for row in read.rows if row["taken"]}
+    others = [
+        entry
+        for entry in ours
+        if entry.number not in counts and not entry.unreadable
+    ]
     many = read.summarised or len(read.rows) > MANY
-    up_to = read.up_to if many else None
-    return Turn(entries, taken, removals, confirm, horizon, reliable, up_to)
+    return Turn(
+        [entry for entry in ours if entry.number in counts],
+        [entry for entry in others if entry.number in taken],
+        [
+            entry
+            for entry in others
+            if entry.number not in taken and entry.event.verb.removes
+        ],
+        confirm,
+        horizon,
+        reliable,
+        read.up_to if many else None,
+        [
+            entry
+            for entry in all_read
+            if entry.number in counts and not entry.is_for(directory)
+        ],
+    )
+
+
+def _believed(entries: Iterable[Entry]) -> tuple[int, list[Entry]]:
+    """Return the latest whose time is not ahead, and all with what it shows.
+
+    Those before it whose time is ahead are refuted.
+    """
+    reliable = max(
+        (
+            entry.number
+            for entry in entries
+            if entry.ahead <= TOLERATED_LEAD and not entry.unreadable
+        ),
+        default=0,
+    )
+    return reliable, [
+        dataclasses.replace(entry, refuted=True)
+        if entry.ahead > TOLERATED_LEAD and entry.number < reliable
+        else entry
+        for entry in entries
+    ]
 
 
 def _lost(
     database: sqlite3.Connection,
+    directory: str,
     turns: Iterable[Turn],
     chosen: Iterable[tuple[str, selection.Counts]],
 ) -> Iterator[Turn]:
@@ -155,7 +191,11 @@ def _lost(
 
     The row, or the index that leads to it, is damaged.
     """
-    found = {entry.number for turn in turns for entry in turn.entries}
+    found = {
+        entry.number
+        for turn in turns
+        for entry in (*turn.entries, *turn.elsewhere)
+    }
     for instance, counts in chosen:
         for number in counts.keys() - found:
             row = database.execute(sql.ENTRY, (number,)).fetchone()
@@ -167,4 +207,7 @@ def _lost(
                 entry = Entry.lost(
                     number, instance, "the backlog names another instance"
                 )
-            yield Turn([entry])
+            if entry.is_for(directory):
+                yield Turn([entry])
+            else:
+                yield Turn((), elsewhere=[entry])

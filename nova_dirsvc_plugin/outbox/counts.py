@@ -55,6 +55,10 @@ def count(database: sqlite3.Connection, directory: str) -> Count:
         sql.COUNT_MANY_FRESH if many else sql.COUNT_FRESH,
         {"position": read_up_to},
     ).fetchone()
+    (elsewhere,) = database.execute(
+        sql.COUNT_ELSEWHERE,
+        {"directory": directory, "position": read_up_to},
+    ).fetchone()
     found = {
         State(row["state"]): row
         for row in database.execute(sql.COUNT_BACKLOG, (directory,))
@@ -70,7 +74,7 @@ def count(database: sqlite3.Connection, directory: str) -> Count:
     ]
     return Count(
         position=read_up_to,
-        waiting=fresh["entries"] + number_of(State.WAITING),
+        waiting=fresh["entries"] - elsewhere + number_of(State.WAITING),
         deferred=number_of(State.DEFERRED),
         buried=number_of(State.BURIED),
         confirm=number_of(State.CONFIRM),

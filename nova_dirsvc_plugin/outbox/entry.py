@@ -20,6 +20,7 @@ class Entry:
     :ivar attempts: times that this directory refused it
     :ivar deferrals: times that it was deferred, for any reason
     :ivar set_back: the clock was set back while it waited
+    :ivar directory: the only one that it is for; empty: every one
     :ivar unreadable: why its record cannot be read, if it cannot
     :ivar refuted: its time was ahead of the clock here by more than
         :data:`TOLERATED_LEAD`, and that of a later one of its instance was
@@ -34,6 +35,7 @@ class Entry:
     set_back: bool = False
     unreadable: str = ""
     refuted: bool = False
+    directory: str = ""
 
     @property
     def ahead(self) -> float:
@@ -48,6 +50,10 @@ class Entry:
         known to be wrong.
         """
         return self.stored_at if self.refuted else self.event.occurred_at
+
+    def is_for(self, directory: str) -> bool:
+        """Return whether it is for a directory."""
+        return self.directory in ("", directory)
 
     @classmethod
     def from_row(
@@ -84,6 +90,7 @@ class Entry:
             deferrals,
             set_back,
             unreadable,
+            directory="" if unreadable else row["directory"],
         )
 
     @classmethod

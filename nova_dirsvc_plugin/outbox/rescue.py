@@ -29,7 +29,13 @@ _STATEMENTS = {
     "entry": (sql.RESCUED_ENTRIES, sql.RESCUE_ENTRY),
     "origin": (sql.RESCUED_ORIGINS, sql.RESCUE_ORIGIN),
     "parked": (sql.RESCUED_PARKED, sql.RESCUE_PARKED),
+    "run": (sql.RESCUED_RUNS, sql.RESCUE_RUN),
+    "repair": (sql.RESCUED_REPAIRS, sql.RESCUE_REPAIR),
+    "reading": (sql.RESCUED_READINGS, sql.RESCUE_READING),
 }
+
+#: Columns that an outbox of an older release has not -> what stands for them.
+_LATER_COLUMNS = {"checksum": "NULL", "directory": "''"}
 
 
 def take_over(
@@ -105,8 +111,12 @@ class _Copy:
     def take(self, old: sqlite3.Connection) -> str:
         """Copy, and return what ended it before all was copied, if so."""
         damage = ""
+        columns = _columns(old)
+        tables = {name for (name,) in _Rows(old, sql.TABLES)}
         for table, (select, insert) in _STATEMENTS.items():
-            rows = _Rows(old, select)
+            if tables and table not in tables:
+                continue
+            rows = _Rows(old, select.format_map(columns))
             stored = self._store(insert, rows)
             damage = damage or rows.damage
             if table != "entry":
@@ -139,8 +149,9 @@ class _Copy:
         for instance in set(known.values()) - {None}:
             for (number,) in _Rows(old, sql.RESCUED_NUMBERS, instance):
                 known[number] = instance
+        select = sql.RESCUED_ENTRY.format_map(_columns(old))
         for number, instance in sorted(known.items()):
-            found = list(_Rows(old, sql.RESCUED_ENTRY, number))
+            found = list(_Rows(old, select, number))
             yield from found
             if not found and instance:
                 self.lost.add(str(instance))
@@ -165,6 +176,15 @@ class _Rows(Iterator[Any]):
         except (sqlite3.Error, UnicodeDecodeError) as error:
             self.damage = str(error)
             raise StopIteration from error
+
+
+def _columns(old: sqlite3.Connection) -> dict[str, str]:
+    """Return column -> how it is read, of those that came later."""
+    found = {name for (name,) in _Rows(old, sql.COLUMNS)}
+    return {
+        name: name if name in found or not found else instead
+        for name, instead in _LATER_COLUMNS.items()
+    }
 
 
 def _copy_aside(path: pathlib.Path, copy: _Copy) -> None:

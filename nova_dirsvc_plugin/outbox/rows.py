@@ -29,8 +29,14 @@ _times = operator.itemgetter(*TIMES)
 
 
 def checksum(values: Mapping[str, Any] | sqlite3.Row) -> int:
-    """Return the checksum of all columns of an entry but its number."""
+    """Return the checksum of all columns of an entry but its number.
+
+    One for every directory has that of a release without this column: what
+    such a release has stored, or a process of it still stores, stays right.
+    """
     columns = [*_texts(values), *map(repr, map(float, _times(values)))]
+    if values["directory"]:
+        columns.append(values["directory"])
     return zlib.crc32("\0".join(columns).encode(errors="surrogatepass"))
 
 
@@ -41,7 +47,7 @@ def check(values: sqlite3.Row) -> None:
 
     :raises ValueError: it was changed; the message says where
     """
-    for name in TEXTS:
+    for name in (*TEXTS, "directory"):
         if not isinstance(values[name], str):
             raise ValueError(f"the row is damaged: {name} is no text")
     for name in TIMES:

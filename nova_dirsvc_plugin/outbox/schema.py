@@ -130,6 +130,39 @@ MIGRATIONS = (
         FROM position AS p CROSS JOIN entry AS e
         GROUP BY p.directory, e.instance_uuid HAVING count(*) > 16;
     """,
+    # An entry may be for one directory: a repair, with what was there before.
+    # A message id is the same in an outbox that takes another one over.
+    """
+    ALTER TABLE entry ADD COLUMN directory TEXT NOT NULL DEFAULT '';
+    CREATE INDEX entry_directory ON entry (directory, number)
+        WHERE directory <> '';
+    CREATE TABLE run (
+        run_id TEXT PRIMARY KEY,
+        directory TEXT NOT NULL,
+        plan_id TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        allowed INTEGER NOT NULL,
+        started_at REAL NOT NULL,
+        summary TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE repair (
+        place INTEGER PRIMARY KEY,
+        message_id TEXT NOT NULL UNIQUE,
+        run_id TEXT NOT NULL,
+        instance_uuid TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        stored_at REAL NOT NULL,
+        attributes TEXT NOT NULL,
+        before TEXT NOT NULL);
+    CREATE INDEX repair_run ON repair (run_id, place);
+    CREATE INDEX repair_instance ON repair (instance_uuid);
+    CREATE INDEX repair_stored ON repair (stored_at);
+    CREATE TABLE reading (
+        cloud TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        read_at REAL NOT NULL,
+        instances INTEGER NOT NULL,
+        PRIMARY KEY (cloud, kind)) WITHOUT ROWID;
+    """,
 )
 
 

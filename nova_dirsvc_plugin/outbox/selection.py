@@ -58,27 +58,47 @@ def select(
             "each": EACH,
         }
         _add(deferred, database.execute(sql.OPEN, values))
-    fresh: dict[str, Counts] = {}
-    waiting = []
-    position = counts.position(database, directory)
     room = max(1, limit - len(due) - len(confirm))
+    chosen = _with_fresh(database, directory, deferred, room, one_each)
+    _add(
+        chosen.confirm,
+        (row for row in confirm if row["instance_uuid"] not in chosen.deliver),
+    )
+    return chosen
+
+
+def _with_fresh(
+    database: sqlite3.Connection,
+    directory: str,
+    deferred: dict[str, Counts],
+    room: int,
+    one_each: bool,
+) -> Selection:
+    """Add what is new to what was deferred.
+
+    What is for another directory waits behind nothing.
+    """
+    fresh: dict[str, Counts] = {}
+    elsewhere, waiting = [], []
+    position = counts.position(database, directory)
     values = {"directory": directory, "position": position, "limit": room}
     for row in database.execute(sql.FRESH, values):
         position = row["number"]
         instance = rows.text(row["instance_uuid"])
-        if len(deferred.get(instance, ())) in range(1, EACH) and not one_each:
+        if row["elsewhere"]:
+            elsewhere.append((position, instance))
+        elif (
+            len(deferred.get(instance, ())) in range(1, EACH) and not one_each
+        ):
             deferred[instance][position] = UNTRIED
         elif row["blocked"] or (one_each and instance in fresh):
             waiting.append((position, instance))
         else:
             fresh.setdefault(instance, {})[position] = UNTRIED
     deliver = fresh | deferred
-    to_confirm: dict[str, Counts] = {}
-    _add(
-        to_confirm,
-        (row for row in confirm if row["instance_uuid"] not in deliver),
-    )
-    return Selection(deliver, to_confirm, waiting, position, [*deferred])
+    for number, instance in elsewhere:
+        deliver.setdefault(instance, {})[number] = UNTRIED
+    return Selection(deliver, {}, waiting, position, [*deferred])
 
 
 def _due(

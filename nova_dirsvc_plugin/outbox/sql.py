@@ -9,9 +9,9 @@ partial index only where the query has its condition.
 
 STORE = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
-                   stored_at, request_id, record, checksum)
+                   stored_at, request_id, record, checksum, directory)
 VALUES (:message_id, :event_type, :verb, :instance_uuid, :occurred_at,
-        :stored_at, :request_id, :record, :checksum)
+        :stored_at, :request_id, :record, :checksum, :directory)
 ON CONFLICT (message_id) DO NOTHING RETURNING number
 """
 
@@ -96,9 +96,11 @@ LIMIT :limit
 #: The latest time that the clock of a process here has shown.
 LATEST = "SELECT CAST(max(stored_at) AS REAL) FROM entry"
 
-#: New entries, and whether an open entry of the same instance is older.
+#: New entries, whether they are for another directory, and whether an open
+#: entry of the same instance is older.
 FRESH = """
 SELECT e.number, e.instance_uuid,
+  e.directory NOT IN ('', :directory) AS elsewhere,
   EXISTS (
     SELECT 1 FROM backlog AS x INDEXED BY backlog_instance
     WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
@@ -132,18 +134,21 @@ FROM one CROSS JOIN entry AS e
 NUMBERS_BEYOND = """
 SELECT number FROM (
   SELECT number FROM entry INDEXED BY entry_instance
-  WHERE instance_uuid = :instance_uuid ORDER BY number DESC LIMIT :few)
+  WHERE instance_uuid = :instance_uuid AND directory IN ('', :directory)
+  ORDER BY number DESC LIMIT :few)
 UNION
 SELECT number FROM (
   SELECT number FROM entry INDEXED BY entry_removal
   WHERE instance_uuid = :instance_uuid AND verb = 'unregister'
     AND verb IN ('unregister', 'soft-unregister')
+    AND directory IN ('', :directory)
   ORDER BY occurred_at DESC LIMIT :few)
 UNION
 SELECT number FROM (
   SELECT number FROM entry INDEXED BY entry_removal
   WHERE instance_uuid = :instance_uuid AND verb = 'soft-unregister'
     AND verb IN ('unregister', 'soft-unregister')
+    AND directory IN ('', :directory)
   ORDER BY occurred_at DESC LIMIT :few)
 """
 
@@ -253,6 +258,23 @@ DELETE FROM summary WHERE instance_uuid = (
 
 PURGE_JOURNAL = "DELETE FROM journal WHERE number = ?"
 
+#: One whose entry is still needed stays with it.
+PURGE_REPAIRS = """
+DELETE FROM repair WHERE place IN (
+  SELECT r.place FROM repair AS r INDEXED BY repair_stored
+  WHERE r.stored_at < ? AND NOT EXISTS (
+    SELECT 1 FROM entry AS e WHERE e.message_id = r.message_id)
+  LIMIT ?)
+"""
+
+PURGE_RUNS = """
+DELETE FROM run WHERE run_id IN (
+  SELECT run_id FROM run WHERE started_at < ? AND NOT EXISTS (
+    SELECT 1 FROM repair AS r INDEXED BY repair_run
+    WHERE r.run_id = run.run_id)
+  LIMIT ?)
+"""
+
 PURGE_ORIGIN = """
 DELETE FROM origin WHERE request_id IN (
   SELECT request_id FROM origin WHERE stored_at < ? LIMIT ?)
@@ -261,10 +283,11 @@ DELETE FROM origin WHERE request_id IN (
 # -- an outbox whose files were removed or replaced -------------------------
 
 #: All entries of the instances that have something to deliver, in the words
-#: of the connection that still reads the old files.
+#: of the connection that still reads the old files. An older release had not
+#: all columns.
 RESCUED_ENTRIES = """
 SELECT message_id, event_type, verb, instance_uuid, occurred_at, stored_at,
-  request_id, record, checksum
+  request_id, record, {checksum}, {directory}
 FROM entry WHERE instance_uuid IN (
   SELECT instance_uuid FROM backlog UNION
   SELECT instance_uuid FROM entry
@@ -275,9 +298,13 @@ ORDER BY number
 #: The same one by one, where pages are damaged.
 RESCUED_ENTRY = """
 SELECT message_id, event_type, verb, instance_uuid, occurred_at, stored_at,
-  request_id, record, checksum
+  request_id, record, {checksum}, {directory}
 FROM entry WHERE number = ?
 """
+
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+COLUMNS = "SELECT name FROM pragma_table_info('entry')"
 
 RESCUED_NUMBERS = """
 SELECT number FROM entry INDEXED BY entry_instance WHERE instance_uuid = ?
@@ -304,13 +331,38 @@ WALKS = (
 
 RESCUE_ENTRY = """
 INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
-                   stored_at, request_id, record, checksum)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                   stored_at, request_id, record, checksum, directory)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 RESCUED_ORIGINS = "SELECT request_id, remote_address, stored_at FROM origin"
 
 RESCUE_ORIGIN = "INSERT INTO origin VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+RESCUED_RUNS = """
+SELECT run_id, directory, plan_id, verb, allowed, started_at, summary FROM run
+"""
+
+RESCUE_RUN = """
+INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
+RESCUED_REPAIRS = """
+SELECT message_id, run_id, instance_uuid, verb, stored_at, attributes, before
+FROM repair ORDER BY place
+"""
+
+RESCUE_REPAIR = """
+INSERT INTO repair (message_id, run_id, instance_uuid, verb, stored_at,
+                    attributes, before)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+
+RESCUED_READINGS = "SELECT cloud, kind, read_at, instances FROM reading"
+
+RESCUE_READING = (
+    "INSERT INTO reading VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 RESCUED_PARKED = """
 SELECT message_id, event_type, instance_uuid, stored_at, reason, notification
@@ -324,6 +376,93 @@ INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (
   SELECT 1 FROM parked WHERE stored_at = ?4 AND notification = ?6)
 ON CONFLICT DO NOTHING
+"""
+
+# -- repairs ----------------------------------------------------------------
+
+BEGIN_RUN = """
+INSERT INTO run (run_id, directory, plan_id, verb, allowed, started_at,
+                 summary)
+VALUES (:run_id, :directory, :plan_id, :verb, :allowed, :started_at, :summary)
+"""
+
+STORE_REPAIR = """
+INSERT INTO repair (message_id, run_id, instance_uuid, verb, stored_at,
+                    attributes, before)
+VALUES (:message_id, :run_id, :instance_uuid, :verb, :stored_at, :attributes,
+        :before)
+"""
+
+#: Repairs of an instance that ask a directory for the same, with their state
+#: there, and whether they were settled since. One that something came after
+#: is another matter.
+SAME_REPAIRS = """
+SELECT e.number, coalesce(x.state, iif(e.number > :position, 'waiting', ''))
+    AS state,
+  EXISTS (SELECT 1 FROM journal AS j
+    WHERE j.number = e.number AND j.directory = :directory
+      AND j.state IN ('delivered', 'skipped', 'dropped')
+      AND j.last_at >= :read_at) AS settled
+FROM repair AS r INDEXED BY repair_instance
+JOIN entry AS e ON e.message_id = r.message_id
+LEFT JOIN backlog AS x ON x.directory = :directory AND x.number = e.number
+WHERE r.instance_uuid = :instance_uuid AND r.verb = :verb
+  AND e.directory = :directory AND e.record = :record
+  AND NOT EXISTS (
+    SELECT 1 FROM entry AS later INDEXED BY entry_instance
+    WHERE later.instance_uuid = :instance_uuid AND later.number > e.number
+      AND later.directory IN ('', :directory))
+"""
+
+#: Repairs that are not delivered yet: new ones, and those put off.
+WAITING_REPAIRS = """
+SELECT (
+    SELECT count(*) FROM entry INDEXED BY entry_directory
+    WHERE directory = :directory AND directory <> '' AND number > :position)
+  + (
+    SELECT count(*) FROM backlog AS x INDEXED BY backlog_due
+    WHERE x.directory = :directory AND x.state IN ('waiting', 'deferred')
+      AND x.number <= :position AND EXISTS (
+        SELECT 1 FROM entry AS e INDEXED BY entry_directory
+        WHERE e.directory = :directory AND e.directory <> ''
+          AND e.number = x.number))
+"""
+
+#: What runs that were not allowed by an operator have asked of a directory.
+RECENT_REPAIRS = """
+SELECT r.instance_uuid, r.verb, r.attributes
+FROM repair AS r INDEXED BY repair_stored JOIN run USING (run_id)
+WHERE r.stored_at >= :since AND run.directory = :directory
+  AND run.verb <> 'undo' AND NOT run.allowed
+"""
+
+RUN = "SELECT * FROM run WHERE run_id = ?"
+
+RUNS = "SELECT * FROM run ORDER BY started_at DESC, run_id"
+
+BEFORE_IMAGES = """
+SELECT place, instance_uuid, verb, before
+FROM repair INDEXED BY repair_run
+WHERE run_id = :run_id AND place > :place ORDER BY place LIMIT :limit
+"""
+
+#: An allowed plan of which nothing was stored was not applied.
+WAS_ALLOWED = """
+SELECT EXISTS (
+  SELECT 1 FROM run WHERE plan_id = ? AND allowed AND EXISTS (
+    SELECT 1 FROM repair AS r INDEXED BY repair_run
+    WHERE r.run_id = run.run_id))
+"""
+
+NOTE_READING = """
+INSERT INTO reading (cloud, kind, read_at, instances)
+VALUES (:cloud, :kind, :read_at, :instances)
+ON CONFLICT (cloud, kind) DO UPDATE SET
+  read_at = excluded.read_at, instances = excluded.instances
+"""
+
+LAST_READING = """
+SELECT read_at, instances FROM reading WHERE cloud = ? AND kind = ?
 """
 
 # -- an operator's decisions ------------------------------------------------
@@ -377,6 +516,7 @@ SELECT e.number, :directory AS directory, 'waiting' AS state, e.verb,
   NULL AS not_before, '' AS reason
 FROM entry AS e
 WHERE e.number BETWEEN max(:first, :position + 1) AND :last AND {instance}
+  AND e.directory IN ('', :directory)
 ORDER BY e.number LIMIT :limit
 """
 
@@ -436,7 +576,7 @@ FROM journal WHERE number = ? ORDER BY first_at, last_at
 HISTORY_OF_INSTANCE = """
 SELECT CAST(stored_at AS REAL) AS at, CAST(stored_at AS REAL) AS until,
   number, 'stored' AS what,
-  '' AS directory, verb, event_type, request_id, occurred_at, 1 AS times,
+  directory, verb, event_type, request_id, occurred_at, 1 AS times,
   '' AS reason
 FROM entry WHERE instance_uuid = :instance_uuid
 UNION ALL
@@ -472,6 +612,12 @@ COUNT_MANY_FRESH = (
     "".join(COUNT_FRESH.rpartition("FROM entry")[:2])
     + " INDEXED BY entry_stored WHERE number > :position"
 )
+
+#: Of those, the ones that are for other directories.
+COUNT_ELSEWHERE = """
+SELECT count(*) FROM entry INDEXED BY entry_directory
+WHERE directory <> '' AND directory <> :directory AND number > :position
+"""
 
 COUNT_BACKLOG = """
 SELECT b.state, b.entries, (

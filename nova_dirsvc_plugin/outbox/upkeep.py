@@ -56,22 +56,23 @@ def purge(
                 total += database.executemany(sql.PURGE, gone).rowcount
                 database.executemany(sql.PURGE_JOURNAL, gone)
             pause(time.monotonic() - began)
-    _purge_origins(session, before, pause)
+    for statement in (sql.PURGE_ORIGIN, sql.PURGE_REPAIRS, sql.PURGE_RUNS):
+        _purge_by(statement, session, before, pause)
     return total
 
 
-def _purge_origins(
+def _purge_by(
+    statement: str,
     session: connection.Session,
     before: float,
     pause: Callable[[float], object],
 ) -> None:
+    """Delete what a statement finds, a portion at a time."""
     rest = PORTION
     while rest == PORTION:
         began = time.monotonic()
         with session.transaction() as database:
-            rest = database.execute(
-                sql.PURGE_ORIGIN, (before, PORTION)
-            ).rowcount
+            rest = database.execute(statement, (before, PORTION)).rowcount
         pause(time.monotonic() - began)
 
 

@@ -58,8 +58,13 @@ class Cause(enum.Enum):
     UNREADABLE = enum.auto()
 
 
-def event_row(event: events.Event, now: float) -> dict[str, Any]:
-    """Return the values of ``sql.STORE``."""
+def event_row(
+    event: events.Event, now: float, directory: str = ""
+) -> dict[str, Any]:
+    """Return the values of ``sql.STORE``.
+
+    :param directory: the only one that it is for; empty: every one
+    """
     values: dict[str, Any] = {
         "message_id": event.message_id,
         "event_type": event.event_type,
@@ -69,6 +74,7 @@ def event_row(event: events.Event, now: float) -> dict[str, Any]:
         "stored_at": now,
         "request_id": event.request_id,
         "record": event.record.to_json(),
+        "directory": directory,
     }
     return values | {"checksum": rows.checksum(values)}
 
@@ -96,6 +102,7 @@ class Turn:
     :ivar horizon: epoch seconds, the latest time that a directory is given
     :ivar reliable: number of the latest whose time is not ahead; 0: none
     :ivar up_to: a summary is to be made of the entries up to this number
+    :ivar elsewhere: those to settle that are for another directory
     """
 
     entries: Sequence[outbox_entry.Entry]
@@ -105,6 +112,7 @@ class Turn:
     horizon: float = math.inf
     reliable: int = 0
     up_to: int | None = None
+    elsewhere: Sequence[outbox_entry.Entry] = ()
 
     @property
     def readable(self) -> list[outbox_entry.Entry]:
@@ -182,7 +190,11 @@ class Claim:
     @property
     def entries(self) -> Sequence[outbox_entry.Entry]:
         """All that is to be settled."""
-        return [entry for turn in self.turns for entry in turn.entries]
+        return [
+            entry
+            for turn in self.turns
+            for entry in (*turn.entries, *turn.elsewhere)
+        ]
 
     def __bool__(self) -> bool:
         return bool(self.turns or self.waiting)

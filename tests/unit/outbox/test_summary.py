@@ -10,7 +10,7 @@ import fixtures
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import decision, retry, state
 from nova_dirsvc_plugin.directories import base as contract
-from nova_dirsvc_plugin.outbox import admin, queries, schema
+from nova_dirsvc_plugin.outbox import admin, queries
 from tests.unit import base
 
 A, B = "a" * 32, "b" * 32
@@ -345,9 +345,14 @@ class BoundTest(BoundTestCase):
         self.deliver()
         with self.outbox._session.transaction() as database:
             for statement in (
+                "DROP TABLE run",
+                "DROP TABLE repair",
+                "DROP TABLE reading",
+                "DROP INDEX entry_directory",
+                "ALTER TABLE entry DROP COLUMN directory",
                 "DROP TABLE summary",
                 "DROP INDEX entry_removal",
-                f"PRAGMA user_version = {len(schema.MIGRATIONS) - 1}",
+                "PRAGMA user_version = 5",
             ):
                 database.execute(statement)
         self.outbox.close()

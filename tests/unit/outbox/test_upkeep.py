@@ -100,8 +100,9 @@ class PurgeTest(UpkeepTestCase):
         )
         self.assertEqual(250, gone)
         begins = [step for step in steps if step.startswith("BEGIN")]
-        # 500 rows by 100: two portions have nothing to delete; and origins.
-        self.assertEqual(4, len(begins))
+        # 500 rows by 100: two portions have nothing to delete; and origins,
+        # repairs, runs.
+        self.assertEqual(6, len(begins))
         deleted = [step for step in steps if "DELETE FROM entry" in step]
         self.assertEqual(250, len(deleted))
 
