@@ -14,9 +14,15 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nova_dirsvc_plugin import events, untrusted_text
+from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.notifications import values
-from nova_dirsvc_plugin.nova_api import client, connection, pending, server
+from nova_dirsvc_plugin.nova_api import (
+    cells,
+    client,
+    connection,
+    pending,
+    server,
+)
 from nova_dirsvc_plugin.nova_api.summary import Summary, Undecided
 
 LOG = logging.getLogger(__name__)
@@ -190,25 +196,19 @@ class Listing:
 
         :raises NoAnswer: Nova does not answer
         """
-        asked = self._ask("the list of services", "/os-services", {})
-        services = asked.answer().body.get("services")
-        if not isinstance(services, list) or not services:
-            raise asked.refused("Nova names none of its own")
+        asked = self._ask("the list of services", client.SERVICES, {})
+        body = asked.answer().body
         if not self._connection.tells_down_cells:
             self._doubt(
                 "Nova's API is older than 2.69: it does not say whether a"
                 " cell is down"
             )
-        down = [
-            untrusted_text.on_one_line(one.get("host"), 60)
-            for one in services
-            if isinstance(one, dict) and one.get("status") == "UNKNOWN"
-        ]
-        if down:
-            self._doubt(
-                f"a cell is down: the state of {len(down)} services is"
-                f" UNKNOWN, of {down[0]} first"
-            )
+        try:
+            cells.check(body)
+        except events.StateUndecided as down:
+            self._doubt(str(down))
+        except events.StateUnknown as unknown:
+            raise connection.NoAnswer(str(unknown)) from unknown
         self._check_cloud()
 
     def _check_cloud(self) -> None:

@@ -93,6 +93,7 @@ PURE = (
     "outbox/rows",
     "outbox/summary",
     "outbox/values",
+    "nova_api/cells",
     "nova_api/server",
     "nova_api/summary",
     "reconcile/adopt",

@@ -72,11 +72,17 @@ def missing(instance_uuid=UUID):
     return {"itemNotFound": {"code": 404, "message": words}}
 
 
+#: As Nova lists its services, from 2.69 on.
+UP = {"binary": "nova-compute", "host": "pocket1", "status": "enabled"}
+DOWN = {"binary": "nova-compute", "host": "pocket2", "status": "UNKNOWN"}
+
+
 class InventoryCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.nova = self.useFixture(fixture.Fixture())
         self.inventory = self.of(limit=30)
+        self.services(json={"services": [UP]})
 
     def of(self, limit):
         to_nova = adapter.Adapter(
@@ -93,6 +99,9 @@ class InventoryCase(base.TestCase):
 
     def lists(self, **answer):
         self.nova.get(f"{NOVA}/servers", **answer)
+
+    def services(self, **answer):
+        self.nova.get(f"{NOVA}/os-services", **answer)
 
     def server(self, **changes):
         """Let Nova tell of a server with other values; ``...`` leaves out."""
@@ -158,7 +167,7 @@ class SureTest(InventoryCase):
                 "soft_deleted": ["1"],
                 "limit": ["1"],
             },
-            self.nova.last_request.qs,
+            self.nova.request_history[-2].qs,
         )
 
     def test_a_boot_from_volume_has_no_image(self):
@@ -241,6 +250,28 @@ class UnsureTest(InventoryCase):
         self.lists(status_code=500)
         self.assert_unsure("500")
 
+    @ddt.data(
+        ({"json": {"services": [UP, DOWN]}}, "pocket2"),
+        ({"json": {"services": []}}, "proxy"),
+        ({"json": {"services": 7}}, "proxy"),
+        ({"text": "x"}, "proxy"),
+        ({"status_code": 403}, "the role admin"),
+        ({"status_code": 500}, "log of nova-api"),
+        ({"exc": ksa_exceptions.ConnectTimeout("too late")}, "too late"),
+    )
+    @ddt.unpack
+    def test_a_404_while_a_cell_may_be_down_says_nothing(self, answer, words):
+        self.answers({"status_code": 404, "json": missing()})
+        self.lists(json={"servers": []})
+        self.services(**answer)
+        self.assert_unsure(words)
+
+    def test_a_cell_that_is_down_is_an_answer_of_novas(self):
+        self.answers({"status_code": 404, "json": missing()})
+        self.lists(json={"servers": []})
+        self.services(json={"services": [DOWN]})
+        self.assertIsInstance(self.ask(), events.StateUndecided)
+
     def test_an_instance_in_a_cell_that_is_down_is_in_doubt(self):
         self.answers({"json": {"server": {"id": UUID, "status": "UNKNOWN"}}})
         self.assert_unsure("cell")
@@ -293,6 +324,40 @@ class ManyTest(InventoryCase):
             [f"web-{number}" for number in range(40)],
             [told[one].record.display_name for one in uuids],
         )
+
+    def test_services_are_asked_for_once_and_for_removals_only(self):
+        alive, *gone = (str(uuid.uuid4()) for _ in range(20))
+        self.answers(
+            {"json": {"server": ALIVE | {"id": alive}}}, instance_uuid=alive
+        )
+        for one in gone:
+            self.answers(
+                {"status_code": 404, "json": missing(one)}, instance_uuid=one
+            )
+        self.lists(json={"servers": []})
+        self.services(json={"services": [DOWN]})
+        self.assertIs(
+            events.Verb.REFRESH, self.inventory.ask([alive])[alive].verb
+        )
+        self.assertEqual(1, self.nova.call_count)
+        told = self.inventory.ask([alive, *gone])
+        self.assertIs(events.Verb.REFRESH, told.pop(alive).verb)
+        self.assertEqual(
+            {events.StateUndecided}, {type(one) for one in told.values()}
+        )
+        self.assertEqual(1 + 20 + 19 + 1, self.nova.call_count)
+
+    def test_a_nova_before_2_69_has_no_404_for_a_cell_that_is_down(self):
+        def answer(request, context):
+            asked = request.headers["OpenStack-API-Version"]
+            old = asked == "compute 2.47"
+            context.status_code = 404 if old else 406
+            return missing()
+
+        self.answers({"json": answer})
+        self.lists(json={"servers": []})
+        self.services(status_code=500)
+        self.assertEqual(GONE, self.ask())
 
     def test_an_older_nova_is_asked_in_its_own_version_and_so_ever_after(self):
         def answer(request, context):

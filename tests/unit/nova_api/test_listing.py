@@ -27,8 +27,8 @@ from tests.unit.nova_api import test_client
 NOVA = test_client.NOVA
 KEYSTONE = "http://keystone.example.org/v3"
 
-UP = {"binary": "nova-compute", "host": "pocket1", "status": "enabled"}
-DOWN = {"binary": "nova-compute", "host": "pocket2", "status": "UNKNOWN"}
+UP = test_client.UP
+DOWN = test_client.DOWN
 
 #: A page is what an answer of requests-mock is made of, or its instances.
 FAILS = {"status_code": 500}
@@ -286,15 +286,15 @@ class NotWholeTest(ListingCase):
     def test_a_cell_that_is_down_before_or_after(self, answers):
         self.services(*answers)
         self.pages(servers(3), [])
-        summary = self.assert_not_whole("cell is down", "pocket2")
+        summary = self.assert_not_whole("is down", "pocket2")
         self.assertEqual(3, len(self.items))
         self.assertEqual(1, len(summary.why_not_whole))
 
     @ddt.data(
         ({"status_code": 403}, "the role admin"),
         ({"status_code": 500}, "log of nova-api"),
-        ({"json": {}}, "names none"),
-        ([], "names none"),
+        ({"json": {}}, "services is empty"),
+        ([], "services is empty"),
     )
     @ddt.unpack
     def test_services_that_are_not_told_before_or_after(self, answer, words):
