@@ -9,15 +9,19 @@ bus between the services.
 
 import pathlib
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import fixtures
+import requests
+from keystoneauth1 import adapter, noauth, session
 from nova import rpc
 from nova.tests.functional import integrated_helpers
 from nova.tests.functional.api import client
 
 from nova_dirsvc_plugin import conf as options
+from nova_dirsvc_plugin.nova_api import client as nova_client
 from tests import waiting
 from tests.functional.nova_in_process import not_yet
 
@@ -116,6 +120,28 @@ class NovaTestCase(integrated_helpers._IntegratedTestBase):
             return not_yet.NotYet(found["status"])
 
         waiting.until(look, f"the end of {server['id']}")
+
+    def client_of(
+        self, user: str, roles: str, now: float
+    ) -> nova_client.NovaClient:
+        """Ask as somebody, in the way of Nova's fixtures: by headers."""
+        http = requests.Session()
+        http.headers.update(
+            {
+                "X-Auth-User": user,
+                "X-Auth-Project-Id": str(uuid.uuid4()),
+                "X-Roles": roles,
+            }
+        )
+        auth = noauth.NoAuth(endpoint=self.api_fixture.base_url)
+        return nova_client.NovaClient(
+            adapter.Adapter(
+                session.Session(auth=auth, session=http, timeout=30),
+                service_type="compute",
+                raise_exc=False,
+            ),
+            lambda: now,
+        )
 
     # -- what Nova's log says ----------------------------------------------
 

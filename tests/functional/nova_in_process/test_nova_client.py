@@ -5,11 +5,7 @@
 import dataclasses
 import uuid
 
-import requests
-from keystoneauth1 import adapter, noauth, session
-
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.nova_api import client
 from tests.functional.nova_in_process import cloud, test_boot_and_delete
 
 NOW = 1795343300.5
@@ -18,27 +14,7 @@ NOW = 1795343300.5
 class TestInventory(cloud.NovaTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.inventory = self.inventory_of("admin", "member,admin")
-
-    def inventory_of(self, user: str, roles: str) -> client.NovaClient:
-        """Ask as somebody, in the way of Nova's fixtures: by headers."""
-        http = requests.Session()
-        http.headers.update(
-            {
-                "X-Auth-User": user,
-                "X-Auth-Project-Id": str(uuid.uuid4()),
-                "X-Roles": roles,
-            }
-        )
-        auth = noauth.NoAuth(endpoint=self.api_fixture.base_url)
-        return client.NovaClient(
-            adapter.Adapter(
-                session.Session(auth=auth, session=http, timeout=30),
-                service_type="compute",
-                raise_exc=False,
-            ),
-            lambda: NOW,
-        )
+        self.inventory = self.client_of("admin", "member,admin", NOW)
 
     def told(self, server: cloud.Server) -> events.HostState:
         """Return what Nova says for sure."""
@@ -128,7 +104,7 @@ class TestInventory(cloud.NovaTestCase):
 
     def test_another_project_says_nothing_of_a_running_one(self):
         server = self.boot()
-        stranger = self.inventory_of("mallory", "member")
+        stranger = self.client_of("mallory", "member", NOW)
 
         answer = stranger.ask([server["id"]])[server["id"]]
 
@@ -136,7 +112,7 @@ class TestInventory(cloud.NovaTestCase):
         self.assertIn("the role admin", str(answer))
 
     def test_a_stranger_cannot_tell_that_one_is_gone(self):
-        stranger = self.inventory_of("mallory", "member")
+        stranger = self.client_of("mallory", "member", NOW)
 
         [answer] = stranger.ask([str(uuid.uuid4())]).values()
 
@@ -145,7 +121,7 @@ class TestInventory(cloud.NovaTestCase):
     def test_a_wrong_endpoint_says_nothing(self):
         self.api_fixture.base_url += "/servers"
         server = self.boot()
-        wrong = self.inventory_of("admin", "member,admin")
+        wrong = self.client_of("admin", "member,admin", NOW)
 
         [answer] = wrong.ask([server["id"]]).values()
 
@@ -156,15 +132,13 @@ class TestInventory(cloud.NovaTestCase):
 class TestNoValidHost(cloud.NovaTestCase):
     """No compute service: a build ends in ERROR, in cell 0."""
 
-    inventory_of = TestInventory.inventory_of
-
     def _setup_compute_service(self) -> None:
         pass
 
     def test_one_that_was_never_launched_has_no_entry_yet(self):
         server = self.in_state(self.ask_for_server(), "ERROR")
 
-        asked = self.inventory_of("admin", "member,admin")
+        asked = self.client_of("admin", "member,admin", NOW)
         [answer] = asked.ask([server["id"]]).values()
 
         self.assertIs(events.Verb.SOFT_UNREGISTER, answer.verb)
