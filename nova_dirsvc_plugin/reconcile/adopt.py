@@ -124,9 +124,9 @@ class _Index:
             uuids.add(entry.record.instance_uuid.lower())
             self.macs |= {mac: set() for mac in _macs(entry.record)}
             self.names |= {name: set() for name in _names(entry.record)}
-        for key in reading:
-            state = reading.state(key)
-            if state is None or state.verb.removes:
+        for key in reading.all_wanted():
+            state = reading.wanted(key)
+            if state is None:
                 continue
             macs = _macs(state.record) & self.macs.keys()
             names = _names(state.record) & self.names.keys()

@@ -81,8 +81,8 @@ class Comparison:
         have come since, or was left out; and those of which two were.
         """
         self._to_find = [*self._doubled]
-        for key in self._reading:
-            if key not in self._seen and self._state_to_keep(key):
+        for key in self._reading.all_wanted():
+            if key not in self._seen:
                 self._to_find.append(key)
         return self._to_find
 
@@ -115,26 +115,20 @@ class Comparison:
         key = entry.record.instance_uuid
         return key if key in self._reading else key.lower()
 
-    def _state_to_keep(self, key: str) -> events.HostState | None:
-        """Return the state of an instance that should have an entry."""
-        state = self._reading.state(key)
-        return None if state is None or state.verb.removes else state
-
     def _compare(self, key: str, entry: base.Entry) -> None:
         """Compare the only entry of an instance, which has our mark."""
         if entry.conflict:
             self._put_conflict(key, [entry])
             return
-        state = self._state_to_keep(key)
-        undecided = self._reading.undecided(key)
-        self._fitting += key in self._reading or bool(undecided)
+        state = self._reading.wanted(key)
+        self._fitting += key in self._reading
         if state:
             differences = self._differences(entry, state)
             if differences:
                 self._put(
                     Kind.DIFFERING, key, entry, state, differences=differences
                 )
-        elif undecided:
+        elif undecided := self._reading.undecided(key):
             self._put(Kind.UNSURE, key, entry, reason=undecided)
         elif entry.as_of < self._started_at:
             gone = events.HostState(
@@ -147,15 +141,27 @@ class Comparison:
             self._put(Kind.UNSURE, key, entry, reason=NEWER)
 
     def _settle(self, key: str, found: Sequence[base.Entry]) -> None:
-        """Decide by all entries that an instance has."""
+        """Decide by all entries that an instance has.
+
+        If one of them is the one that would be written to, it is compared,
+        whatever else there is.
+        """
         self._items.drop(key)
-        if len(found) > 1 or any(one.owner != self._owner for one in found):
-            self._put_conflict(key, found)
-        elif found:
-            self._entries += key not in self._doubled
-            self._compare(key, found[0])
-        elif state := self._state_to_keep(key):
+        ours = [one for one in found if one.owner == self._owner]
+        if key not in self._doubled:
+            self._entries += len(ours)
+        usable = [one for one in ours if not one.conflict]
+        if len(usable) == 1:
+            self._compare(key, usable[0])
+            found = [one for one in found if one is not usable[0]]
+        elif not found and (state := self._reading.wanted(key)):
             self._put(Kind.MISSING, key, None, state)
+        if not found:
+            return
+        if kind := self._items.kind(key):
+            self._items.judge(key, kind, _conflict(found, self._owner))
+        else:
+            self._put_conflict(key, found)
 
     def _put_conflict(self, key: str, found: Sequence[base.Entry]) -> None:
         self._put(
@@ -186,7 +192,7 @@ class Comparison:
         """Return what the reading is worth, now that it was compared."""
         summary = self._reading.summary
         candidates = len(self._items.uuids(Kind.CANDIDATE))
-        if candidates < _ALL_WRONG or self._fitting or not self._reading:
+        if candidates < _ALL_WRONG or self._fitting or not len(self._reading):
             return summary
         return plans.doubted(
             summary,
@@ -197,18 +203,19 @@ class Comparison:
 
 
 def _conflict(found: Sequence[base.Entry], owner: str) -> str:
-    """Say why nothing is written to the entries of an instance."""
-    if len(found) > 1:
+    """Say what an administrator has to decide about."""
+    if len(found) > 1 and not any(one.conflict for one in found):
         names = "; ".join(sorted(one.name for one in found))
         return (
             f"{len(found)} entries have this uuid, delete all but one: {names}"
         )
-    (entry,) = found
-    if entry.conflict:
-        return entry.conflict
-    if not entry.owner:
-        return f"the entry has no owner mark: {entry.name}"
-    return (
-        f"the entry has another owner mark, {entry.owner!r}, than ours,"
-        f" {owner!r}: {entry.name}"
+    return "; ".join(
+        one.conflict
+        or (
+            f"the entry has another owner mark, {one.owner!r}, than ours,"
+            f" {owner!r}: {one.name}"
+            if one.owner
+            else f"the entry has no owner mark: {one.name}"
+        )
+        for one in found
     )

@@ -4,7 +4,6 @@
 
 import dataclasses
 import enum
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -51,16 +50,6 @@ class Item:
     entry: base.Entry | None = None
     differences: Sequence[base.Difference] = ()
     reason: str = ""
-
-    def digest(self) -> bytes:
-        """Return what is equal if the same is to be written, whenever."""
-        new: Any = None
-        if self.differences:
-            new = [(one.attribute, *one.new) for one in self.differences]
-        elif self.state and not self.state.verb.removes:
-            new = self.state.record.to_json()
-        text = _encode([self.instance_uuid, new])
-        return hashlib.sha256(text.encode("ascii")).digest()[:16]
 
     def to_json(self) -> str:
         """Return the item as an object of JSON, in ASCII and on one line."""

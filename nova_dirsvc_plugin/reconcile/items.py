@@ -3,23 +3,30 @@
 """Many items, kept small. Pure."""
 
 import collections
+import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.reconcile import item as plan_item
+from nova_dirsvc_plugin.reconcile import packing
 
 Item = plan_item.Item
 Kind = plan_item.Kind
 
 
+#: Characters of a text that is not worth compressing.
+_SHORT = 1000
+
+
 class _Packed(NamedTuple):
-    """An item whose kind and reason may have changed since it was packed."""
+    """An item, whose kind and reason may have changed since it was packed."""
 
     kind: Kind
     reason: str
     digest: bytes
-    data: bytes
+    data: str | bytes
 
 
 class Items:
@@ -35,11 +42,21 @@ class Items:
 
     def put(self, item: Item) -> None:
         """Keep an item, instead of that of the same instance."""
+        text = packing.encode(
+            [
+                item.state and packing.state_to_list(item.state),
+                item.entry and packing.entry_to_list(item.entry),
+                [
+                    (one.attribute, one.old, one.new)
+                    for one in item.differences
+                ],
+            ]
+        )
         self._packed[item.instance_uuid] = _Packed(
             item.kind,
             item.reason,
-            item.digest(),
-            zlib.compress(item.to_json().encode("ascii"), 1),
+            _digest(item),
+            text if len(text) < _SHORT else zlib.compress(text.encode(), 1),
         )
 
     def drop(self, instance_uuid: str) -> None:
@@ -50,6 +67,11 @@ class Items:
         """Give an item another kind."""
         packed = self._packed[instance_uuid]
         self._packed[instance_uuid] = packed._replace(kind=kind, reason=reason)
+
+    def kind(self, instance_uuid: str) -> Kind | None:
+        """Return the kind of an instance's item, if there is one."""
+        packed = self._packed.get(instance_uuid)
+        return packed and packed.kind
 
     def copy(self) -> Self:
         """Return the same items; a change of the one leaves the other."""
@@ -79,16 +101,19 @@ class Items:
 
     def _item(self, instance_uuid: str) -> Item:
         packed = self._packed[instance_uuid]
-        text = zlib.decompress(packed.data).decode("ascii")
-        item = Item.from_json(text)
-        if (item.kind, item.reason) == (packed.kind, packed.reason):
-            return item
+        text = packed.data
+        if isinstance(text, bytes):
+            text = zlib.decompress(text).decode()
+        state, entry, differences = packing.decode(text)
         return Item(
             kind=packed.kind,
             instance_uuid=instance_uuid,
-            state=item.state,
-            entry=item.entry,
-            differences=item.differences,
+            state=state and packing.state_from_list(instance_uuid, state),
+            entry=entry and packing.entry_from_list(entry),
+            differences=tuple(
+                base.Difference(name, tuple(old), tuple(new))
+                for name, old, new in differences
+            ),
             reason=packed.reason,
         )
 
@@ -97,3 +122,13 @@ class Items:
 
     def __len__(self) -> int:
         return len(self._packed)
+
+
+def _digest(item: Item) -> bytes:
+    """Return what is equal if the same is to be written, at any time."""
+    new: list[Any] = [item.instance_uuid]
+    if item.differences:
+        new += [(one.attribute, one.new) for one in item.differences]
+    elif item.state:
+        new += packing.record_to_list(item.state.record)
+    return hashlib.sha256(packing.encode(new).encode()).digest()[:16]

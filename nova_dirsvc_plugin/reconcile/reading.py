@@ -3,27 +3,15 @@
 """All instances of Nova, kept small until they are compared. Pure."""
 
 import collections
-import dataclasses
-import json
-import operator
 from collections.abc import Iterator
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.nova_api import summary as nova_summary
-
-_TEXTS = tuple(
-    field.name
-    for field in dataclasses.fields(events.HostRecord)
-    if field.name not in ("instance_uuid", "addresses")
-)
-
-_texts_of = operator.attrgetter(*_TEXTS)
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+from nova_dirsvc_plugin.reconcile import packing
 
 
 class Reading:
-    """The states of all instances; some 500 bytes for each.
+    """The states of all instances; some 600 bytes for each.
 
     :ivar summary: what the reading is worth, set when it has ended
     :ivar projects: project id -> instances that should have an entry
@@ -34,14 +22,15 @@ class Reading:
             0.0, 0, ("the reading has not ended",), ""
         )
         self.projects: collections.Counter[str] = collections.Counter()
-        self._states: dict[str, str] = {}
+        #: instances that should have an entry, and those that should not
+        self._kept: dict[str, str] = {}
+        self._unkept: dict[str, str] = {}
         self._undecided: dict[str, str] = {}
 
     def add(self, one: events.HostState | nova_summary.Undecided) -> None:
         """Keep what was read about one instance.
 
-        One that is read twice, since the list moved meanwhile, is kept as it
-        was read last.
+        One that is read twice is kept as it was read last.
         """
         if isinstance(one, nova_summary.Undecided):
             self._forget(one.instance_uuid)
@@ -49,25 +38,43 @@ class Reading:
             return
         key = one.record.instance_uuid
         self._forget(key)
-        self._states[key] = _packed(one)
-        if not one.verb.removes:
+        packed = packing.encode(packing.state_to_list(one))
+        if one.verb.removes:
+            self._unkept[key] = packed
+        else:
+            self._kept[key] = packed
             self.projects[one.record.project_id] += 1
 
     def _forget(self, instance_uuid: str) -> None:
+        if instance_uuid in self._kept:
+            earlier = self.wanted(instance_uuid)
+            assert earlier is not None  # noqa: S101 - it is kept
+            self.projects[earlier.record.project_id] -= 1
+            del self._kept[instance_uuid]
+        self._unkept.pop(instance_uuid, None)
         self._undecided.pop(instance_uuid, None)
-        if instance_uuid in self._states:
-            earlier = self.state(instance_uuid)
-            if earlier and not earlier.verb.removes:
-                self.projects[earlier.record.project_id] -= 1
-            del self._states[instance_uuid]
 
-    def state(self, instance_uuid: str) -> events.HostState | None:
-        """Return the state of an instance; None if it was not read."""
-        packed = self._states.get(instance_uuid)
-        return None if packed is None else _unpacked(instance_uuid, packed)
+    def wanted(self, instance_uuid: str) -> events.HostState | None:
+        """Return the state that an entry should have; None: no entry."""
+        packed = self._kept.get(instance_uuid)
+        if packed is None:
+            return None
+        return packing.state_from_list(instance_uuid, packing.decode(packed))
+
+    def all_wanted(self) -> Iterator[str]:
+        """Return the uuids of the instances that should have an entry."""
+        return iter(self._kept)
+
+    def all_unwanted(self) -> Iterator[events.HostState]:
+        """Return the states of instances that should have no entry.
+
+        They are soft-deleted, or were never launched.
+        """
+        for key, packed in self._unkept.items():
+            yield packing.state_from_list(key, packing.decode(packed))
 
     def undecided(self, instance_uuid: str) -> str:
-        """Return why the state of an instance is unknown, if it was read."""
+        """Return why an instance's state is unknown; empty if it is not."""
         return self._undecided.get(instance_uuid, "")
 
     def all_undecided(self) -> Iterator[tuple[str, str]]:
@@ -75,32 +82,12 @@ class Reading:
         return iter(self._undecided.items())
 
     def __contains__(self, instance_uuid: str) -> bool:
-        """Whether the state of an instance is known."""
-        return instance_uuid in self._states
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the uuids of the instances whose state is known."""
-        return iter(self._states)
+        """Whether Nova has listed an instance, in whatever state."""
+        return (
+            instance_uuid in self._kept
+            or instance_uuid in self._unkept
+            or instance_uuid in self._undecided
+        )
 
     def __len__(self) -> int:
-        return len(self._states)
-
-
-def _packed(state: events.HostState) -> str:
-    record = state.record
-    addresses = record.addresses and [
-        (one.ip, one.mac, one.network) for one in record.addresses
-    ]
-    return _encode([state.as_of, state.verb, addresses, *_texts_of(record)])
-
-
-def _unpacked(instance_uuid: str, packed: str) -> events.HostState:
-    as_of, verb, addresses, *texts = _decode(packed)
-    if addresses is not None:
-        addresses = tuple(events.Address(*one) for one in addresses)
-    record = events.HostRecord(
-        instance_uuid=instance_uuid,
-        addresses=addresses,
-        **dict(zip(_TEXTS, texts, strict=True)),
-    )
-    return events.HostState(events.Verb(verb), record, as_of)
+        return len(self._kept) + len(self._unkept) + len(self._undecided)

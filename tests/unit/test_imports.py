@@ -102,6 +102,7 @@ PURE = (
     "reconcile/item",
     "reconcile/items",
     "reconcile/ldif",
+    "reconcile/packing",
     "reconcile/plan",
     "reconcile/plan_file",
     "reconcile/proof",

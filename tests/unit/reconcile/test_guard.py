@@ -1,0 +1,158 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""A plan that would write suspiciously much stops before it begins."""
+
+from nova_dirsvc_plugin.directories import base as directories
+from nova_dirsvc_plugin.nova_api import summary
+from nova_dirsvc_plugin.reconcile import guard
+from tests.unit import base
+from tests.unit.reconcile import clouds, test_plan
+
+Kind = clouds.Kind
+Policy = clouds.Policy
+
+
+def many(kind, count, **fields):
+    return [test_plan.made(kind, **fields) for _ in range(count)]
+
+
+def stops(*some, recent=None, limits=None, allow="", again=False, **fields):
+    return guard.check(
+        clouds.made_of(*some, **fields),
+        recent or guard.Nothing(),
+        limits or guard.Limits(),
+        allow,
+        again,
+    )
+
+
+class RemovalsTest(base.TestCase):
+    def test_twenty_may_be_removed_of_few(self):
+        for entries in (20, 200):
+            self.assertEqual(
+                [], stops(*many(Kind.REMOVAL, 20), entries=entries)
+            )
+            self.assertEqual(
+                2, len(stops(*many(Kind.REMOVAL, 21), entries=entries))
+            )
+
+    def test_a_tenth_may_be_removed_of_many(self):
+        self.assertEqual([], stops(*many(Kind.REMOVAL, 50), entries=500))
+        self.assertEqual([], stops(*many(Kind.REMOVAL, 50), entries=509))
+        self.assertNotEqual([], stops(*many(Kind.REMOVAL, 51), entries=509))
+
+    def test_the_sliding_hour_counts(self):
+        recent = guard.Nothing(removals=15)
+        self.assertEqual(
+            [], stops(*many(Kind.REMOVAL, 5), entries=9, recent=recent)
+        )
+        (why, _) = stops(*many(Kind.REMOVAL, 6), entries=9, recent=recent)
+        self.assertIn("6 of 9 entries would be removed, after 15", why)
+        self.assertIn("more than 20", why)
+
+    def test_an_hour_of_many_stops_nothing_that_removes_nothing(self):
+        recent = guard.Nothing(removals=500, changes={"display_name": 500})
+        self.assertEqual(
+            [], stops(*many(Kind.MISSING, 5), entries=500, recent=recent)
+        )
+
+    def test_the_limits_are_options(self):
+        limits = guard.Limits(removals=0, removals_percent=0)
+        self.assertNotEqual([], stops(*many(Kind.REMOVAL, 1), limits=limits))
+        limits = guard.Limits(removals=0, removals_percent=100)
+        self.assertEqual([], stops(*many(Kind.REMOVAL, 500), limits=limits))
+
+    def test_what_is_not_removed_is_not_counted(self):
+        reading = summary.Summary(1.0, 1, ("page 3 failed",), clouds.URL)
+        for fields in (
+            {"policy": Policy.UPSERT_ONLY},
+            {"owner": "nova"},
+            {"reading": reading},
+        ):
+            self.assertEqual([], stops(*many(Kind.REMOVAL, 400), **fields))
+        for kind in (Kind.CANDIDATE, Kind.UNSURE, Kind.CONFLICT):
+            self.assertEqual([], stops(*many(kind, 400)))
+
+
+class ChangesTest(base.TestCase):
+    def test_fifty_may_change_of_few(self):
+        self.assertEqual([], stops(*many(Kind.DIFFERING, 50), entries=50))
+        (why, _) = stops(*many(Kind.DIFFERING, 51), entries=60)
+        self.assertIn("display_name would be changed in 51 of 60", why)
+        self.assertIn("more than 50", why)
+
+    def test_three_tenths_may_change_of_many(self):
+        self.assertEqual([], stops(*many(Kind.DIFFERING, 150)))
+        self.assertNotEqual([], stops(*many(Kind.DIFFERING, 151)))
+
+    def test_each_attribute_counts_by_itself(self):
+        def changing(name):
+            change = directories.Difference(name, ("a",), ("b",))
+            return many(Kind.DIFFERING, 40, differences=[change])
+
+        self.assertEqual(
+            [], stops(*changing("cn"), *changing("mac"), entries=80)
+        )
+        (why, _) = stops(
+            *changing("cn"), *changing("mac"), *changing("mac"), entries=120
+        )
+        self.assertTrue(why.startswith("mac would"), why)
+
+    def test_an_attribute_that_is_blanked_counts(self):
+        blank = directories.Difference("project_name", ("demo",), ())
+        self.assertNotEqual(
+            [], stops(*many(Kind.DIFFERING, 200, differences=[blank]))
+        )
+
+    def test_the_sliding_hour_counts(self):
+        recent = guard.Nothing(changes={"display_name": 45, "cn": 50})
+        self.assertEqual(
+            [], stops(*many(Kind.DIFFERING, 5), entries=9, recent=recent)
+        )
+        self.assertNotEqual(
+            [], stops(*many(Kind.DIFFERING, 6), entries=9, recent=recent)
+        )
+
+    def test_new_entries_are_not_limited(self):
+        self.assertEqual([], stops(*many(Kind.MISSING, 900), entries=0))
+
+    def test_a_policy_that_changes_nothing_is_not_stopped(self):
+        self.assertEqual(
+            [],
+            stops(*many(Kind.DIFFERING, 400), policy=Policy.CREATE_ONLY),
+        )
+
+
+class AllowTest(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.some = many(Kind.REMOVAL, 51)
+        self.plan_id = clouds.made_of(*self.some).plan_id
+
+    def test_the_way_on_is_said(self):
+        self.assertIn(f"--allow {self.plan_id}", stops(*self.some)[-1])
+
+    def test_the_plan_that_is_allowed_goes(self):
+        self.assertEqual([], stops(*self.some, allow=self.plan_id))
+
+    def test_it_goes_once(self):
+        why = stops(*self.some, allow=self.plan_id, again=True)
+        self.assertIn("allowed before, which counts once", why[-1])
+
+    def test_another_plan_does_not(self):
+        why = stops(*self.some, *many(Kind.MISSING, 1), allow=self.plan_id)
+        self.assertIn(f"is not {self.plan_id} any more", why[-1])
+
+    def test_nothing_needs_no_leave(self):
+        self.assertEqual([], stops(allow="000000000000", again=True))
+
+    def test_no_leave_removes_anything_of_a_reading_that_is_not_whole(self):
+        reading = summary.Summary(1.0, 1, ("page 3 failed",), clouds.URL)
+        plan = clouds.made_of(*self.some, reading=reading)
+        self.assertEqual(
+            [],
+            guard.check(
+                plan, guard.Nothing(), guard.Limits(), plan.plan_id, False
+            ),
+        )
+        self.assertEqual([], list(plan.writes()))
