@@ -10,50 +10,20 @@ mutexes of its own, in the memory of the process
 """
 
 import contextlib
-import os
 import pathlib
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from nova_dirsvc_plugin.outbox import aside, open_files, rescue, schema
+from nova_dirsvc_plugin.outbox import aside, forks, open_files, rescue, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
-
-#: Seconds that a fork waits at most for what another thread does in a file.
-FORK_WAIT = 10.0
 
 #: Milliseconds that SQLite waits by itself for another writer. Its pauses
 #: grow up to 0.1 s, and whoever comes at the right moment goes first: with
 #: short pauses, each writer has the same chance.
 TURN_WAIT = 5
-
-
-def at_fork(
-    before: Callable[[], None] | None = None,
-    after_in_parent: Callable[[], None] | None = None,
-    after_in_child: Callable[[], None] | None = None,
-) -> None:
-    """Call methods around each fork, as long as their object lives."""
-
-    def weak(method: Callable[[], None] | None) -> Callable[[], None]:
-        if method is None:
-            return lambda: None
-        reference = weakref.WeakMethod(method)
-
-        def call() -> None:
-            if alive := reference():
-                alive()
-
-        return call
-
-    os.register_at_fork(
-        before=weak(before),
-        after_in_parent=weak(after_in_parent),
-        after_in_child=weak(after_in_child),
-    )
-
 
 #: SQLite's; it quotes names of a damaged schema, which may be no text.
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -71,12 +41,17 @@ class Session:
     the old ones hold, which takes longer.
 
     :param busy_timeout: seconds to wait for another process's commit
+    :param prompt: each use fails that would take longer, until
+        :meth:`prepare` has done that
     :ivar generation: a number of the files that are open, never used again
     """
 
-    def __init__(self, path: pathlib.Path, busy_timeout: float) -> None:
+    def __init__(
+        self, path: pathlib.Path, busy_timeout: float, *, prompt: bool = False
+    ) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
+        self._prompt = prompt
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._waits = -1
@@ -85,7 +60,7 @@ class Session:
         self.generation = 0
         self._idle = False
         self._inherited: list[sqlite3.Connection | None] = []
-        at_fork(self._before_fork, self._in_parent, self._in_child)
+        forks.at_fork(self._before_fork, self._in_parent, self._in_child)
         _SESSIONS.add(self)
 
     def __enter__(self) -> sqlite3.Connection:
@@ -93,12 +68,12 @@ class Session:
 
         :raises OutboxError: the file cannot be opened
         """
-        return self._enter(round(self._busy_timeout * 1000))
+        return self._enter(round(self._busy_timeout * 1000), self._prompt)
 
-    def _enter(self, waits: int) -> sqlite3.Connection:
+    def _enter(self, waits: int, prompt: bool) -> sqlite3.Connection:
         self._lock.acquire()
         try:
-            database = self._connected()
+            database = self._connected(prompt=prompt)
             self.let_wait(waits)
             return database
         except (*_ERRORS, OSError, schema.NotAnOutbox) as error:
@@ -123,6 +98,17 @@ class Session:
             self._lock.release()
         if isinstance(error, (*_ERRORS, OSError)):
             raise self._translated(error) from error
+
+    def prepare(self) -> None:
+        """Open the file, however long that takes.
+
+        What other files hold is taken over first, and an outbox of an older
+        release is brought up to date.
+
+        :raises OutboxError: it cannot be opened; it can be tried again
+        """
+        self._enter(TURN_WAIT, prompt=False)
+        self._lock.release()
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
@@ -160,17 +146,22 @@ class Session:
             self._connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
             self._waits = milliseconds
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, *, prompt: bool) -> sqlite3.Connection:
         if self._inherited:
             raise OSError("this process was forked while another used it")
         if self._connection and not self._fault:
             self._check()
             return self._connection
-        self._put_aside_for_others()
-        fault = self._fault or open_files.fault_at(self._path)
-        if not fault and aside.not_taken(self._path):
-            fault = "an earlier outbox was put aside"
-        if fault:
+        moved = self._moved()
+        fault = self._why_to_take_over()
+        if prompt and (moved or fault):
+            raise OutboxError(
+                f"outbox {self._path}: {fault or 'it was moved'}: what it"
+                " holds is taken over first"
+            )
+        for files in moved:
+            aside.put_aside(self._path, files)
+        if fault := self._why_to_take_over():
             self._connection = rescue.take_over(
                 self._path,
                 fault,
@@ -179,22 +170,33 @@ class Session:
                 self._files,
             )
         else:
-            self._connection = schema.connect(self._path, self._busy_timeout)
+            self._connection = schema.connect(
+                self._path, self._busy_timeout, upgrade=not prompt
+            )
         self._files = open_files.OpenFiles(self._path)
         self._fault, self._waits = "", -1
         self.generation += 1
         return self._connection
 
-    def _put_aside_for_others(self) -> None:
-        """Rename what another thread of this process has open, if it moved.
+    def _moved(self) -> list[open_files.OpenFiles]:
+        """Return what others of this process have open that was moved.
 
         SQLite would mix it with what is there now.
         """
-        for other in list(_SESSIONS):
-            if other is self or not other._files:
-                continue
-            if not other._files.are_at(self._path):
-                aside.put_aside(self._path, other._files)
+        return [
+            files
+            for other in list(_SESSIONS)
+            if other is not self
+            and (files := other._files)
+            and not files.are_at(self._path)
+        ]
+
+    def _why_to_take_over(self) -> str:
+        """Return what happened to an outbox here; empty: nothing."""
+        fault = self._fault or open_files.fault_at(self._path)
+        if not fault and aside.not_taken(self._path):
+            fault = "an earlier outbox was put aside"
+        return fault
 
     def _check(self) -> None:
         """Check that what is open is what other processes will open.
@@ -227,14 +229,14 @@ class Session:
     def _before_fork(self) -> None:
         """Leave nothing open, and keep other threads out."""
         self._idle = False
-        if not self._lock.acquire(timeout=FORK_WAIT):
+        if not self._lock.acquire(timeout=forks.WAIT):
             return
         # What fails here fails again, and is said, when it is used next.
         with contextlib.suppress(Exception):
             with contextlib.suppress(OutboxError):
                 self._check()
             if self._fault:
-                self._connected()
+                self._connected(prompt=False)
             self._drop()
             self._idle = True
         if not self._idle:
@@ -262,7 +264,7 @@ class _Writing:
         self._session = session
 
     def __enter__(self) -> sqlite3.Connection:
-        return self._session._enter(TURN_WAIT)
+        return self._session._enter(TURN_WAIT, self._session._prompt)
 
     def __exit__(
         self, kind: object, error: BaseException | None, trace: object

@@ -50,6 +50,8 @@ class Outbox:
 
     :param path: the SQLite file; made, with its folder, when missing
     :param busy_timeout: seconds to wait for another writer's commit
+    :param prompt: nothing is stored as long as :meth:`prepare` has to do
+        what may take seconds
     """
 
     def __init__(
@@ -57,10 +59,21 @@ class Outbox:
         path: str | os.PathLike[str],
         busy_timeout: float = 5.0,
         clock: Callable[[], float] = time.time,
+        *,
+        prompt: bool = False,
     ) -> None:
         self.path = pathlib.Path(path)
         self._clock = clock
-        self._session = connection.Session(self.path, busy_timeout)
+        self._session = connection.Session(
+            self.path, busy_timeout, prompt=prompt
+        )
+
+    def prepare(self) -> None:
+        """Do first what may take seconds; see ``Session.prepare``.
+
+        :raises OutboxError: that cannot be done now
+        """
+        self._session.prepare()
 
     # -- sources -----------------------------------------------------------
 

@@ -12,7 +12,9 @@ import contextlib
 import itertools
 import logging
 import pathlib
+import signal
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,7 +24,7 @@ from nova_dirsvc_plugin.outbox import aside, open_files, schema, sql
 LOG = logging.getLogger(__name__)
 
 #: Rows in one transaction; others may write in between.
-PORTION = 500
+PORTION = 100
 
 #: Table -> the statements that read it there and store it here.
 _STATEMENTS = {
@@ -53,7 +55,7 @@ def take_over(
     :raises OSError, sqlite3.Error, schema.NotAnOutbox: not all of it was
         done; it can be done again
     """
-    readable = not opened or opened.are_readable()
+    unreadable = "it is empty" if opened and not opened.are_readable() else ""
     renamed = aside.put_aside(path, opened)
     new = schema.connect(path, busy_timeout)
     rest = aside.not_taken(path)
@@ -64,9 +66,7 @@ def take_over(
     damage = ""
     try:
         if old and opened and not opened.taken:
-            damage = "" if readable else "it is empty"
-            damage = damage or copy.take(old)
-            _close(old, whole=not damage)
+            damage = _copy_open(old, copy, unreadable)
             opened.taken = True
         for one in rest:
             _copy_aside(one, copy)
@@ -74,6 +74,13 @@ def take_over(
     except BaseException:
         new.close()
         raise
+    _report(path, fault, copy, damage)
+    return new
+
+
+def _report(
+    path: pathlib.Path, fault: str, copy: "_Copy", damage: str
+) -> None:
     LOG.error(
         "Outbox %s: %s while it was in use. %d undelivered entries were taken"
         " over into the outbox that is there now.%s See \"The file of the"
@@ -85,15 +92,6 @@ def take_over(
     )
     for instance in sorted(copy.lost):
         LOG.error("Outbox %s: events of instance %s are lost", path, instance)
-    return new
-
-
-def _close(old: sqlite3.Connection, *, whole: bool) -> None:
-    if whole:
-        # The main file has all then, wherever it was moved to.
-        with contextlib.suppress(sqlite3.Error):
-            old.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    old.close()
 
 
 class _Copy:
@@ -130,9 +128,13 @@ class _Copy:
         """Store rows; return how many were not there yet."""
         before = self._new.total_changes
         while portion := list(itertools.islice(rows, PORTION)):
+            began = time.monotonic()
             self._new.execute("BEGIN IMMEDIATE")
             self._new.executemany(insert, portion)
             self._new.execute("COMMIT")
+            # The others' turn. Eventlet, in Nova's processes, does not
+            # replace this wait.
+            signal.sigtimedwait((), time.monotonic() - began)
         return self._new.total_changes - before
 
     def _salvaged(self, old: sqlite3.Connection) -> Iterator[Sequence[object]]:
@@ -185,6 +187,21 @@ def _columns(old: sqlite3.Connection) -> dict[str, str]:
         name: name if name in found or not found else instead
         for name, instead in _LATER_COLUMNS.items()
     }
+
+
+def _copy_open(old: sqlite3.Connection, copy: _Copy, damage: str) -> str:
+    """Copy what a connection still reads, and close it.
+
+    :param damage: why there is nothing to read, if so
+    :returns: what ended it before all was copied, if so
+    """
+    damage = damage or copy.take(old)
+    if not damage:
+        # The main file has all then, wherever it was moved to.
+        with contextlib.suppress(sqlite3.Error):
+            old.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    old.close()
+    return damage
 
 
 def _copy_aside(path: pathlib.Path, copy: _Copy) -> None:

@@ -171,18 +171,22 @@ class NotAnOutbox(Exception):
 
 
 def connect(
-    path: pathlib.Path, busy_timeout: float, *, create: bool = True
+    path: pathlib.Path,
+    busy_timeout: float,
+    *,
+    create: bool = True,
+    upgrade: bool = True,
 ) -> sqlite3.Connection:
     """Open an outbox; its rows are read by the names of their columns.
 
-    Folder and file are for their owner and group: Nova's services and the
-    daemon run as different users of one group. SQLite gives the files
-    beside it (``-wal``, ``-shm``) the mode of the main file. No link is
-    followed in the folder, as each of the group may put one there.
+    Folder and file are for their owner and group, whose accounts are those
+    of Nova's services and the daemon. SQLite gives the files beside it the
+    mode of the main file. No link is followed in the folder, as each of the
+    group may put one there.
 
     :param busy_timeout: seconds to wait for another process's commit
-    :param create: make the file and its folder where they are missing, and
-        bring an outbox of an older release up to date
+    :param create: make file and folder where they are missing
+    :param upgrade: bring it up to date, too, which may take seconds
     :raises OSError: the folder or file is missing, or cannot be made or read
     :raises sqlite3.Error: the file cannot be opened or written
     :raises NotAnOutbox: it is no outbox, or of another release
@@ -199,17 +203,17 @@ def connect(
                 " another one at their next use of it"
             )
     if path.exists() and path.stat().st_size:
-        return _opened(path, busy_timeout, create=create)
+        return _opened(path, busy_timeout, create, upgrade)
     with aside.creation_lock(path):
         # SQLite removes a log that it finds beside an empty file.
         if fault := open_files.fault_at(path):
             raise NotAnOutbox(f"{fault} at this moment: try again")
         _create(path)
-        return _opened(path, busy_timeout, create=create)
+        return _opened(path, busy_timeout, create, upgrade)
 
 
 def _opened(
-    path: pathlib.Path, busy_timeout: float, *, create: bool
+    path: pathlib.Path, busy_timeout: float, create: bool, upgrade: bool
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode=rw",
@@ -225,7 +229,9 @@ def _opened(
         _check_application(connection, may_be_empty=create)
         if create:
             connection.execute("PRAGMA journal_mode = WAL")
-            _migrate(connection)
+            if upgrade or not _version(connection):
+                _migrate(connection)
+            _check_version(connection)
         else:
             _check_version(connection)
         connection.execute("PRAGMA synchronous = FULL")

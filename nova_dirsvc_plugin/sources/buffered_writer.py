@@ -9,25 +9,31 @@ stored as soon as that is possible. No error of the outbox is ever raised to
 the caller.
 
 What threads, or greenlets of eventlet's, bring at the same time is stored in
-one transaction, by one of them.
+one transaction, by one of them. What takes longer than that, such as taking
+over the entries of an outbox that was replaced, is done by a thread of its
+own, never inside a call.
 """
 
 import collections
 import contextlib
-import dataclasses
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import util
 from typing import Any
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin import outbox as outbox_module
-from nova_dirsvc_plugin.outbox import connection
-from nova_dirsvc_plugin.sources import disk_call, storing
+from nova_dirsvc_plugin.outbox import forks
+from nova_dirsvc_plugin.sources import (
+    disk_call,
+    held_report,
+    pending_write,
+    storing,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -41,32 +47,11 @@ HELD_AT_MOST = 10_000
 #: Seconds between two tries to store what is held.
 RETRY_INTERVAL = 0.2
 
-#: Seconds between two log lines that say what is held.
-COMPLAINT_INTERVAL = 60.0
-
 #: Events in one transaction: other processes wait for that.
 PORTION = 500
 
-
-@dataclasses.dataclass(eq=False, slots=True)
-class _Write:
-    """An event on its way to the disk.
-
-    :ivar words: what it is, for the log
-    :ivar taken_at: monotonic seconds
-    :ivar held: its caller has gone on without it
-    """
-
-    item: outbox_module.Item
-    words: str
-    taken_at: float
-    stored: bool = False
-    number: int | None = None
-    held: bool = False
-
-    def say_stored(self) -> None:
-        if self.number is not None:
-            LOG.info("Outbox entry %s: %s: stored", self.number, self.words)
+#: Log lines in a row, of what was held: others of eventlet's wait for that.
+LINES = 20
 
 
 class BufferedWriter:
@@ -75,11 +60,13 @@ class BufferedWriter:
     def __init__(self, outbox: outbox_module.Outbox) -> None:
         self._outbox = outbox
         self._start_empty()
-        connection.at_fork(self._before_fork, self._in_parent, self._in_child)
+        forks.at_fork(self._before_fork, self._in_parent, self._in_child)
 
     def _start_empty(self) -> None:
         #: What is not stored yet, oldest first.
-        self._queue: collections.deque[_Write] = collections.deque()
+        self._queue: collections.deque[pending_write.PendingWrite] = (
+            collections.deque()
+        )
         #: Around queue and writes; nobody waits for the disk meanwhile.
         self._lock = threading.Lock()
         #: The one who has it stores for all.
@@ -88,6 +75,7 @@ class BufferedWriter:
         #: Why nothing can be stored now; empty as long as it can.
         self._trouble = ""
         self._last_words: util.Finalize | None = None
+        self._report = held_report.HeldReport(self._outbox.path)
 
     @classmethod
     def from_conf(cls, conf: Any) -> "BufferedWriter":
@@ -98,7 +86,7 @@ class BufferedWriter:
         """
         conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
         path = conf[options.GROUP].outbox
-        return cls(outbox_module.Outbox(path, BUSY_TIMEOUT))
+        return cls(outbox_module.Outbox(path, BUSY_TIMEOUT, prompt=True))
 
     @property
     def held(self) -> int:
@@ -121,7 +109,7 @@ class BufferedWriter:
         )
 
     def _take(self, item: outbox_module.Item, words: str) -> None:
-        write = _Write(item, words, time.monotonic())
+        write = pending_write.PendingWrite(item, words, time.monotonic())
         lost = None
         with self._lock:
             if len(self._queue) >= HELD_AT_MOST:
@@ -148,15 +136,20 @@ class BufferedWriter:
             else:
                 write.say_stored()
 
-    def _wait_for(self, write: _Write) -> str:
+    def _wait_for(self, write: pending_write.PendingWrite) -> str:
         """Wait until a write is stored, by us or by somebody else.
 
         :returns: why it is not
         """
         deadline = write.taken_at + BUSY_TIMEOUT
         if not self._turn.acquire(timeout=BUSY_TIMEOUT):
-            self._trouble = f"the disk has taken more than {BUSY_TIMEOUT} s"
-            return self._trouble
+            with self._lock:
+                # It may have been stored at the last moment.
+                if not write.stored:
+                    self._trouble = (
+                        f"the disk has taken more than {BUSY_TIMEOUT} s"
+                    )
+                return self._trouble
         try:
             while not (write.stored or self._trouble):
                 self._store_portion()
@@ -184,8 +177,10 @@ class BufferedWriter:
             while self._queue and self._queue[0].stored:
                 self._queue.popleft()
             held = [write for write in portion if write.held]
-        for write in held:
+        for number, write in enumerate(held, 1):
             write.say_stored()
+            if not number % LINES:
+                time.sleep(0)
 
     def _put_all(
         self, items: Sequence[outbox_module.Item]
@@ -194,7 +189,7 @@ class BufferedWriter:
 
     # -- what is held ------------------------------------------------------
 
-    def _hold(self, write: _Write, why: str) -> None:
+    def _hold(self, write: pending_write.PendingWrite, why: str) -> None:
         LOG.error(
             "%s: not stored, kept in memory and tried again: %s",
             write.words,
@@ -205,29 +200,20 @@ class BufferedWriter:
                 return
             # Unlike atexit, at the end of a process of multiprocessing, too.
             self._last_words = util.Finalize(None, self._end, exitpriority=0)
-        writer = threading.Thread(
-            target=self._store_held, name="nova-dirsvc-writer", daemon=True
-        )
         # The process may be ending.
         with contextlib.suppress(RuntimeError):
-            writer.start()
+            _start(self._store_held, "nova-dirsvc-writer")
+            _start(self._report_held, "nova-dirsvc-reporter")
 
     def _store_held(self) -> None:
         """Store what is held as soon as that is possible."""
-        complaint = time.monotonic() + COMPLAINT_INTERVAL
         pause = threading.Event()
         while not self._all_stored():
-            if time.monotonic() > complaint:
-                complaint = time.monotonic() + COMPLAINT_INTERVAL
-                self._complain()
             pause.wait(RETRY_INTERVAL)
 
     def _all_stored(self) -> bool:
         with self._turn:
-            while self._queue:
-                self._store_portion()
-                if self._trouble:
-                    return False
+            self._store_all()
         with self._lock:
             if self._queue or not self._last_words:
                 return not self._last_words
@@ -236,29 +222,43 @@ class BufferedWriter:
         LOG.info("All events that were kept in memory are stored")
         return True
 
-    def _complain(self) -> None:
-        with self._lock:
-            if not self._queue:
+    def _store_all(self) -> None:
+        """Store the queue, or note the trouble. Our turn must be ours."""
+        try:
+            if self._queue:
+                disk_call.run(self._outbox.prepare)
+        except outbox_module.OutboxError as error:
+            self._trouble = str(error)
+            return
+        while self._queue:
+            self._store_portion()
+            if self._trouble:
                 return
-            age = time.monotonic() - self._queue[0].taken_at
-        LOG.error(
-            "%d events are not stored, kept in memory and tried again, the"
-            " oldest for %.0f s: %s",
-            self.held,
-            age,
-            self._trouble,
-        )
+
+    def _report_held(self) -> None:
+        """Report what is held, also while the writer waits for the disk."""
+        pause = threading.Event()
+        while self._last_words:
+            pause.wait(RETRY_INTERVAL)
+            self._update_report()
+
+    def _update_report(self) -> None:
+        with self._lock:
+            number = len(self._queue)
+            oldest = self._queue[0].taken_at if number else 0.0
+        self._report.update(number, oldest, self._trouble)
 
     def _end(self) -> None:
         """Store what is held, or name it, before the process ends."""
         if self._turn.acquire(timeout=2 * BUSY_TIMEOUT):
-            self._trouble = ""
             try:
-                while self._queue and not self._trouble:
-                    self._store_portion()
+                self._store_all()
             except Exception as error:
                 # Eventlet, for one, may have ended before.
                 self._trouble = repr(error)
+        # What is lost stays reported.
+        with contextlib.suppress(Exception):
+            self._update_report()
         for write in self._queue:
             LOG.critical(
                 "%s: lost: the process ends, and it was not stored: %s",
@@ -270,7 +270,7 @@ class BufferedWriter:
 
     def _before_fork(self) -> None:
         """Wait until nobody stores: the child must not inherit that."""
-        self._turn_kept = self._turn.acquire(timeout=connection.FORK_WAIT)
+        self._turn_kept = self._turn.acquire(timeout=forks.WAIT)
 
     def _in_parent(self) -> None:
         if self._turn_kept:
@@ -278,4 +278,9 @@ class BufferedWriter:
 
     def _in_child(self) -> None:
         """Start empty: what is held is the parent's."""
+        self._report.leave()
         self._start_empty()
+
+
+def _start(target: Callable[[], None], name: str) -> None:
+    threading.Thread(target=target, name=name, daemon=True).start()

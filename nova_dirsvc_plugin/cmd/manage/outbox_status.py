@@ -11,7 +11,7 @@ from typing import Any
 from cliff import show
 
 from nova_dirsvc_plugin.cmd.manage import base, formatting
-from nova_dirsvc_plugin.outbox import counts
+from nova_dirsvc_plugin.outbox import counts, unstored
 
 
 class OutboxStatus(base.OutboxCommand, show.ShowOne):
@@ -37,6 +37,9 @@ class OutboxStatus(base.OutboxCommand, show.ShowOne):
                 "entries": totals.entries,
                 "last_stored": formatting.stamp(totals.last_stored),
                 "parked": totals.parked,
+                "unstored": _Processes(
+                    [_process(one) for one in unstored.find(path)]
+                ),
                 "directories": _Lines(
                     {
                         formatting.clean(name): _numbers(count)
@@ -48,11 +51,46 @@ class OutboxStatus(base.OutboxCommand, show.ShowOne):
 
 
 def _numbers(count: counts.Count) -> dict[str, Any]:
-    age = None if count.oldest is None else time.time() - count.oldest
     return dataclasses.asdict(count) | {
         "oldest": formatting.stamp(count.oldest),
-        "oldest_seconds": None if age is None else max(round(age, 3), 0.0),
+        "oldest_seconds": _age(count.oldest),
     }
+
+
+def _process(one: unstored.Unstored) -> dict[str, Any]:
+    return {
+        "process": one.process,
+        "running": one.running,
+        "events": one.events,
+        "oldest": formatting.stamp(one.since),
+        "oldest_seconds": _age(one.since),
+        "file": formatting.clean(one.path.name),
+    }
+
+
+def _age(since: float | None) -> float | None:
+    return None if since is None else max(round(time.time() - since, 3), 0.0)
+
+
+class _Processes(formatting.Nested):
+    """A line for each process of Nova's that keeps events in memory."""
+
+    def human_readable(self) -> str:
+        return "\n".join(map(_sentence, self._value)) or "none"
+
+
+def _sentence(one: dict[str, Any]) -> str:
+    age = formatting.span(one["oldest_seconds"])
+    if one["running"] is False:
+        return (
+            f"process {one['process']} has ended: the last that it reported"
+            f" is {one['events']} events not stored, the oldest {age} ago"
+            f" ({one['file']})"
+        )
+    return (
+        f"process {one['process']} keeps {one['events']} events in memory;"
+        f" oldest {age}"
+    )
 
 
 class _Lines(formatting.Nested):

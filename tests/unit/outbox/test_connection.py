@@ -10,7 +10,7 @@ import threading
 import time
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.outbox import connection
+from nova_dirsvc_plugin.outbox import connection, forks
 from tests import waiting
 from tests.unit import base
 
@@ -91,7 +91,7 @@ class ForkTest(base.TestCase):
             return link
 
     def test_a_fork_that_waits_too_long_makes_a_child_that_says_so(self):
-        self.patch(connection, "FORK_WAIT", 0.05)
+        self.patch(forks, "WAIT", 0.05)
         entered, leave = threading.Event(), threading.Event()
 
         def use():

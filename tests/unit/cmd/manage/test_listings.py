@@ -1,11 +1,14 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import multiprocessing
+import os
 import sqlite3
 import time
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.cmd.manage import formatting
+from nova_dirsvc_plugin.outbox import unstored
 from tests.unit import base
 from tests.unit.cmd.manage.base import A, B, ManageTestCase
 
@@ -250,6 +253,55 @@ class StatusTest(ManageTestCase):
         self.outbox.check_writable()
         found = self.told("outbox", "status")
         self.assertEqual((0, ""), (found["entries"], found["last_stored"]))
+
+    def test_what_processes_of_nova_keep_in_memory_is_counted(self):
+        self.put(base.event())
+        self.assertEqual([], self.told("outbox", "status")["unstored"])
+        since = int(time.time()) - 100
+
+        def keep(events, end):
+            unstored.Report(self.path).show(events, since)
+            shown.set()
+            end.wait()
+            os._exit(0)
+
+        fork = multiprocessing.get_context("fork")
+        shown, ends, processes = fork.Event(), [fork.Event() for _ in "ab"], []
+        for number, end in enumerate(ends):
+            shown.clear()
+            process = fork.Process(target=keep, args=(5470 + number, end))
+            process.start()
+            self.addCleanup(process.join)
+            self.addCleanup(end.set)
+            shown.wait()
+            processes.append(process)
+        ends[1].set()
+        processes[1].join()
+        found = self.told("outbox", "status")["unstored"]
+        self.assertEqual(
+            [
+                (processes[0].pid, 5470, True),
+                (processes[1].pid, 5471, False),
+            ],
+            sorted(
+                (one["process"], one["events"], one["running"])
+                for one in found
+            ),
+        )
+        for one in found:
+            self.assertEqual(formatting.stamp(since), one["oldest"])
+            self.assertGreaterEqual(one["oldest_seconds"], 100)
+        _, out, _ = self.manage("outbox", "status")
+        self.assertIn(
+            f"process {processes[0].pid} keeps 5470 events in memory; oldest"
+            " 1 min 4",
+            out,
+        )
+        self.assertIn(
+            f"process {processes[1].pid} has ended: the last that it reported"
+            " is 5471 events not stored",
+            out,
+        )
 
     def test_people_read_one_line_a_directory(self):
         self.bury(base.event())
