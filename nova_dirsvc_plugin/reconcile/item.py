@@ -94,7 +94,7 @@ class Item:
             entry=None if entry is None else _entry(entry),
             differences=tuple(
                 base.Difference(_text(name), _texts(old), _texts(new))
-                for name, old, new in data["differences"]
+                for name, old, new in _list(data["differences"])
             ),
             reason=_text(data["reason"]),
         )
@@ -147,10 +147,14 @@ def _text(value: object) -> str:
     return value
 
 
-def _texts(values: object) -> tuple[str, ...]:
+def _list(values: object) -> list[Any]:
     if not isinstance(values, list):
         raise TypeError(f"{values!r:.60} is no list")
-    return tuple(map(_text, values))
+    return values
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(map(_text, _list(values)))
 
 
 def _time(value: object) -> float:
