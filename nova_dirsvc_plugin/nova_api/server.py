@@ -25,7 +25,7 @@ def state_of(
     :param warn: called with a sentence for each value that is left out
     :raises StateUnknown: the answer does not show it
     """
-    if not isinstance(server, Mapping) or server.get("id") != instance_uuid:
+    if not isinstance(server, dict) or server.get("id") != instance_uuid:
         raise events.StateUnknown(
             "the answer is not about the instance: check for a proxy between"
             " this host and nova-api"
@@ -63,7 +63,7 @@ def _record(
     def part(name: str, key: str) -> str:
         """Read a field of a field; Nova writes an empty one as a text."""
         value = server.get(name)
-        data = value if isinstance(value, Mapping) else {}
+        data = value if isinstance(value, dict) else {}
         return values.PayloadReader(data, warn).text(key)
 
     reader = values.PayloadReader(server, warn)
@@ -86,7 +86,7 @@ def _record(
 
 def _addresses(networks: object) -> list[dict[str, Any]] | None:
     """Return the fixed ones in the form of a notification."""
-    if not isinstance(networks, Mapping):
+    if not isinstance(networks, dict):
         return None
     return [
         {
