@@ -169,6 +169,7 @@ class Directory(abc.ABC):
     def entries(self) -> Iterator[Entry]:
         """Return every entry with this cloud's owner mark, in any order.
 
+        Several may be of one instance: at most one has no conflict.
         They are read as they are returned: who has not got the last one has
         not got all. Nothing else may be asked of this driver meanwhile.
 

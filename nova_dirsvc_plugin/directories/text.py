@@ -16,7 +16,9 @@ def directory_string(text: str) -> str:
     :returns: the text with U+FFFD for each unfit character, and without
         surrounding blanks; ``""`` where nothing is left to write
     """
-    return _UNFIT.sub("�", text).strip()
+    if not (text.isascii() and text.isprintable()):
+        text = _UNFIT.sub("�", text)
+    return text.strip()
 
 
 def common_name(host_name: str, display_name: str, instance_uuid: str) -> str:

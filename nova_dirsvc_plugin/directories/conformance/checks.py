@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.conformance import comparing
 from nova_dirsvc_plugin.directories.conformance.trial import (
     Fails,
     NotTried,
@@ -25,9 +26,6 @@ _UNREGISTER, _SOFTLY = events.Verb.UNREGISTER, events.Verb.SOFT_UNREGISTER
 
 #: Entries that are written in one batch.
 MANY = 100
-
-#: A name that a tenant may choose, with NUL and a lone surrogate.
-_HOSTILE = '# né ,+"\\<>;=()*%{}\x00\ud800\r\n\U0001f600 名 ' + "x" * 220
 
 
 class Need(enum.StrEnum):
@@ -109,9 +107,9 @@ def _accepts_any_text(trial: Trial) -> None:
     trial.apply_ok(_REGISTER, plain)
     hostile = dataclasses.replace(
         trial.record(),
-        display_name=_HOSTILE,
-        project_name=_HOSTILE,
-        user_name=_HOSTILE,
+        display_name=comparing.HOSTILE,
+        project_name=comparing.HOSTILE,
+        user_name=comparing.HOSTILE,
     )
     trial.apply_ok(_REGISTER, hostile)
     trial.expect_if_readable(plain)
@@ -247,7 +245,28 @@ _CHECKS = (
     ("entries are read as they were written", Need.READING, _reads_back),
     ("all entries are read", Need.READING, _reads_all),
     ("removed entries are not read", Need.READING, _reads_no_removed),
+    (
+        "a second comparison finds nothing",
+        Need.READING,
+        comparing.has_no_difference_when_written,
+    ),
+    (
+        "a change is a difference until it is written",
+        Need.READING,
+        comparing.has_a_difference_until_written,
+    ),
+    ("entries are found by uuid", Need.READING, comparing.finds_by_uuid),
     ("an older state replaces nothing", Need.WRITERS, _ignores_older),
+    (
+        "an older state is no difference",
+        Need.WRITERS,
+        comparing.has_no_difference_when_older,
+    ),
+    (
+        "the time of a state is read back",
+        Need.WRITERS,
+        comparing.tells_its_time,
+    ),
     ("what a state leaves out is kept", Need.WRITERS, _keeps_unknown),
     (
         "soft-unregister removes only older entries",
@@ -256,4 +275,9 @@ _CHECKS = (
     ),
     ("entries of other owners are not changed", Need.OWNERS, _refuses_foreign),
     ("entries of other owners are not listed", Need.OWNERS, _lists_own_only),
+    (
+        "entries of other owners are found by uuid",
+        Need.OWNERS,
+        comparing.finds_foreign,
+    ),
 )

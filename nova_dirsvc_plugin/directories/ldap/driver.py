@@ -89,10 +89,10 @@ class LdapDirectory(base.Directory):
         found = ldap_entry.from_content(entry.content)
         replace = request.replacements(entry.name, found, state, self._owner)
         replace.pop(ldap_entry.AS_OF, None)
-        new = ldap_entry.content(replace)
+        new = ldap_entry.Content(replace)
         return [
-            base.Difference(name, entry.content.get(name, []), values)
-            for name, values in new.items()
+            base.Difference(name, entry.content.get(name, []), new[name])
+            for name in new
         ]
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ wrote is ever part of a DN.
 
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import text as naming
@@ -38,6 +38,9 @@ _STRINGS = {
 
 #: Attribute -> field, for those that are Generalized Time.
 _TIMES = {"novaCreatedAt": "created_at", "novaLaunchedAt": "launched_at"}
+
+#: Attribute -> field, of all that is read back as one text.
+_READ = {RDN: "instance_uuid", "cn": "host_name", **_STRINGS, **_TIMES}
 
 #: All that is ours in an entry. An operator's own attributes stay.
 MANAGED = (
@@ -145,33 +148,53 @@ def update(
 def owner_of(found: Attributes) -> str:
     """Return the owner mark of an entry: none is empty."""
     marks = found.get(OWNER_MARK, [])
-    return ", ".join(mark.decode(errors="replace") for mark in marks)
+    return b", ".join(marks).decode(errors="replace")
 
 
 def stored_as_of(found: Attributes) -> float:
     """Return the time of the state that an entry has, epoch seconds."""
-    (value,) = found.get(AS_OF, [b""])[:1]
+    values = found.get(AS_OF)
+    text = values[0].decode(errors="replace") if values else ""
+    if text[14:15] != "." or text[-1] != "Z":
+        return 0.0
     try:
-        moment = datetime.datetime.strptime(value.decode(), _STAMP)
+        # strptime takes five times as long.
+        moment = datetime.datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
     except ValueError:
         return 0.0
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
+    return moment.timestamp()
 
 
-def content(found: Attributes) -> dict[str, list[str]]:
-    """Return all that an entry has as text; :func:`from_content` undoes it."""
-    return {
-        name: [value.decode("utf-8", "surrogateescape") for value in values]
-        for name, values in found.items()
-    }
+class Content(Mapping[str, Sequence[str]]):
+    """Attributes as text; most entries are right, and none of it is read."""
+
+    __slots__ = ("attributes",)
+
+    def __init__(self, found: Attributes) -> None:
+        self.attributes = found
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        return _texts(self.attributes[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.attributes)
 
 
-def from_content(found: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
-    """Return the attributes of a content."""
+def from_content(content: Mapping[str, Sequence[str]]) -> Attributes:
+    """Return the attributes of a content, of whatever kind."""
+    if isinstance(content, Content):
+        return content.attributes
     return {
         name: [value.encode("utf-8", "surrogateescape") for value in values]
-        for name, values in found.items()
+        for name, values in content.items()
     }
+
+
+def _texts(values: Sequence[bytes]) -> list[str]:
+    return [value.decode("utf-8", "surrogateescape") for value in values]
 
 
 def _keep_addresses(found: Attributes, wanted: dict[str, list[bytes]]) -> None:
@@ -198,7 +221,7 @@ def differences(
         old, new = have.get(name.lower(), []), list(wanted.get(name, []))
         if name == "objectClass":
             new += _foreign_classes(old)
-        if _folded(name, old) != _folded(name, new):
+        if old != new and _folded(name, old) != _folded(name, new):
             replace[name] = new
     return replace
 
@@ -206,19 +229,19 @@ def differences(
 def record(found: Attributes) -> events.HostRecord:
     """Read an entry back, as far as it has the fields.
 
-    :param found: attribute names in the schema's case
+    :param found: attribute names in the schema's case; with a uuid
     """
 
-    def text(name: str) -> str:
-        return found.get(name, [b""])[0].decode(errors="replace")
-
-    return events.HostRecord(
-        instance_uuid=text(RDN).lower(),
-        host_name=text("cn"),
-        addresses=_addresses(found),
-        **{field: text(name) for name, field in _STRINGS.items()},
-        **{field: _iso_time(text(name)) for name, field in _TIMES.items()},
-    )
+    fields = {
+        field: found[name][0].decode(errors="replace")
+        for name, field in _READ.items()
+        if found.get(name)
+    }
+    for field in _TIMES.values():
+        if field in fields:
+            fields[field] = _iso_time(fields[field])
+    fields["instance_uuid"] = fields["instance_uuid"].lower()
+    return events.HostRecord(**fields, addresses=_addresses(found))
 
 
 def _addresses(found: Attributes) -> tuple[events.Address, ...]:

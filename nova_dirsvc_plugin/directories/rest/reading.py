@@ -59,19 +59,30 @@ class Reading:
         if not self._urls.entries:
             raise _no_list()
         if len(uuids) <= self._page_size:
-            where = [self._urls.entry(one) for one in uuids]
-            answers = self._get(where) if where else []
+            where = {one: self._urls.entry(one) for one in uuids}
+            answers = self._get(list(where.values())) if where else []
             statuses = {answer.status for answer in answers}
             if not statuses & response.NOT_ONE_BY_ONE:
-                for url, answer in zip(where, answers, strict=True):
-                    given = response.one(answer, f"GET {url}")
-                    if given is not None:
-                        yield self._entry(given, self._ours(given))
+                for wanted, answer in zip(where.items(), answers, strict=True):
+                    yield from self._one(*wanted, answer)
                 return
-        wanted = set(uuids)
+        among = set(uuids)
         for given, found in self._listed({}):
-            if str(found["instance_uuid"]).lower() in wanted:
+            if str(found["instance_uuid"]).lower() in among:
                 yield self._entry(given, found)
+
+    def _one(
+        self, instance_uuid: str, url: str, answer: response.Answer
+    ) -> Iterator[base.Entry]:
+        given = response.one(answer, f"GET {url}")
+        if given is None:
+            return
+        entry = self._entry(given, self._ours(given))
+        if entry.record.instance_uuid != instance_uuid:
+            raise base.DirectoryUnavailable(
+                f"GET {url}: the answer is about another instance"
+            )
+        yield entry
 
     def _listed(
         self, query: dict[str, str]

@@ -30,11 +30,13 @@ class CheckDirectoryTest(ManageTestCase):
         status, out, err = self.check("memory", "-f", "json")
         self.assertEqual((0, ""), (status, err))
         lines = json.loads(out)
-        self.assertEqual(17, len(lines))
-        seen = {line["Result"]: line["Detail"] for line in lines}
+        self.assertEqual(23, len(lines))
+        seen = {line["Check"]: line["Detail"] for line in lines}
         # Two drivers of a directory in memory have nothing in common.
-        self.assertIn("was not refused", seen["NO"])
-        self.assertEqual("", seen["yes"])
+        self.assertIn(
+            "was not refused", seen["entries of other owners are not changed"]
+        )
+        self.assertEqual("", seen["an instance is registered"])
         needed = {
             line["Required for"] for line in lines if line["Result"] == "NO"
         }

@@ -137,8 +137,10 @@ class UnsoundTest(ConformanceTestCase):
 
         self.assertEqual(
             {
+                "a change is a difference until it is written",
                 "an older state replaces nothing",
                 "soft-unregister removes only older entries",
+                "the time of a state is read back",
             },
             self.failed(Timeless),
         )
@@ -159,6 +161,7 @@ class UnsoundTest(ConformanceTestCase):
 
         self.assertEqual(
             {
+                "entries of other owners are found by uuid",
                 "entries of other owners are not changed",
                 "entries of other owners are not listed",
             },
@@ -172,7 +175,13 @@ class UnsoundTest(ConformanceTestCase):
                     return directories.Unavailable("500 oops")
                 return super()._apply(state)
 
-        self.assertEqual({"any Unicode text is accepted"}, self.failed(Ascii))
+        self.assertEqual(
+            {
+                "a second comparison finds nothing",
+                "any Unicode text is accepted",
+            },
+            self.failed(Ascii),
+        )
 
     def test_one_that_gives_the_first_page_only_is_found(self):
         class OnePage(memory.MemoryDirectory):
@@ -180,6 +189,74 @@ class UnsoundTest(ConformanceTestCase):
                 return list(super().entries())[-50:]
 
         self.assertIn("all entries are read", self.failed(OnePage))
+
+
+class UnsoundComparisonTest(ConformanceTestCase):
+    """Faults by which a directory would be written for ever, or not at all."""
+
+    def test_one_that_compares_what_it_does_not_keep_is_found(self):
+        class DropsMacs(memory.MemoryDirectory):
+            def _apply(self, state):
+                addresses = state.record.addresses
+                if addresses and len({one.mac for one in addresses}) > 1:
+                    addresses = [
+                        dataclasses.replace(one, mac="") for one in addresses
+                    ]
+                record = dataclasses.replace(
+                    state.record, addresses=addresses and tuple(addresses)
+                )
+                return super()._apply(
+                    dataclasses.replace(state, record=record)
+                )
+
+        self.assertEqual(
+            {"a second comparison finds nothing"}, self.failed(DropsMacs)
+        )
+        failed = self.findings(DropsMacs)["a second comparison finds nothing"]
+        self.assertIn("two NICs: addresses is", failed.detail)
+
+    def test_one_whose_record_changes_what_it_was_read_from_is_found(self):
+        class ReadsNoImage(memory.MemoryDirectory):
+            def find(self, uuids):
+                for entry in super().find(uuids):
+                    record = dataclasses.replace(entry.record, image_uuid="")
+                    yield dataclasses.replace(entry, record=record)
+
+        failed = self.findings(ReadsNoImage)
+        failed = failed["a second comparison finds nothing"]
+        self.assertFalse(failed.holds)
+        self.assertIn("as it is read: image_uuid", failed.detail)
+
+    def test_one_that_sees_no_difference_is_found(self):
+        class Blind(memory.MemoryDirectory):
+            def differences(self, entry, state):
+                return []
+
+        self.assertEqual(
+            {
+                "a change is a difference until it is written",
+                "an older state is no difference",
+            },
+            self.failed(Blind),
+        )
+
+    def test_one_that_finds_its_own_alone_is_found(self):
+        class OwnOnly(memory.MemoryDirectory):
+            def find(self, uuids):
+                for entry in super().find(uuids):
+                    if entry.owner == self._owner:
+                        yield entry
+
+        self.assertEqual(
+            {"entries of other owners are found by uuid"}, self.failed(OwnOnly)
+        )
+
+    def test_one_that_finds_whatever_it_has_is_found(self):
+        class All(memory.MemoryDirectory):
+            def find(self, uuids):
+                return super().find(list(self.content))
+
+        self.assertIn("entries are found by uuid", self.failed(All))
 
 
 class PeaceTest(ConformanceTestCase):
@@ -230,6 +307,9 @@ class UnreadableTest(ConformanceTestCase):
             def entries(self):
                 raise directories.EntriesNotKept("no list")
 
+            def find(self, uuids):
+                raise directories.EntriesNotKept("no list")
+
         for finding in self.findings(Sink).values():
             if finding.need is Need.ALWAYS:
                 self.assertTrue(finding.holds, finding)
@@ -241,8 +321,14 @@ class UnreadableTest(ConformanceTestCase):
         class Record(memory.MemoryDirectory):
             APPEND_ONLY = True
 
+            def differences(self, entry, state):
+                return []
+
         for finding in self.findings(Record).values():
-            if finding.need in (Need.WRITERS, Need.OWNERS):
+            if (
+                finding.need in (Need.WRITERS, Need.OWNERS)
+                or "is a difference" in finding.check
+            ):
                 self.assertIsNone(finding.holds)
             else:
                 self.assertTrue(finding.holds)
