@@ -76,6 +76,8 @@ class BufferedWriter:
         self._trouble = ""
         self._last_words: util.Finalize | None = None
         self._report = held_report.HeldReport(self._outbox.path)
+        #: Around a look at the queue and the report of it.
+        self._reporting = threading.Lock()
 
     @classmethod
     def from_conf(cls, conf: Any) -> "BufferedWriter":
@@ -214,6 +216,8 @@ class BufferedWriter:
     def _all_stored(self) -> bool:
         with self._turn:
             self._store_all()
+        # Before anybody is told: the process may end at any time.
+        self._update_report()
         with self._lock:
             if self._queue or not self._last_words:
                 return not self._last_words
@@ -243,10 +247,11 @@ class BufferedWriter:
             self._update_report()
 
     def _update_report(self) -> None:
-        with self._lock:
-            number = len(self._queue)
-            oldest = self._queue[0].taken_at if number else 0.0
-        self._report.update(number, oldest, self._trouble)
+        with self._reporting:
+            with self._lock:
+                number = len(self._queue)
+                oldest = self._queue[0].taken_at if number else 0.0
+            self._report.update(number, oldest, self._trouble)
 
     def _end(self) -> None:
         """Store what is held, or name it, before the process ends."""

@@ -5,7 +5,6 @@
 import contextlib
 import logging
 import pathlib
-import threading
 import time
 
 from nova_dirsvc_plugin.outbox import unstored
@@ -18,14 +17,13 @@ COMPLAINT_INTERVAL = 60.0
 
 
 class HeldReport:
-    """The reports of one writer.
+    """The reports of one writer, one at a time.
 
     :param path: of the outbox
     """
 
     def __init__(self, path: pathlib.Path) -> None:
         self._file = unstored.Report(path)
-        self._lock = threading.Lock()
         self._shown = 0, 0.0
         self._complaint = 0.0
 
@@ -36,12 +34,11 @@ class HeldReport:
         :param oldest: monotonic seconds, when the oldest came
         """
         now = time.monotonic()
-        with self._lock:
-            before, self._shown = self._shown, (number, oldest)
-            # The log has it, whether or not the folder can be written to.
-            with contextlib.suppress(OSError):
-                if before != self._shown:
-                    self._show(number, time.time() - (now - oldest))
+        before, self._shown = self._shown, (number, oldest)
+        # The log has it, whether or not the folder can be written to.
+        with contextlib.suppress(OSError):
+            if before != self._shown:
+                self._show(number, time.time() - (now - oldest))
         if not before[0]:
             self._complaint = now + COMPLAINT_INTERVAL
         elif number and now > self._complaint:
