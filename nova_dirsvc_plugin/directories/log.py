@@ -53,6 +53,8 @@ _OPENERS: dict[str, Callable[[Any], Any]] = {
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
+_NOT_READ = (".zst", ".lz4", ".lzo", ".Z")
+_COMPRESSED = "|".join(map(re.escape, ("", *_OPENERS, *_NOT_READ)))
 
 #: Of a new file: its lines name users and their addresses.
 MODE = 0o640
@@ -153,7 +155,7 @@ hour is repeated when summer time ends.
         """
         wanted = set(uuids)
         found: dict[str, tuple[pathlib.Path, _Line]] = {}
-        for path in [*rotated(self._path), self._path]:
+        for path in [*_rotated(self._path), self._path]:
             for line in _lines(path):
                 uuid = line.fields["instance_uuid"]
                 if uuid in wanted:
@@ -215,11 +217,17 @@ def _lines(path: pathlib.Path) -> Iterator[_Line]:
 
     :raises DirectoryUnavailable: not all of them could be read
     """
+    opener = _OPENERS.get(path.suffix, io.BufferedReader)
+    if path.suffix in _NOT_READ:
+        raise base.DirectoryUnavailable(
+            f"{path}: this compression cannot be read: decompress the file,"
+            " or move it away"
+        )
     try:
         descriptor = files.open_file(path, os.O_RDONLY)
         with (
             os.fdopen(descriptor, "rb") as file,
-            _OPENERS.get(path.suffix, io.BufferedReader)(file) as text,
+            opener(file) as text,
         ):
             yield from filter(None, map(_read, text))
     except FileNotFoundError:
@@ -250,11 +258,11 @@ def _read(said: bytes) -> _Line | None:
     return _Line(match["words"] == _REGISTERING, match["stamp"], fields)
 
 
-def rotated(path: pathlib.Path) -> list[pathlib.Path]:
+def _rotated(path: pathlib.Path) -> list[pathlib.Path]:
     """Return the files that have been rotated away, the oldest first."""
     name = re.compile(
         rf"{re.escape(path.stem)}({re.escape(path.suffix)})?[.-]\d+"
-        rf"({re.escape(path.suffix)})?(\.\w+)?"
+        rf"({re.escape(path.suffix)})?({_COMPRESSED})"
     )
     try:
         found = [

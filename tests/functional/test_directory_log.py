@@ -1,7 +1,10 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import bz2
 import dataclasses
+import gzip
 import json
+import lzma
 import os
 import pathlib
 import re
@@ -317,3 +320,97 @@ class LogDirectoryTest(directory_contract.OutageContract, testtools.TestCase):
         one = directory_contract.record()
         self.register(one, driver=driver)
         self.assert_held(one)
+
+    def test_what_a_rotated_file_says_is_found_and_no_longer_listed(self):
+        ways = {
+            "nova_dirsvc_plugin.log.1": pathlib.Path.write_bytes,
+            "nova_dirsvc_plugin.log.2.gz": compressed(gzip),
+            "nova_dirsvc_plugin.log-20150321.xz": compressed(lzma),
+            "nova_dirsvc_plugin-20150320.log.bz2": compressed(bz2),
+        }
+        rotated = []
+        for name, write in ways.items():
+            rotated.append(directory_contract.record())
+            self.register(rotated[-1])
+            write(self.path.with_name(name), self.path.read_bytes())
+            self.path.unlink()
+        one = directory_contract.record()
+        self.register(one)
+        self.assert_held(one)
+        absent = directory_contract.record()
+        self.assertEqual(
+            {
+                item.instance_uuid: {**item.essentials()}
+                for item in [*rotated, one]
+            },
+            self.told(*rotated, one, absent),
+        )
+
+    def told(self, *records):
+        return {
+            entry.record.instance_uuid: entry.record.essentials()
+            for entry in self.driver().find(
+                [item.instance_uuid for item in records]
+            )
+        }
+
+    def test_what_was_unregistered_is_found_and_not_listed(self):
+        one = directory_contract.record()
+        self.register(one)
+        self.now += 60
+        self.unregister(one)
+        self.assert_held()
+        (entry,) = self.driver().find([one.instance_uuid])
+        self.assertEqual(MOMENT + 60, entry.as_of)
+        self.assertEqual(str(self.path), entry.name)
+        self.assertEqual({"instance_uuid": [one.instance_uuid]}, entry.content)
+
+    def test_a_rotated_file_that_cannot_be_read_is_no_end(self):
+        cut = gzip.compress(b"x" * 1000)[:-9]
+        for name, content in (
+            ("nova_dirsvc_plugin.log.1.gz", b"no gzip"),
+            ("nova_dirsvc_plugin.log.1.gz", cut),
+            ("nova_dirsvc_plugin.log.1.xz", b"no xz"),
+            ("nova_dirsvc_plugin.log.1.bz2", b"no bzip2"),
+            ("nova_dirsvc_plugin.log.1.zst", b"(\xb5/\xfd"),
+        ):
+            path = self.path.with_name(name)
+            path.write_bytes(content)
+            one = directory_contract.record()
+            self.register(one)
+            error = self.assertRaises(
+                base.DirectoryUnavailable, self.told, one
+            )
+            self.assertIn(str(path), str(error))
+            self.assert_held(one)
+            path.unlink()
+            self.path.unlink()
+
+    def test_an_entry_has_the_time_of_its_line(self):
+        one = directory_contract.record()
+        self.register(one)
+        old = directory_contract.record()
+        with self.path.open("a") as file:
+            file.write(
+                f"2015-03-22T06:53:00.812Z {REGISTERING} somewhere:"
+                f" {json.dumps(old.essentials())}\n"
+            )
+        self.assertEqual(
+            {one.instance_uuid: MOMENT, old.instance_uuid: MOMENT + 0.812},
+            {
+                entry.record.instance_uuid: entry.as_of
+                for entry in self.driver().entries()
+            },
+        )
+
+    def test_nothing_is_a_difference(self):
+        one = directory_contract.record()
+        self.register(one)
+        (entry,) = self.driver().entries()
+        newer = dataclasses.replace(one, user_name="bob")
+        state = events.HostState(events.Verb.REFRESH, newer, MOMENT + 60)
+        self.assertEqual([], self.driver().differences(entry, state))
+
+
+def compressed(how):
+    return lambda path, data: path.write_bytes(how.compress(data))
