@@ -1,15 +1,21 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import random
 import uuid
 
 import requests
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.rest import document
 from tests import drivers, waiting
 from tests.functional import directory_contract, rest_service
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+REFRESH = events.Verb.REFRESH
+
+#: Fields that say nothing about the instance.
+OF_THE_EVENT = ("verb", "version", "as_of")
 
 
 class RestDirectoryTestCase(rest_service.SharedServiceTestCase):
@@ -138,3 +144,69 @@ class RestDirectoryTest(RestDirectoryTestCase):
             {one.instance_uuid for one in records},
             {entry.record.instance_uuid for entry in driver.entries()},
         )
+
+    def test_a_reading_of_a_service_that_dies_is_not_taken_for_all(self):
+        driver = self.driver(page_size=3)
+        records = [directory_contract.record() for _ in range(20)]
+        self.ask(driver, REGISTER, *records)
+        entries = driver.entries()
+        next(entries)
+        self.service.kill()
+        self.addCleanup(self.service.start)
+        self.assertRaises(base.DirectoryUnavailable, list, entries)
+        uuids = [one.instance_uuid for one in records]
+        self.assertRaises(base.DirectoryUnavailable, list, driver.find(uuids))
+
+    def test_an_entry_differs_exactly_when_a_refresh_changes_it(self):
+        chance = random.Random(12)
+        fields = {
+            "display_name": ["web", "né 名", ""],
+            "user_name": ["alice", "bob", ""],
+            "image_uuid": ["5a1d32c6-2595-461c-bbd9-c94d0a4da72c", ""],
+            "addresses": [
+                None,
+                (),
+                (events.Address("192.0.2.1", directory_contract.MAC),),
+                (
+                    events.Address("192.0.2.1", "fa:16:3e:00:00:01"),
+                    events.Address("2001:db8::1", "fa:16:3e:00:00:02"),
+                ),
+            ],
+        }
+
+        def anything(instance_uuid=None):
+            return directory_contract.record(
+                instance_uuid,
+                **{name: chance.choice(fields[name]) for name in fields},
+            )
+
+        driver = self.driver()
+        first = [
+            events.HostState(REFRESH, anything(), 100.0) for _ in range(60)
+        ]
+        driver.apply(first)
+        seen = set()
+        for entry in list(driver.entries()):
+            one = anything(entry.record.instance_uuid)
+            state = events.HostState(
+                REFRESH, one, chance.choice([101.0, 101.0, 99.0])
+            )
+            differences = driver.differences(entry, state)
+            before = self.content(one)
+            self.assertEqual([base.Done()], list(driver.apply([state])))
+            after = self.content(one)
+            self.assertEqual(
+                {found.attribute for found in differences},
+                {name for name in after if after[name] != before.get(name)},
+            )
+            for found in differences:
+                self.assertEqual(after[found.attribute], found.new)
+            seen.add(bool(differences))
+        self.assertEqual({True, False}, seen)
+
+    def content(self, record):
+        """Return what is stored about the instance, by its paths."""
+        content = document.content(self.stored(record))
+        return {
+            name: content[name] for name in content if name not in OF_THE_EVENT
+        }

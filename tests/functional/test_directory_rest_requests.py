@@ -281,8 +281,8 @@ class RequestsTest(ReceiverTestCase):
         self.assertIsInstance(outcome, base.Unavailable)
 
 
-class ReadingTest(ReceiverTestCase):
-    def entries(self, *pages, **options):
+class ReadingTestCase(ReceiverTestCase):
+    def answer(self, *pages):
         self.receiver.behaviour = hostile_service.in_turn(
             *(
                 hostile_service.answers(200, page)
@@ -291,7 +291,6 @@ class ReadingTest(ReceiverTestCase):
                 for page in pages
             )
         )
-        return [entry.record for entry in self.driver(**options).entries()]
 
     def page(self, *numbers, **more):
         documents = [
@@ -300,6 +299,12 @@ class ReadingTest(ReceiverTestCase):
             for number in numbers
         ]
         return json.dumps({"instances": documents}).encode()
+
+
+class ReadingTest(ReadingTestCase):
+    def entries(self, *pages, **options):
+        self.answer(*pages)
+        return [entry.record for entry in self.driver(**options).entries()]
 
     def test_pages_are_read_to_the_empty_one(self):
         found = self.entries(self.page(1, 2), self.page(3), self.page())
@@ -388,3 +393,126 @@ class ReadingTest(ReceiverTestCase):
             instance_uuid=str(uuid.UUID(int=1)), addresses=()
         )
         self.assertEqual(dataclasses.asdict(bare), dataclasses.asdict(found))
+
+    def test_an_entry_has_all_that_the_service_gives(self):
+        self.answer(
+            self.page(
+                1,
+                as_of="2026-11-22T12:00:00.250000Z",
+                tenant={"name": "demo", "id": 7},
+                host_record={
+                    "addresses": [{"ip": "192.0.2.1", "mac": "", "vlan": 3}],
+                    "flavor_name": "",
+                },
+            ),
+            self.page(),
+        )
+        (entry,) = self.driver(
+            rename={"project_name": "tenant.name"}
+        ).entries()
+        self.assertEqual(
+            base.Entry(
+                record=events.HostRecord(
+                    instance_uuid=str(uuid.UUID(int=1)),
+                    project_name="demo",
+                    addresses=(events.Address("192.0.2.1"),),
+                ),
+                as_of=1795348800.25,
+                owner="nova",
+                name=f"{self.receiver.url}/{uuid.UUID(int=1)}",
+                content={
+                    "instance_uuid": [str(uuid.UUID(int=1))],
+                    "owner": ["nova"],
+                    "as_of": ["2026-11-22T12:00:00.250000Z"],
+                    "tenant.name": ["demo"],
+                    "tenant.id": ["7"],
+                    "host_record.addresses": [
+                        '{"ip": "192.0.2.1", "mac": "", "vlan": 3}'
+                    ],
+                    "host_record.flavor_name": [],
+                },
+            ),
+            entry,
+        )
+
+    def test_a_time_that_is_none_is_not_known(self):
+        for as_of in ("yesterday", 7, None, "2026-11-22T12:00:00", ""):
+            self.answer(self.page(1, as_of=as_of), self.page())
+            (entry,) = self.driver().entries()
+            self.assertEqual(0.0, entry.as_of)
+
+
+class FindTest(ReadingTestCase):
+    UUIDS = tuple(str(uuid.UUID(int=number)) for number in (1, 2, 3))
+
+    def one(self, number, **more):
+        (document,) = json.loads(self.page(number, **more))["instances"]
+        return json.dumps(document).encode()
+
+    def give(self, **by_target):
+        """Answer each request by the end of its path; others get 404."""
+
+        def behave(line, request):
+            path, _, _ = request.target.partition("?")
+            answer = by_target.get(path.rpartition("/")[2][-1:], 404)
+            if isinstance(answer, bytes):
+                return hostile_service.answers(200, answer)(line, request)
+            return hostile_service.answers(answer)(line, request)
+
+        self.receiver.behaviour = behave
+
+    def found(self, **options):
+        return {
+            entry.record.instance_uuid: entry.owner
+            for entry in self.driver(**options).find(self.UUIDS)
+        }
+
+    def test_each_is_asked_for_whoever_owns_it(self):
+        self.give(**{"1": self.one(1), "3": self.one(3, owner="other")})
+        self.assertEqual(
+            {self.UUIDS[0]: "nova", self.UUIDS[2]: "other"}, self.found()
+        )
+        self.assertEqual(
+            sorted(f"/v1/instances/{one}" for one in self.UUIDS),
+            sorted(sent.target for sent in self.receiver.requests),
+        )
+
+    def test_a_service_that_gives_none_alone_is_asked_for_its_list(self):
+        for status in (405, 501):
+            self.receiver.requests.clear()
+            self.give(
+                **dict.fromkeys("123", status),
+                s=self.page(2, 3, 4, owner="other"),
+            )
+            # The list has no end here: its second page is the first again.
+            self.assertRaises(base.DirectoryUnavailable, self.found)
+            self.answer(
+                status, status, status, self.page(2, 3, 4), self.page()
+            )
+            self.assertEqual(set(self.UUIDS[1:]), set(self.found()))
+            self.assertNotIn("owner=", self.receiver.requests[-1].target)
+
+    def test_many_are_read_from_the_list(self):
+        self.answer(self.page(1, 2), self.page(3, 4), self.page())
+        self.assertEqual(set(self.UUIDS), set(self.found(page_size=2)))
+        self.assertEqual(3, len(self.receiver.requests))
+
+    def test_nothing_is_asked_about_nothing(self):
+        self.assertEqual([], list(self.driver().find([])))
+        self.assertEqual([], self.receiver.requests)
+
+    def test_no_list_means_that_nothing_is_kept(self):
+        self.assertRaises(base.EntriesNotKept, self.found, entries_url="")
+
+    def test_what_is_no_document_of_the_instance_is_none(self):
+        for wrong in (
+            500,
+            401,
+            b"<html>",
+            b"[]",
+            b"{}",
+            self.one(2),
+            self.one(1, host_record={"addresses": "x"}),
+        ):
+            self.give(**{"1": wrong})
+            self.assertRaises(base.DirectoryUnavailable, self.found)
