@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.nova_api import summary as nova_summary
 from nova_dirsvc_plugin.reconcile import item as plan_item
 from nova_dirsvc_plugin.reconcile import items as plan_items
 from nova_dirsvc_plugin.reconcile import plan as plans
@@ -15,10 +14,6 @@ from nova_dirsvc_plugin.reconcile import reading as readings
 
 Item = plan_item.Item
 Kind = plan_item.Kind
-
-#: Of so many candidates and not one entry that fits an instance, it is the
-#: reading that is wrong: it is of another cloud.
-_ALL_WRONG = 3
 
 #: Why an entry stays that somebody has written since.
 NEWER = "the entry is newer than the reading"
@@ -105,8 +100,9 @@ class Comparison:
                 owner=self._owner,
                 policy=self._policy,
                 made_at=made_at,
-                reading=self._checked_summary(),
+                reading=self._reading.summary,
                 entries=self._entries,
+                fitting=self._fitting,
                 items=self._items,
             )
         )
@@ -186,19 +182,6 @@ class Comparison:
                 differences=differences,
                 reason=reason,
             )
-        )
-
-    def _checked_summary(self) -> nova_summary.Summary:
-        """Return what the reading is worth, now that it was compared."""
-        summary = self._reading.summary
-        candidates = len(self._items.uuids(Kind.CANDIDATE))
-        if candidates < _ALL_WRONG or self._fitting or not len(self._reading):
-            return summary
-        return plans.doubted(
-            summary,
-            f"not one of {candidates} entries is of an instance that Nova has"
-            " listed: check whether [nova] leads to the cloud of this owner"
-            " mark",
         )
 
 

@@ -15,6 +15,9 @@ from nova_dirsvc_plugin.reconcile import plan as plans
 
 Kind = plans.Kind
 
+#: Removals from which on it is strange if no other entry fits Nova.
+_A_FEW = 3
+
 
 class Recent(Protocol):
     """What was written by reconciliations within the last hour.
@@ -101,6 +104,13 @@ def check(
 
 def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
     planned = 0 if plan.why_none_is_removed() else plan.counts[Kind.REMOVAL]
+    if planned >= _A_FEW and not plan.fitting and plan.reading.instances:
+        return [
+            f"{planned} entries would be removed, and not one of"
+            f" {plan.entries} is of the {plan.reading.instances} instances"
+            " that Nova has listed: check whether [nova] leads to the cloud"
+            " of this owner mark."
+        ]
     most = limits.most_removals(plan.entries)
     if not planned or planned + recent.removals <= most:
         return []

@@ -50,6 +50,7 @@ class Plan:
     :ivar owner: our owner mark
     :ivar made_at: epoch seconds
     :ivar entries: entries with our mark that the directory has
+    :ivar fitting: those of instances that Nova has listed
     """
 
     directory: str
@@ -58,6 +59,7 @@ class Plan:
     made_at: float
     reading: nova_summary.Summary
     entries: int
+    fitting: int
     items: Items
 
     @functools.cached_property

@@ -94,6 +94,7 @@ def _plan(head: Mapping[str, Any], items: plans.Items) -> plans.Plan:
             cloud=reading["cloud"],
         ),
         entries=head["entries"],
+        fitting=head["fitting"],
         items=items,
     )
 
@@ -117,6 +118,7 @@ def _body(plan: plans.Plan, release: str) -> Iterator[str]:
                 "cloud": reading.cloud,
             },
             "entries": plan.entries,
+            "fitting": plan.fitting,
         }
     )
     yield f"{head[:-1]}{_ITEMS}\n"
@@ -194,6 +196,7 @@ def _is_well_formed(head: Mapping[str, Any]) -> bool:
             for number in (
                 head.get("made_at", ""),
                 head.get("entries", ""),
+                head.get("fitting", ""),
                 reading.get("started_at", ""),
                 reading.get("instances", ""),
             )

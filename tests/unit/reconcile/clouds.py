@@ -147,6 +147,7 @@ def made_of(*some, **fields):
         "made_at": READ_AT,
         "reading": summary.Summary(READ_AT, 500, (), URL),
         "entries": 500,
+        "fitting": 400,
         "items": items.Items(some),
     } | fields
     return plan.Plan(**fields)

@@ -210,21 +210,15 @@ class ComparisonTest(base.TestCase):
         self.assertEqual(0, plan.counts[Kind.MISSING])
         self.assertEqual(0, plan.counts[Kind.CANDIDATE])
 
-    def test_entries_of_quite_another_cloud_make_the_reading_not_whole(self):
-        self.cloud.boot()
-        for _ in range(3):
-            self.cloud.register(clouds.new_uuid())
-        plan = self.cloud.plan()
-        self.assertEqual({Kind.MISSING: 1, Kind.UNSURE: 3}, dict(plan.counts))
-        self.assertIn("not one of 3 entries", plan.reading.why_not_whole[0])
-
-    def test_one_entry_that_fits_shows_that_it_is_the_cloud(self):
+    def test_entries_of_instances_that_nova_has_listed_are_counted(self):
         self.cloud.boot(register=True)
-        for _ in range(3):
-            self.cloud.register(clouds.new_uuid())
+        self.cloud.register(self.cloud.boot(), display_name="old")
+        building = clouds.new_uuid()
+        self.cloud.undecided[building] = "being built"
+        self.cloud.register(building)
+        self.cloud.register(clouds.new_uuid())
         plan = self.cloud.plan()
-        self.assertEqual({Kind.CANDIDATE: 3}, dict(plan.counts))
-        self.assertTrue(plan.reading.whole)
+        self.assertEqual((4, 3), (plan.entries, plan.fitting))
 
     def test_a_reading_that_is_not_whole_has_no_candidates(self):
         self.cloud.boot()

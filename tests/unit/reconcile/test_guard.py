@@ -73,6 +73,22 @@ class RemovalsTest(base.TestCase):
         for kind in (Kind.CANDIDATE, Kind.UNSURE, Kind.CONFLICT):
             self.assertEqual([], stops(*many(kind, 400)))
 
+    def test_entries_of_another_cloud_stop_it(self):
+        """Nova says of each that it is not known, in its own words."""
+        some = many(Kind.REMOVAL, 3)
+        (why, _) = stops(*some, entries=4, fitting=0)
+        self.assertIn("not one of 4 is of the 500 instances", why)
+        self.assertIn("[nova]", why)
+        self.assertEqual([], stops(*some, entries=4, fitting=1))
+        self.assertEqual([], stops(*some[:2], entries=2, fitting=0))
+
+    def test_the_last_entries_of_an_empty_cloud_do_not(self):
+        reading = summary.Summary(1.0, 0, (), clouds.URL)
+        some = many(Kind.REMOVAL, 20)
+        self.assertEqual(
+            [], stops(*some, entries=20, fitting=0, reading=reading)
+        )
+
 
 class ChangesTest(base.TestCase):
     def test_fifty_may_change_of_few(self):

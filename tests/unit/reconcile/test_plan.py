@@ -136,7 +136,7 @@ class PlanIdTest(base.TestCase):
         ]
         self.assertEqual(len(names), len(set(names)))
 
-    def test_an_attribute_that_is_emptied_is_no_other_value(self):
+    def test_which_attribute_gets_which_value_makes_the_name(self):
         def with_new(*pairs):
             return self.name(
                 made(
@@ -149,6 +149,7 @@ class PlanIdTest(base.TestCase):
                 )
             )
 
+        self.assertNotEqual(with_new(("a", ("b",))), with_new(("c", ("b",))))
         self.assertNotEqual(
             with_new(("a", ("b",)), ("c", ())),
             with_new(("a", ()), ("b", ("c",))),

@@ -283,6 +283,7 @@ class PlanFileTest(base.TestCase):
             {"made_at": float("nan")},
             {"entries": None},
             {"entries": True},
+            {"fitting": None},
             {"reading": None},
             {"reading": {}},
             {"reading": head["reading"] | {"why_not_whole": "x"}},
