@@ -1262,6 +1262,43 @@ EOF
     [[ ! -e $CONF/account.conf ]]
 }
 
+# -- reconcile ---------------------------------------------------------------
+
+@test "the daemon reconciles and polls when it is told to, with a policy" {
+    plays "${STACK[@]}"
+    [[ $(daemon_says nova_dirsvc) != *reconcile_policy* ]]
+    nova_says etc/nova-dirsvc/nova-dirsvc.conf nova_dirsvc reconcile_interval 0
+    nova_says etc/nova-dirsvc/nova-dirsvc.conf nova_dirsvc poll_interval 0
+    export NOVA_DIRSVC_RECONCILE_POLICY=sync
+    export NOVA_DIRSVC_RECONCILE_INTERVAL=3600 NOVA_DIRSVC_POLL_INTERVAL=60
+    plays "${STACK[@]}"
+    diff <(daemon_says nova_dirsvc | grep -E '^(owner|reconcile|poll)') - <<EOF
+owner = devstack
+poll_interval = 60
+reconcile_interval = 3600
+reconcile_policy = sync
+EOF
+}
+
+@test "a reconcile that cannot work dies before anything is installed" {
+    dies() {
+        play "${STACK[@]}"
+        ((status))
+        [[ $stderr == *"[ERROR]"*"$1"* ]]
+        [[ ! -s $FOLDER/calls ]]
+    }
+    NOVA_DIRSVC_RECONCILE_POLICY=all dies "create-only, not all"
+    NOVA_DIRSVC_RECONCILE_INTERVAL=60 dies NOVA_DIRSVC_RECONCILE_POLICY
+    NOVA_DIRSVC_RECONCILE_INTERVAL=1h dies "number of seconds, not 1h"
+    NOVA_DIRSVC_POLL_INTERVAL=-1 dies "number of seconds, not -1"
+    NOVA_DIRSVC_POLL_INTERVAL=60 NOVA_DIRSVC_ASK_NOVA=False dies ASK_NOVA
+    NOVA_DIRSVC_RECONCILE_POLICY=sync NOVA_DIRSVC_OWNER=nova dies \
+        "set NOVA_DIRSVC_OWNER"
+    # it removes nothing, so any mark will do
+    NOVA_DIRSVC_RECONCILE_POLICY=upsert-only NOVA_DIRSVC_OWNER=nova \
+        plays stack:pre-install
+}
+
 # -- what tempest may do to Nova ---------------------------------------------
 
 @test "tempest may stop nova-compute, where one unit is all of it" {
