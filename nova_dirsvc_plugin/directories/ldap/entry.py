@@ -9,6 +9,7 @@ wrote is ever part of a DN.
 """
 
 import datetime
+import functools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -62,7 +63,12 @@ _ADDRESSES = {"ipHostNumber": "ipHost", "macAddress": "ieee802Device"}
 
 _STAMP = "%Y%m%d%H%M%S.%fZ"
 
-_CLASSES = ("top", "device", "novaInstance", "ipHost", "ieee802Device")
+_OUR_CLASSES = frozenset(
+    (b"top", b"device", b"novainstance", b"iphost", b"ieee802device")
+)
+
+#: Names that need no look at their case.
+_SPELT = frozenset((*MANAGED, AS_OF))
 
 
 def dn(instance_uuid: str, tree: str) -> str:
@@ -83,29 +89,33 @@ def attributes(
     without one the class is not there either (RFC 2307, 2.2).
     """
     ips = dict.fromkeys(item.ip for item in record.addresses or () if item.ip)
+    macs = record.mac_addresses
     classes = ["top", "device", "novaInstance"]
     classes += ["ipHost"] if ips else []
-    classes += ["ieee802Device"] if record.mac_addresses else []
-    name = naming.common_name(
-        record.host_name, record.display_name, record.instance_uuid
-    )
+    classes += ["ieee802Device"] if macs else []
     made = {
         "objectClass": classes,
-        "cn": [name],
+        "cn": [
+            naming.common_name(
+                record.host_name, record.display_name, record.instance_uuid
+            )
+        ],
         RDN: [record.instance_uuid],
         OWNER_MARK: [owner],
         AS_OF: [_stamp(as_of)],
-        "ipHostNumber": list(ips),
-        "macAddress": list(record.mac_addresses),
+        "ipHostNumber": ips,
+        "macAddress": macs,
     }
     for attribute, field in _STRINGS.items():
-        made[attribute] = [naming.directory_string(getattr(record, field))]
+        value = getattr(record, field)
+        if value:
+            made[attribute] = [naming.directory_string(value)]
     for attribute, field in _TIMES.items():
         made[attribute] = [_generalized_time(getattr(record, field))]
     return {
-        name: [value.encode() for value in values if value]
-        for name, values in made.items()
-        if any(values)
+        name: values
+        for name, texts in made.items()
+        if (values := [text.encode() for text in texts if text])
     }
 
 
@@ -215,10 +225,10 @@ def differences(
     :returns: attribute -> new values, empty to remove it; only of what is
         ours, and of ``objectClass`` only the classes that are ours
     """
-    have = {name.lower(): list(found[name]) for name in found}
+    have = found if found.keys() <= _SPELT else _spelt(found)
     replace = {}
     for name in MANAGED:
-        old, new = have.get(name.lower(), []), list(wanted.get(name, []))
+        old, new = have.get(name, []), list(wanted.get(name, []))
         if name == "objectClass":
             new += _foreign_classes(old)
         if old != new and _folded(name, old) != _folded(name, new):
@@ -258,9 +268,14 @@ def _addresses(found: Attributes) -> tuple[events.Address, ...]:
     )
 
 
+def _spelt(found: Attributes) -> Attributes:
+    """Return an entry with our attributes in the case that we write."""
+    names = {name.lower(): name for name in MANAGED}
+    return {names.get(name.lower(), name): found[name] for name in found}
+
+
 def _foreign_classes(classes: Sequence[bytes]) -> list[bytes]:
-    ours = {name.lower().encode() for name in _CLASSES}
-    return [name for name in classes if name.lower() not in ours]
+    return [name for name in classes if name.lower() not in _OUR_CLASSES]
 
 
 def _folded(name: str, values: Sequence[bytes]) -> set[bytes]:
@@ -269,6 +284,7 @@ def _folded(name: str, values: Sequence[bytes]) -> set[bytes]:
     return {fold(value) for value in values}
 
 
+@functools.lru_cache(maxsize=16)
 def _stamp(as_of: float) -> str:
     """Write a time as Generalized Time with a fraction (RFC 4517, 3.3.13)."""
     moment = datetime.datetime.fromtimestamp(as_of, datetime.UTC)

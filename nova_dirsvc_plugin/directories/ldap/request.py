@@ -26,6 +26,8 @@ def replacements(
     The attributes of which an entry has its name are not touched.
     """
     replace = ldap_entry.update(found, state.record, owner, state.as_of)
+    if not replace.keys() - {ldap_entry.AS_OF}:
+        return replace
     names = {name.lower() for name, _, _ in ldap.dn.str2dn(dn)[0]}
     return {
         name: values
