@@ -142,8 +142,13 @@ class _Names:
             return None
         if answer.status == 200:
             self._failures = 0
+        elif answer.status == 403:
+            self._failed(
+                "it answers 403: check whether the account of"
+                f" [{client.GROUP}] may list {self._kind}s"
+            )
         elif answer.status != 404:
-            self._failed(f"Keystone answers {answer.status}")
+            self._failed(f"it answers {answer.status}: see its log")
         return answer if answer.status in (200, 403, 404) else None
 
     def _failed(self, why: str) -> None:
@@ -153,11 +158,9 @@ class _Names:
         self._failures = 0
         self._paused_until = self._clock() + PAUSE
         LOG.warning(
-            "The names of %ss are left as they are for %g s: %s: check"
-            " Keystone, and whether the account of [%s] may list %ss",
+            "Keystone is not asked for the names of %ss for %g s, and entries"
+            " keep those that they have: %s",
             self._kind,
             PAUSE,
             why,
-            client.GROUP,
-            self._kind,
         )
