@@ -97,6 +97,23 @@ class ProofTest(Base):
         self.assertEqual([], self.asked)
         self.assertEqual({Kind.UNSURE: 1}, dict(plan.counts))
 
+    def test_a_clock_an_hour_ahead_removes_nothing_that_lives(self):
+        """That of the reading, or that of who wrote the entry."""
+        for read_at, written in ((3600.0, 5.0), (0.0, 3600.0)):
+            (lives,) = self.alive()
+            self.cloud.register(lives, written)
+            made = self.cloud.read(clouds.READ_AT + read_at)
+            plan = self.prove(self.cloud.compare(made))
+            self.assertEqual([lives], plan.items.uuids(Kind.UNSURE))
+            self.assertEqual([], [*plan.writes()])
+            self.cloud.unlisted.clear()
+
+    def test_a_clock_an_hour_ahead_blanks_nothing(self):
+        key = self.cloud.boot(project_name="demo")
+        self.cloud.register(key, 3600.0, display_name="newer")
+        plan = self.prove(self.cloud.plan())
+        self.assertEqual([], [*plan.writes()])
+
     def test_nova_is_not_asked_where_nothing_is_removed(self):
         self.gone(3)
         for policy in (Policy.UPSERT_ONLY, Policy.CREATE_ONLY):
