@@ -141,3 +141,75 @@ notification goes to one consumer only.
         help="Seconds to wait for a batch to fill before it is stored.",
     ),
 ]
+
+#: What compares all of Nova with all entries of a directory: the daemon, and
+#: nova-dirsvc-manage.
+RECONCILE_OPTS = [
+    cfg.StrOpt(
+        "reconcile_policy",
+        choices=[
+            ("sync", "entries are added, corrected and removed"),
+            ("upsert-only", "entries are added and corrected"),
+            ("create-only", "entries are added"),
+        ],
+        help="""
+What a reconcile may do to a directory. There is no default: it must be given
+here or on the command line.
+""",
+    ),
+    cfg.IntOpt(
+        "reconcile_interval",
+        default=0,
+        min=0,
+        help="""
+Seconds between two comparisons of all instances of Nova with all entries of
+each directory; 0 for none. One daemon of a cloud should have it on. It needs
+``reconcile_policy`` and an account in ``[nova]``.
+""",
+    ),
+    cfg.IntOpt(
+        "poll_interval",
+        default=0,
+        min=0,
+        help="""
+Seconds between two questions to Nova for the instances that have changed; 0
+for none. One daemon of a cloud should have it on. It needs an account in
+``[nova]``.
+""",
+    ),
+    cfg.IntOpt(
+        "guard_max_removals",
+        default=20,
+        min=0,
+        help="""
+A reconcile that would remove more entries than this number, and more than
+``guard_max_removals_percent`` of a directory's entries, stops before its first
+write. What was removed in the last hour counts as well.
+""",
+    ),
+    cfg.IntOpt(
+        "guard_max_removals_percent",
+        default=10,
+        min=0,
+        max=100,
+        help="See ``guard_max_removals``.",
+    ),
+    cfg.IntOpt(
+        "guard_max_changes",
+        default=50,
+        min=0,
+        help="""
+A reconcile that would change the same attribute of more entries than this
+number, and of more than ``guard_max_changes_percent`` of a directory's
+entries, stops before its first write. What was changed in the last hour counts
+as well.
+""",
+    ),
+    cfg.IntOpt(
+        "guard_max_changes_percent",
+        default=30,
+        min=0,
+        max=100,
+        help="See ``guard_max_changes``.",
+    ),
+]

@@ -16,7 +16,12 @@ def list_opts() -> list[tuple[str, list[Any]]]:
 
     Groups whose library is not installed are left out, with a warning.
     """
-    ours = [*conf.SOURCE_OPTS, *conf.SYNC_OPTS, *conf.LISTENER_OPTS]
+    ours = [
+        *conf.SOURCE_OPTS,
+        *conf.SYNC_OPTS,
+        *conf.LISTENER_OPTS,
+        *conf.RECONCILE_OPTS,
+    ]
     groups = [(conf.GROUP, ours)]
     try:
         from nova_dirsvc_plugin.nova_api import client

@@ -174,6 +174,20 @@ def entry(database: sqlite3.Connection, number: int) -> Entry | None:
     return None if row is None else Entry.from_row(row)
 
 
+def latest(
+    database: sqlite3.Connection, instance_uuid: str, limit: int = 64
+) -> list[Entry]:
+    """Return the latest events of an instance that every directory gets.
+
+    What cannot be read is left out.
+    """
+    values = (instance_uuid, limit)
+    found = map(
+        Entry.from_row, database.execute(sql.LATEST_OF_INSTANCE, values)
+    )
+    return [entry for entry in found if not entry.unreadable]
+
+
 def parked(database: sqlite3.Connection, number: int) -> ParkedItem | None:
     """Return one parked notification."""
     row = database.execute(sql.PARKED, (number,)).fetchone()

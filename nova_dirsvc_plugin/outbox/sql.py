@@ -572,6 +572,15 @@ SELECT directory, state, reason, times, first_at, last_at
 FROM journal WHERE number = ? ORDER BY first_at, last_at
 """
 
+#: The latest events of one instance that are for every directory.
+LATEST_OF_INSTANCE = """
+SELECT e.*, coalesce(o.remote_address, '') AS remote_address
+FROM entry AS e INDEXED BY entry_instance
+LEFT JOIN origin AS o ON o.request_id = e.request_id
+WHERE e.instance_uuid = ? AND e.directory = ''
+ORDER BY e.number DESC LIMIT ?
+"""
+
 #: What happened to one instance: its entries, and what was done about each.
 HISTORY_OF_INSTANCE = """
 SELECT CAST(stored_at AS REAL) AS at, CAST(stored_at AS REAL) AS until,

@@ -15,7 +15,7 @@ from nova_dirsvc_plugin.reconcile import plan as plans
 
 Kind = plans.Kind
 
-#: Removals from which on it is strange if no other entry fits Nova.
+#: Entries from which on it is strange if none fits Nova.
 _A_FEW = 3
 
 
@@ -72,45 +72,65 @@ def check(
 ) -> Sequence[str]:
     """Return why a plan may not begin: sentences; empty if it may.
 
-    New entries are not limited. A reading that is not whole removes nothing
-    in any case, see :meth:`plans.Plan.writes`.
+    New entries are not limited, unless they are of another cloud. A reading
+    that is not whole removes nothing in any case, see
+    :meth:`plans.Plan.writes`.
 
     :param recent: what was written to that directory within the last hour
     :param allow: the name of the plan that an operator allows
     :param was_allowed: it was allowed before, which counts once
     """
-    stops = [*_removals(plan, recent, limits), *_changes(plan, recent, limits)]
+    stops = _strangers(plan) or [
+        *_removals(plan, recent, limits),
+        *_changes(plan, recent, limits),
+    ]
     if not stops:
         return []
+    way_on = _way_on(plan.plan_id, allow, was_allowed)
+    return [*stops, way_on] if way_on else []
+
+
+def _way_on(plan_id: str, allow: str, was_allowed: bool) -> str:
+    """Return what an operator may do now; empty if he has allowed the plan."""
     if not allow:
-        stops.append(
+        return (
             "Nothing is written. If this is right, allow it once:"
-            f" --allow {plan.plan_id}"
+            f" --allow {plan_id}"
         )
-    elif allow != plan.plan_id:
-        stops.append(
+    if allow != plan_id:
+        return (
             f"Nothing is written. The plan is not {allow} any more: if it is"
-            f" right, allow it once: --allow {plan.plan_id}"
+            f" right, allow it once: --allow {plan_id}"
         )
-    elif was_allowed:
-        stops.append(
+    if was_allowed:
+        return (
             f"Nothing is written. The plan {allow} was allowed before, which"
             " counts once: find out why the same is to be written again"
         )
-    else:
+    return ""
+
+
+def _strangers(plan: plans.Plan) -> list[str]:
+    """Stop where Nova has instances, and none of those that have entries.
+
+    Whatever the policy: another cloud's would be registered as ours.
+    """
+    if (
+        plan.entries < _A_FEW
+        or plan.fitting
+        or not plan.reading.instances
+        or plan.is_empty
+    ):
         return []
-    return stops
+    return [
+        f"Not one of {plan.entries} entries is of the"
+        f" {plan.reading.instances} instances that Nova has listed: check"
+        " whether [nova] leads to the cloud of this owner mark."
+    ]
 
 
 def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
     planned = 0 if plan.why_none_is_removed() else plan.counts[Kind.REMOVAL]
-    if planned >= _A_FEW and not plan.fitting and plan.reading.instances:
-        return [
-            f"{planned} entries would be removed, and not one of"
-            f" {plan.entries} is of the {plan.reading.instances} instances"
-            " that Nova has listed: check whether [nova] leads to the cloud"
-            " of this owner mark."
-        ]
     most = limits.most_removals(plan.entries)
     if not planned or planned + recent.removals <= most:
         return []

@@ -55,7 +55,7 @@ class Items:
         self._packed[item.instance_uuid] = _Packed(
             item.kind,
             item.reason,
-            _digest(item),
+            digest(item),
             text if len(text) < _SHORT else zlib.compress(text.encode(), 1),
         )
 
@@ -124,7 +124,7 @@ class Items:
         return len(self._packed)
 
 
-def _digest(item: Item) -> bytes:
+def digest(item: Item) -> bytes:
     """Return what is equal if the same is to be written, at any time."""
     new: list[Any] = [item.instance_uuid]
     if item.differences:

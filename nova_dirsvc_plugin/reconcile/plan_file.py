@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
@@ -55,24 +55,24 @@ def from_lines(
     release: str,
     cloud: str,
     owner: str,
-    directory: str,
+    directories: Collection[str],
 ) -> plans.Plan:
-    """Read a plan for this release, cloud, owner mark and directory.
+    """Read a plan for this release, cloud, owner mark and directories.
 
     :param lines: of a binary file
     :raises WrongPlan: it is not one
     """
     head, items = _checked(iter(lines))
     for what, found, here in (
-        ("release", head["release"], release),
-        ("cloud", head["reading"]["cloud"], cloud),
-        ("owner mark", head["owner"], owner),
-        ("directory", head["directory"], directory),
+        ("release", head["release"], [release]),
+        ("cloud", head["reading"]["cloud"], [cloud]),
+        ("owner mark", head["owner"], [owner]),
+        ("directory", head["directory"], directories),
     ):
-        if found != here:
+        if found not in here:
             raise WrongPlan(
-                f"the plan is of another {what}, {found!r:.200}, than this,"
-                f" {here!r}"
+                f"the plan is of another {what}, {found!r:.200}, than this:"
+                f" {', '.join(here)}"
             )
     plan = _plan(head, items)
     if plan.plan_id != head["plan_id"]:

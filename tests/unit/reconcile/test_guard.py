@@ -77,7 +77,7 @@ class RemovalsTest(base.TestCase):
         """Nova says of each that it is not known, in its own words."""
         some = many(Kind.REMOVAL, 3)
         (why, _) = stops(*some, entries=4, fitting=0)
-        self.assertIn("not one of 4 is of the 500 instances", why)
+        self.assertIn("Not one of 4 entries is of the 500 instances", why)
         self.assertIn("[nova]", why)
         self.assertEqual([], stops(*some, entries=4, fitting=1))
         self.assertEqual([], stops(*some[:2], entries=2, fitting=0))

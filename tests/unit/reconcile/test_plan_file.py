@@ -21,7 +21,7 @@ HERE = {
     "release": RELEASE,
     "cloud": clouds.URL,
     "owner": clouds.OWNER,
-    "directory": "memory",
+    "directories": ["memory"],
 }
 
 
@@ -123,15 +123,21 @@ class PlanFileTest(base.TestCase):
     # -- of somewhere else -------------------------------------------------
 
     def test_a_plan_for_somewhere_else_is_refused_by_its_name(self):
-        for name, words in (
-            ("cloud", "another cloud, 'http://nova.example/v2.1'"),
-            ("owner", "another owner mark, 'my-cloud'"),
-            ("directory", "another directory, 'memory'"),
-            ("release", "another release, '1.2.3'"),
+        for here, words in (
+            (
+                {"cloud": "elsewhere"},
+                "another cloud, 'http://nova.example/v2.1'",
+            ),
+            ({"owner": "elsewhere"}, "another owner mark, 'my-cloud'"),
+            (
+                {"directories": ["elsewhere", "log"]},
+                "another directory, 'memory'",
+            ),
+            ({"release": "elsewhere"}, "another release, '1.2.3'"),
         ):
-            why = self.wrong(self.lines, **{name: "elsewhere"})
+            why = self.wrong(self.lines, **here)
             self.assertIn(words, why)
-            self.assertIn("'elsewhere'", why)
+            self.assertIn("elsewhere", why)
 
     def test_a_plan_of_another_form_is_refused(self):
         lines = [
