@@ -12,7 +12,11 @@ from oslo_log import log as logging
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox, untrusted_text, version
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import delivery_service, lock
+from nova_dirsvc_plugin.cmd.sync import (
+    delivery_service,
+    lock,
+    reconcile_service,
+)
 from nova_dirsvc_plugin.directories import base, loading
 from nova_dirsvc_plugin.nova_api import client
 from nova_dirsvc_plugin.sources import listener
@@ -20,7 +24,12 @@ from nova_dirsvc_plugin.sources import listener
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
 
-OPTS = (*options.SOURCE_OPTS, *options.SYNC_OPTS, *options.LISTENER_OPTS)
+OPTS = (
+    *options.SOURCE_OPTS,
+    *options.SYNC_OPTS,
+    *options.LISTENER_OPTS,
+    *options.RECONCILE_OPTS,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         directories = _load(conf)
         nova = client.from_conf(conf)
         bus = listener.Bus(conf) if conf[options.GROUP].listen else None
+        threads = dict(reconcile_service.threads(conf, nova))
     except (
         cfg.Error,
         ValueError,
@@ -52,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             one.acquire()
     except (outbox.OutboxError, lock.AlreadyLocked) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
-    delivery_service.run(conf, directories, bus, nova, locks)
+    delivery_service.run(conf, directories, bus, nova, locks, threads)
     return 0
 
 

@@ -45,6 +45,9 @@ LOCK_INTERVAL = 1.0
 
 _DAY = 86400.0
 
+#: Runs until it is told to stop.
+Target = Callable[[threading.Event], None]
+
 
 def run(
     conf: Any,
@@ -52,15 +55,19 @@ def run(
     bus: listener.Bus | None,
     nova: client.NovaClient | None,
     locks: Sequence[lock.DirectoryLock],
+    threads: Mapping[str, Target],
 ) -> None:
     """Serve until a signal ends it.
 
     :param bus: what to listen to, if anything
     :param nova: whom to ask about late events, if anyone
     :param locks: those of the directories
+    :param threads: what else is run beside the dispatchers, by its names
     """
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
-    launcher.launch_service(SyncService(conf, directories, nova, locks))
+    launcher.launch_service(
+        SyncService(conf, directories, nova, locks, threads)
+    )
     if bus is not None:
         launcher.launch_service(
             listener_service.ListenerService(conf, bus),
@@ -78,11 +85,13 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         directories: Mapping[str, base.Directory],
         nova: client.NovaClient | None,
         locks: Sequence[lock.DirectoryLock],
+        threads: Mapping[str, Target],
     ) -> None:
         self._conf = conf
         self._directories = directories
         self._nova = nova
         self._locks = locks
+        self._others = threads
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -115,6 +124,8 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 checker=checker,
             )
             self._spawn(name, worker.run)
+        for name, target in self._others.items():
+            self._spawn(name, target)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
         LOG.info(
             "Delivering %s to %s; late events are %s",
@@ -135,7 +146,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     def reset(self) -> None:
         """SIGHUP: the options were mutated; nothing else is to be done."""
 
-    def _spawn(self, name: str, target: Callable[..., None]) -> None:
+    def _spawn(self, name: str, target: Target) -> None:
         # Daemonic: a driver that hangs in a call must not keep us alive.
         thread = threading.Thread(
             target=self._or_start_again,
@@ -146,7 +157,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         thread.start()
         self._threads.append(thread)
 
-    def _or_start_again(self, target: Callable[..., None]) -> None:
+    def _or_start_again(self, target: Target) -> None:
         """Run a thread's work; if it fails, so does the whole process.
 
         Its parent starts it again: better than a daemon that seems to run
