@@ -73,7 +73,7 @@ class ManageApp(app.App):
                 cmd.settings = config.read(self.options)
             except config.WrongUse as error:
                 self.LOG.error("%s", error)
-                raise SystemExit(config.EXIT_WRONG_USE) from error
+                raise SystemExit(cmd.EXIT_WRONG_USE) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,12 @@ class NotPossible(Exception):
 
 
 class OperatorCommand(command.Command):
-    """A command with the exit status of a wrong use."""
+    """A command with the exit status of a wrong use.
+
+    :cvar EXIT_WRONG_USE: that status
+    """
+
+    EXIT_WRONG_USE = config.EXIT_WRONG_USE
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
@@ -24,7 +29,7 @@ class OperatorCommand(command.Command):
         except (config.WrongUse, ValueError) as error:
             # ValueError is cliff's own, for an unknown column.
             self.app.LOG.error("%s", error)
-            return config.EXIT_WRONG_USE
+            return self.EXIT_WRONG_USE
 
 
 class OutboxCommand(OperatorCommand):

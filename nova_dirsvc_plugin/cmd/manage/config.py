@@ -92,6 +92,7 @@ def configured(given: argparse.Namespace) -> Any:
     conf = cfg.ConfigOpts()
     conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
     conf.register_opts(options.SYNC_OPTS, group=options.GROUP)
+    conf.register_opts(options.RECONCILE_OPTS, group=options.GROUP)
     arguments = itertools.chain.from_iterable(
         (option, path)
         for option, paths in (
