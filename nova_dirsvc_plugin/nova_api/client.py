@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
-from typing import Any, TypeVar
+from typing import Any
 
 from keystoneauth1 import adapter as ksa_adapter
 from keystoneauth1 import exceptions as ksa_exceptions
@@ -21,7 +21,7 @@ from oslo_config import cfg
 
 from nova_dirsvc_plugin import errors, events, untrusted_text
 from nova_dirsvc_plugin.notifications import values
-from nova_dirsvc_plugin.nova_api import cells, connection, server
+from nova_dirsvc_plugin.nova_api import cells, connection, pending, server
 
 LOG = logging.getLogger(__name__)
 
@@ -32,13 +32,16 @@ GROUP = connection.GROUP
 REQUEST_LIMIT = 10
 ASK_LIMIT = 60.0
 
+#: Part of that for the states; the rest is for the list of services, without
+#: which no removal is sure.
+STATES_PART = 0.8
+
 #: Requests under way at a time.
 AT_A_TIME = 8
 
 #: Path of the list of Nova's services.
 SERVICES = "/os-services"
 
-_T = TypeVar("_T")
 _Answer = events.HostState | events.StateUnknown
 
 
@@ -70,37 +73,66 @@ class NovaClient:
         A state is as of the moment before Nova was asked.
         """
         ends_at = time.monotonic() + self._limit
+        answers = self._states(dict.fromkeys(uuids))
+        gone = [uuid for uuid in answers if _is_gone(answers[uuid])]
+        if gone and self.connection.tells_down_cells:
+            # Once for all of them, and after them.
+            doubt = self._doubt_about_cells(ends_at - time.monotonic())
+            if doubt:
+                answers |= dict.fromkeys(gone, doubt)
+        return answers
+
+    def _states(self, uuids: Iterable[str]) -> dict[str, _Answer]:
         pool = futures.ThreadPoolExecutor(AT_A_TIME, "nova-dirsvc-ask")
-
-        def answers_to(
-            ask: Callable[[str], _T], about: Iterable[str]
-        ) -> dict[str, _T | events.StateUnknown]:
-            asked = {one: pool.submit(_caught, ask, one) for one in about}
-            futures.wait(asked.values(), ends_at - time.monotonic())
-            return {one: self._outcome(asked[one]) for one in asked}
-
         try:
-            answers = answers_to(self._state, dict.fromkeys(uuids))
-            gone = [uuid for uuid in answers if _is_gone(answers[uuid])]
-            if gone and self.connection.tells_down_cells:
-                # Once for all of them, and after them.
-                [doubt] = answers_to(self._check_cells, [SERVICES]).values()
-                if doubt is not None:
-                    answers |= dict.fromkeys(gone, doubt)
+            asked = {uuid: pool.submit(self._ask_one, uuid) for uuid in uuids}
+            futures.wait(asked.values(), self._limit * STATES_PART)
         finally:
             # Those under way end by the time limit of a request.
             pool.shutdown(wait=False, cancel_futures=True)
-        return answers
+        return {uuid: self._outcome(one) for uuid, one in asked.items()}
 
-    def _outcome(
-        self, one: futures.Future[_T | events.StateUnknown]
-    ) -> _T | events.StateUnknown:
+    def _doubt_about_cells(self, limit: float) -> events.StateUnknown | None:
+        """Return why a 404 may be of a cell that is down; None if it is not.
+
+        :param limit: seconds
+        """
+        services = pending.PendingRequest(
+            self.connection,
+            self.clock,
+            "the list of services",
+            SERVICES,
+            {},
+            limit,
+        )
+        try:
+            cells.check(services.answer().body)
+        except connection.NoAnswer as error:
+            return events.StateUnknown(str(error))
+        except events.StateUnknown as unknown:
+            return unknown
+        return None
+
+    def _outcome(self, one: futures.Future[_Answer]) -> _Answer:
         if one.done() and not one.cancelled():
             return one.result()
         return events.StateUnknown(
-            f"Nova did not answer for all within {self._limit:g} s: check the"
-            " load of nova-api"
+            "Nova did not answer for all within"
+            f" {self._limit * STATES_PART:g} s: check the load of nova-api"
         )
+
+    def _ask_one(self, instance_uuid: str) -> _Answer:
+        try:
+            return self._state(instance_uuid)
+        except events.StateUnknown as unknown:
+            return unknown
+        except connection.NoAnswer as error:
+            return events.StateUnknown(str(error))
+        except Exception as error:
+            LOG.exception("Instance %s: report this as a bug", instance_uuid)
+            return events.StateUnknown(
+                f"Nova's answer was not understood: {error!r}"
+            )
 
     def _state(self, instance_uuid: str) -> events.HostState:
         if not instance_uuid or (
@@ -157,31 +189,6 @@ class NovaClient:
                 f"the account of [{GROUP}] does not see all projects: give"
                 " it the role admin"
             )
-
-    def _check_cells(self, path: str) -> None:
-        """See that no cell is down, whose instances may be a 404.
-
-        :raises StateUnknown: one is, or that cannot be known
-        """
-        answer = self.connection.get(path)
-        if answer.status != 200:
-            raise events.StateUnknown(connection.advice(answer.status))
-        cells.check(answer.body)
-
-
-def _caught(ask: Callable[[str], _T], about: str) -> _T | events.StateUnknown:
-    """Return what a question returns, or why it has no answer."""
-    try:
-        return ask(about)
-    except events.StateUnknown as unknown:
-        return unknown
-    except connection.NoAnswer as error:
-        return events.StateUnknown(str(error))
-    except Exception as error:
-        LOG.exception("Nova, %s: report this as a bug", about)
-        return events.StateUnknown(
-            f"Nova's answer was not understood: {error!r}"
-        )
 
 
 def _is_gone(answer: _Answer) -> bool:

@@ -5,6 +5,7 @@
 import copy
 import dataclasses
 import http.server
+import json
 import threading
 import uuid
 from concurrent import futures
@@ -381,8 +382,8 @@ class SlowNova(http.server.ThreadingHTTPServer):
     :ivar asked: how many came; their answers all say 500
     """
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), SlowAnswer)
+    def __init__(self, answer):
+        super().__init__(("127.0.0.1", 0), answer)
         self.asked = 0
         self.lock = threading.Lock()
         self.let_go = threading.Event()
@@ -407,10 +408,34 @@ class SlowAnswer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class SlowNovaTest(base.TestCase):
+class MissingAtOnce(SlowAnswer):
+    """Waits about others, and does not find one of a test's own."""
+
+    def do_GET(self):
+        path = self.path.partition("?")[0].removeprefix("/v2.1/")
+        if path == "os-services":
+            self.answer(200, {"services": [UP]})
+        elif path == "servers":
+            self.answer(200, {"servers": []})
+        elif path == f"servers/{UUID}":
+            self.answer(404, missing())
+        else:
+            super().do_GET()
+
+    def answer(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class SlowNovaCase(base.TestCase):
+    ANSWER = SlowAnswer
+
     def setUp(self):
         super().setUp()
-        self.nova = SlowNova()
+        self.nova = SlowNova(self.ANSWER)
         self.addCleanup(self.nova.end)
 
     def of(self, limit):
@@ -421,11 +446,13 @@ class SlowNovaTest(base.TestCase):
         )
         return client.NovaClient(to_nova, lambda: ASKED_AT, limit)
 
+
+class SlowNovaTest(SlowNovaCase):
     def test_who_does_not_answer_is_not_waited_for(self):
         told = self.of(0.3).ask([str(uuid.uuid4()) for _ in range(20)])
         self.assertEqual(20, len(told))
         for answer in told.values():
-            self.assertIn("within 0.3 s", str(answer))
+            self.assertIn("within 0.24 s", str(answer))
 
     def test_eight_are_under_way_at_a_time_and_the_others_follow(self):
         uuids = [str(uuid.uuid4()) for _ in range(20)]
@@ -437,6 +464,17 @@ class SlowNovaTest(base.TestCase):
             self.nova.let_go.set()
             self.assertEqual(set(uuids), set(told.result(60)))
         self.assertEqual(20, self.nova.asked)
+
+
+class SlowAboutOneTest(SlowNovaCase):
+    ANSWER = MissingAtOnce
+
+    def test_who_does_not_answer_costs_no_other_its_removal(self):
+        slow = [str(uuid.uuid4()) for _ in range(20)]
+        told = self.of(5).ask([UUID, *slow])
+        self.assertIs(events.Verb.UNREGISTER, told.pop(UUID).verb)
+        for answer in told.values():
+            self.assertIsInstance(answer, events.StateUnknown)
 
 
 class FromConfTest(base.TestCase):
