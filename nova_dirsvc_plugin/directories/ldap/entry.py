@@ -63,9 +63,7 @@ _ADDRESSES = {"ipHostNumber": "ipHost", "macAddress": "ieee802Device"}
 
 _STAMP = "%Y%m%d%H%M%S.%fZ"
 
-_OUR_CLASSES = frozenset(
-    (b"top", b"device", b"novainstance", b"iphost", b"ieee802device")
-)
+_OUR_CLASSES = b"top device novainstance iphost ieee802device".split()
 
 #: Names that need no look at their case.
 _SPELT = frozenset((*MANAGED, AS_OF))
@@ -93,13 +91,12 @@ def attributes(
     classes = ["top", "device", "novaInstance"]
     classes += ["ipHost"] if ips else []
     classes += ["ieee802Device"] if macs else []
+    name = naming.common_name(
+        record.host_name, record.display_name, record.instance_uuid
+    )
     made = {
         "objectClass": classes,
-        "cn": [
-            naming.common_name(
-                record.host_name, record.display_name, record.instance_uuid
-            )
-        ],
+        "cn": [name],
         RDN: [record.instance_uuid],
         OWNER_MARK: [owner],
         AS_OF: [_stamp(as_of)],
@@ -241,7 +238,6 @@ def record(found: Attributes) -> events.HostRecord:
 
     :param found: attribute names in the schema's case; with a uuid
     """
-
     fields = {
         field: found[name][0].decode(errors="replace")
         for name, field in _READ.items()
