@@ -198,6 +198,8 @@ def _is_taken(
     if not turn.taken:
         return False
     last = state.latest(turn.taken)
+    if last.event.verb is not desired.verb:
+        return False
     return _same(desired, state.merge(turn.taken, turn.horizon)) and (
         desired.final or last.happened_at == decisive.happened_at
     )

@@ -168,22 +168,24 @@ class RetryPolicy:
         an old removal is confirmed, too. One that rests on Nova's answer
         alone is confirmed by the process that has the event.
         """
-        done = outbox.Settlement(
-            write.entry, outbox.State.DELIVERED, write.note
-        )
         if (
             not self._confirms
             or write.contradicts_outbox
             or not write.desired.verb.removes
         ):
-            return done
-        return self._to_confirm(done)
+            return outbox.Settlement(
+                write.entry, outbox.State.DELIVERED, write.note
+            )
+        return self._to_confirm(write.entry, write.note)
 
-    def _to_confirm(self, done: outbox.Settlement) -> outbox.Settlement:
+    def _to_confirm(
+        self, entry: outbox.Entry, reason: str
+    ) -> outbox.Settlement:
         wait = max(self._settings.late_after, OLDEST_ANSWER)
-        return dataclasses.replace(
-            done,
-            state=outbox.State.CONFIRM,
+        return outbox.Settlement(
+            entry,
+            outbox.State.CONFIRM,
+            reason,
             not_before=self._clock() + wait + base.LONGEST_BATCH,
         )
 
@@ -206,11 +208,11 @@ class RetryPolicy:
                     outbox.Cause.REJECTED,
                 )
             case base.Done():
-                done = outbox.Settlement(
-                    entry, outbox.State.DELIVERED, "second removal done"
-                )
-                # Maybe too early, where the clock was set back since.
-                return self._to_confirm(done) if entry.set_back else done
+                reason = "second removal done"
+                if entry.set_back:
+                    # Maybe too early: the clock was set back since.
+                    return self._to_confirm(entry, reason)
+                return outbox.Settlement(entry, outbox.State.DELIVERED, reason)
 
 
 def _not_sent(
@@ -235,6 +237,8 @@ def _with_covered(
 
     Without the entry that was refused, the directory may take the others.
     """
+    if not write.covered:
+        return [lead]
     reason = f"covered by entry {lead.entry.number}"
     match lead.state:
         case outbox.State.DEFERRED:

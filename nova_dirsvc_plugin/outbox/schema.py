@@ -3,6 +3,7 @@
 """The outbox's file: how it is made, opened, and brought up to date."""
 
 import errno
+import functools
 import os
 import pathlib
 import sqlite3
@@ -242,9 +243,8 @@ def _opened(
     return connection
 
 
-def decoded(raw: bytes) -> str:
-    """Decode a text that a faulty disk or writer may have damaged."""
-    return raw.decode(errors="replace")
+#: Decodes a text that a faulty disk or writer may have damaged.
+decoded = functools.partial(str, encoding="utf-8", errors="replace")
 
 
 def resolved(path: pathlib.Path) -> pathlib.Path:

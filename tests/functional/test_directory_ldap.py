@@ -167,24 +167,35 @@ class LdapEntryTest(LdapDirectoryTestCase):
         one = directory_contract.record()
         driver = self.driver()
         self.ask(driver, REGISTER, one)
-        before = self.modifications()
+        before = self.operations("modifyentryops")
         self.ask(driver, REGISTER, one)
-        self.assertEqual(before, self.modifications())
+        self.assertEqual(before, self.operations("modifyentryops"))
         self.ask(
             driver,
             REGISTER,
             directory_contract.record(one.instance_uuid, user_name="bob"),
         )
-        self.assertEqual(before + 1, self.modifications())
+        self.assertEqual(before + 1, self.operations("modifyentryops"))
 
-    def modifications(self):
-        """Return how many modify operations the server has done."""
+    def test_many_are_looked_up_by_one_search_to_be_removed(self):
+        records = [directory_contract.record() for _ in range(20)]
+        driver = self.driver()
+        self.ask(driver, REGISTER, *records)
+        before = self.operations("searchops")
+        self.assertEqual(
+            [base.Done()] * 20, self.ask(driver, UNREGISTER, *records)
+        )
+        # Each count is a search, too.
+        self.assertEqual(before + 2, self.operations("searchops"))
+
+    def operations(self, name):
+        """Return how many operations of a kind the server has done."""
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
         ((_, found),) = connection.search_s(
-            "cn=snmp,cn=monitor", ldap.SCOPE_BASE, attrlist=["modifyentryops"]
+            "cn=snmp,cn=monitor", ldap.SCOPE_BASE, attrlist=[name]
         )
-        return int(found["modifyentryops"][0])
+        return int(found[name][0])
 
     def test_what_an_operator_added_to_an_entry_stays(self):
         one = directory_contract.record()

@@ -315,7 +315,7 @@ class SizeLimitTest(OpenLdapTestCase):
 
     def test_the_look_up_shrinks_and_the_delivery_does_not(self):
         server = self.server()
-        driver = self.limited(server, 5)
+        driver = self.limited(server, "size=5")
         records = [directory_contract.record() for _ in range(12)]
         self.ask(driver, REGISTER, *records)
         manager = server.connect()
@@ -334,11 +334,26 @@ class SizeLimitTest(OpenLdapTestCase):
         )
         self.assertEqual(20, len(left))
 
-    def limited(self, server, size):
+    def test_what_may_not_be_searched_for_is_removed_by_its_dn(self):
+        server = self.server()
+        driver = self.limited(server, "size.unchecked=1")
+        records = [directory_contract.record() for _ in range(4)]
+        self.ask(driver, REGISTER, *records)
+        self.assertEqual(
+            [base.Done()] * 4, self.ask(driver, UNREGISTER, *records)
+        )
+        manager = server.connect()
+        self.addCleanup(manager.unbind_ext)
+        left = manager.search_s(
+            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
+        )
+        self.assertEqual([], left)
+
+    def limited(self, server, limit):
         """Make a driver with an account that has a limit."""
         account = self.account(server)
         server.configure(
-            f'limits dn.exact="{account}" size={size}',
+            f'limits dn.exact="{account}" {limit}',
             "access to attrs=userPassword by anonymous auth",
             f'access to * by dn.exact="{account}" write by * read',
         )

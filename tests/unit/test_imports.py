@@ -121,6 +121,7 @@ LIBRARIES = {
         "directories/ldap/connection",
         "directories/ldap/conversation",
         "directories/ldap/driver",
+        "directories/ldap/errors",
         "directories/ldap/reading",
         "directories/ldap/request",
     },

@@ -11,7 +11,12 @@ from typing import Any
 import ldap
 
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.ldap import entry, password, pipeline
+from nova_dirsvc_plugin.directories.ldap import (
+    entry,
+    errors,
+    password,
+    pipeline,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -55,6 +60,7 @@ class Connection:
     def __init__(self, options: Any) -> None:
         self._options = options
         self._tree = options.hosts_tree_dn
+        self._operation_timeout = float(options.operation_timeout)
         self._connection: Any = None
         self._ends_at = math.inf
         self._usable = True
@@ -143,10 +149,15 @@ class Connection:
             connection.unbind_ext()
 
     def search(
-        self, condition: str, names: Sequence[str], *controls: Any
+        self,
+        condition: str,
+        names: Sequence[str],
+        *controls: Any,
+        seconds: int = -1,
     ) -> tuple[dict[str, entry.Attributes], list[Any]]:
         """Search below the container.
 
+        :param seconds: after which the server is to give up; -1: as it likes
         :returns: entries by their DN, and the answer's controls
         :raises TooMany: the server gives fewer entries at a time
         :raises DirectoryUnavailable: it cannot be searched
@@ -161,15 +172,17 @@ class Connection:
                     condition,
                     list(names),
                     serverctrls=list(controls),
+                    timeout=seconds,
                 ),
                 timeout=self._time_limit(),
             )
         except ldap.SIZELIMIT_EXCEEDED as error:
-            raise TooMany(describe_error(error)) from error
+            raise TooMany(errors.describe(error)) from error
         except ldap.LDAPError as error:
-            self._end(error)
+            if errors.ends_connection(error):
+                self._end(error)
             raise base.DirectoryUnavailable(
-                f"{describe_error(error)} ({self._tree})"
+                f"{errors.describe(error)} ({self._tree})"
             ) from error
         # An item without a DN is a referral to somewhere else.
         return {dn: attributes for dn, attributes in found if dn}, answers
@@ -191,7 +204,7 @@ class Connection:
             # sent a part of it.
             self._usable = False
             raise pipeline.Unsent(
-                f"not sent: {describe_error(error)}"
+                f"not sent: {errors.describe(error)}"
             ) from error
         return ticket
 
@@ -206,10 +219,9 @@ class Connection:
                 ticket, timeout=self._time_limit()
             )
         except ldap.LDAPError as error:
-            if error.errnum < 0 or isinstance(error, ldap.UNAVAILABLE):
-                # Those below zero are libldap's own.
+            if errors.ends_connection(error):
                 self._end(error)
-                raise pipeline.Broken(describe_error(error)) from error
+                raise pipeline.Broken(errors.describe(error)) from error
             raise
         for _, attributes in found or ():
             return dict(attributes)
@@ -218,12 +230,12 @@ class Connection:
     def _end(self, error: ldap.LDAPError) -> None:
         self.close()
         if isinstance(error, _FAILING):
-            self.failing = describe_error(error)
+            self.failing = errors.describe(error)
 
     def _time_limit(self) -> float:
         """Return the seconds to wait for an answer; 0 would not wait."""
         left = max(self._left(), 0.01)
-        return min(float(self._options.operation_timeout), left)
+        return min(self._operation_timeout, left)
 
     def _left(self) -> float:
         """Return the seconds that are left of the batch."""
@@ -243,7 +255,7 @@ class Connection:
         except ldap.INVALID_CREDENTIALS as error:
             connection.unbind_ext()
             raise base.DirectoryUnavailable(
-                self._passwords.refused(url, secret, describe_error(error))
+                self._passwords.refused(url, secret, errors.describe(error))
             ) from error
         except (ldap.LDAPError, OSError, ValueError) as error:
             connection.unbind_ext()
@@ -280,21 +292,7 @@ class Connection:
             return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
         if isinstance(error, ldap.CONNECT_ERROR):
             return (
-                f"{url}: TLS failed: {describe_error(error)}: check [ldap]"
+                f"{url}: TLS failed: {errors.describe(error)}: check [ldap]"
                 " tls_cacertfile and the host name in the certificate"
             )
-        return f"{url}: {describe_error(error)}"
-
-
-def describe_error(error: Exception) -> str:
-    """Return an LDAP error in words, on one line.
-
-    python-ldap gives a dict, or nothing, and 389 DS ends some of its texts
-    with a line feed.
-    """
-    details = error.args[0] if error.args else {}
-    if not isinstance(details, dict):
-        return f"{type(error).__name__}: {details}"
-    parts = (details.get("desc", ""), details.get("info", ""))
-    text = ": ".join(filter(None, parts)) or type(error).__name__
-    return " ".join(text.split())
+        return f"{url}: {errors.describe(error)}"

@@ -6,12 +6,14 @@
 changed or removed. Only a new one is written without a look.
 """
 
+from collections.abc import Mapping
+
 import ldap
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.ldap import connection, pipeline, request
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from nova_dirsvc_plugin.directories.ldap import errors, pipeline, request
 
 #: Attempts to change an entry that others change at the same time.
 _ATTEMPTS = 5
@@ -66,6 +68,10 @@ MAX_SIZE = 1_000_000
 NOT_THERE = base.Unavailable("the entry has been removed meanwhile")
 
 
+#: The attributes of some entries, by their DN.
+Found = Mapping[str, ldap_entry.Attributes]
+
+
 class Conversations:
     """Makes the conversations of one cloud.
 
@@ -79,11 +85,20 @@ class Conversations:
         self._tree = tree
         self.no_writes = ""
 
-    def at_its_dn(self, state: events.HostState) -> pipeline.Conversation:
+    def at_its_dn(
+        self, state: events.HostState, known: Found
+    ) -> pipeline.Conversation:
         """Apply a state to the entry that has the DN that we give.
 
+        :param known: the entries that were found to have its uuid, by their
+            DN; if one is to be removed for ever, it is not read again
         :returns: an outcome, or :data:`NOT_THERE`
         """
+        if len(known) == 1 and state.verb is events.Verb.UNREGISTER:
+            ((dn, found),) = known.items()
+            if self.is_ours(found):
+                talk = self._remove_known(dn)
+                return (yield from self._answered("delete", dn, talk))
         dn = self._dn(state)
         if state.verb is events.Verb.REGISTER:
             talk = self._keep(dn, state)
@@ -91,7 +106,7 @@ class Conversations:
         return (yield from self._change(dn, state))
 
     def wherever(
-        self, state: events.HostState, found: dict[str, ldap_entry.Attributes]
+        self, state: events.HostState, found: Found
     ) -> pipeline.Conversation:
         """Apply a state whose entry does not have the DN that we give.
 
@@ -138,21 +153,19 @@ class Conversations:
             return (yield from talk)
         except _NOT_NOW as error:
             if isinstance(error, _NO_WRITES):
-                self.no_writes = connection.describe_error(error)
-            return base.Unavailable(
-                f"{connection.describe_error(error)} ({dn})"
-            )
+                self.no_writes = errors.describe(error)
+            return base.Unavailable(f"{errors.describe(error)} ({dn})")
         except ldap.INSUFFICIENT_ACCESS as error:
             return base.Rejected(
                 "the directory refuses access to entries with owner mark"
-                f" {self._owner!r}: {connection.describe_error(error)} ({dn}):"
+                f" {self._owner!r}: {errors.describe(error)} ({dn}):"
                 " check [nova_dirsvc] owner against the mark that the server's"
                 " access rules admit (dirsvc-389ds deploy --owner), and the"
                 " rights of [ldap] user",
                 operation,
             )
         except ldap.LDAPError as error:
-            reason = f"{connection.describe_error(error)} ({dn})"
+            reason = f"{errors.describe(error)} ({dn})"
             if any(
                 isinstance(error, kind) and word in reason
                 for kind, word in _NO_SCHEMA
@@ -224,6 +237,10 @@ class Conversations:
             and ldap_entry.stored_as_of(found) > state.as_of
         ):
             return base.Done("")
+        return (yield from self._remove_known(dn))
+
+    def _remove_known(self, dn: str) -> pipeline.Conversation:
+        """Remove an entry that is ours."""
         try:
             yield from request.write(dn, "delete_ext")
         except ldap.NO_SUCH_OBJECT:

@@ -3,9 +3,12 @@
 """389 DS, OpenLDAP, or any LDAP directory that has our schema.
 
 One connection, many requests in flight. An entry is addressed by its DN, and
-looked for by its uuid only where there is none of that DN.
+looked for by its uuid where there is none of that DN, or where many are to be
+removed.
 """
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,6 +33,12 @@ _WINDOW = 32
 _LOOK_UP_SIZE = 128
 
 
+#: Seconds that a server may search for entries whose DN is known, too, and
+#: for which they are read one by one if it did not give them.
+_LOOK_UP_LIMIT = 1
+_ONE_BY_ONE = 300.0
+
+
 class LdapDirectory(base.Directory):
     """Keeps an entry an instance below one container."""
 
@@ -47,6 +56,7 @@ class LdapDirectory(base.Directory):
         self._connection = connection.Connection(options)
         self._reading = reading.Reading(self._connection, self._tree, owner)
         self._conversations = conversation.Conversations(owner, self._tree)
+        self._look_up_at = -math.inf
 
     # -- the contract ------------------------------------------------------
 
@@ -57,16 +67,7 @@ class LdapDirectory(base.Directory):
             return [base.Unavailable(str(error)) for _ in states]
         talks = self._conversations
         talks.no_writes = ""
-        outcomes = self._run([talks.at_its_dn(state) for state in states])
-        missing = [
-            index
-            for index, outcome in enumerate(outcomes)
-            if outcome is conversation.NOT_THERE
-        ]
-        if missing:
-            again = self._look_elsewhere([states[index] for index in missing])
-            for index, outcome in zip(missing, again, strict=True):
-                outcomes[index] = outcome
+        outcomes = self._outcomes(states)
         trouble = talks.no_writes or self._connection.failing
         if trouble and not any(
             isinstance(outcome, base.Done) and outcome.operation
@@ -99,6 +100,59 @@ class LdapDirectory(base.Directory):
         self._connection.close()
 
     # -- a batch -----------------------------------------------------------
+
+    def _outcomes(
+        self, states: Sequence[events.HostState]
+    ) -> list[base.Outcome]:
+        try:
+            known = self._look_up(states)
+        except base.DirectoryUnavailable as error:
+            return [base.Unavailable(str(error)) for _ in states]
+        outcomes = self._run(
+            [
+                self._conversations.at_its_dn(
+                    state, known.get(state.record.instance_uuid, {})
+                )
+                for state in states
+            ]
+        )
+        missing = [
+            index
+            for index, outcome in enumerate(outcomes)
+            if outcome is conversation.NOT_THERE
+        ]
+        if missing:
+            again = self._look_elsewhere([states[index] for index in missing])
+            for index, outcome in zip(missing, again, strict=True):
+                outcomes[index] = outcome
+        return outcomes
+
+    def _look_up(
+        self, states: Sequence[events.HostState]
+    ) -> dict[str, reading.Entries]:
+        """Read the entries that are to be removed for ever.
+
+        Many at a time cost a tenth of one by one. Where the server does not
+        give them, each is read by its DN; a removal needs no search.
+
+        :raises DirectoryUnavailable: the connection has ended
+        """
+        uuids = [
+            state.record.instance_uuid
+            for state in states
+            if state.verb is events.Verb.UNREGISTER
+        ]
+        if len(uuids) < 2 or time.monotonic() < self._look_up_at:
+            return {}
+        try:
+            return self._reading.by_uuid(
+                uuids, request.TO_REMOVE, _LOOK_UP_SIZE, _LOOK_UP_LIMIT
+            )
+        except base.DirectoryUnavailable:
+            if not self._connection.is_open():
+                raise
+            self._look_up_at = time.monotonic() + _ONE_BY_ONE
+            return {}
 
     def _run(
         self, conversations: Sequence[pipeline.Conversation]

@@ -10,6 +10,7 @@ wrote is ever part of a DN.
 
 import datetime
 import functools
+import itertools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -118,9 +119,8 @@ def attributes(
 
 def size(wanted: Attributes) -> int:
     """Return the bytes of an entry's attributes, names and values."""
-    return sum(
-        len(name) + sum(map(len, values)) for name, values in wanted.items()
-    )
+    values = itertools.chain.from_iterable(wanted.values())
+    return sum(map(len, wanted)) + sum(map(len, values))
 
 
 def update(

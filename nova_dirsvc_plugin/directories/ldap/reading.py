@@ -93,12 +93,17 @@ class Reading:
                 yield _made(dn, entry, "")
 
     def by_uuid(
-        self, uuids: Sequence[str], names: Sequence[str], at_a_time: int
+        self,
+        uuids: Sequence[str],
+        names: Sequence[str],
+        at_a_time: int,
+        seconds: int = -1,
     ) -> dict[str, Entries]:
         """Look entries up by their uuids.
 
         :param names: the attributes to read
         :param at_a_time: fewer, where the server limits an answer
+        :param seconds: after which the server is to give up; -1: as it likes
         :raises DirectoryUnavailable: they cannot be read now
         """
         found: dict[str, Entries] = collections.defaultdict(dict)
@@ -108,11 +113,14 @@ class Reading:
                 f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
             )
             try:
-                entries, _ = self._connection.search(condition, names)
+                entries, _ = self._connection.search(
+                    condition, names, seconds=seconds
+                )
             except connection.TooMany as error:
                 if len(some) == 1:
                     raise base.DirectoryUnavailable(str(error)) from error
-                found |= self.by_uuid(some, names, (len(some) + 1) // 2)
+                half = (len(some) + 1) // 2
+                found |= self.by_uuid(some, names, half, seconds)
                 continue
             for dn, entry in entries.items():
                 entry = _spelt(entry)
