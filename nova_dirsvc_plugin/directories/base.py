@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of a directory driver: one class, its options, four methods.
+"""The contract of a directory driver: one class, its options, five methods.
 
 A driver has never heard of Nova, of the outbox or of other directories. It
 is called by one thread at a time. To write one: subclass
@@ -198,6 +198,13 @@ class Directory(abc.ABC):
 
         :param entry: from :meth:`entries` or :meth:`find`, with our mark
         :param state: one that does not remove
+        """
+
+    @abc.abstractmethod
+    def new_entry(self, state: events.HostState) -> Entry:
+        """Return the entry that applying a state makes where there is none.
+
+        Nothing is written; it is shown to who decides about it.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close

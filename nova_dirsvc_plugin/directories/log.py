@@ -168,6 +168,10 @@ hour is repeated when summer time ends.
     ) -> list[base.Difference]:
         return []
 
+    def new_entry(self, state: events.HostState) -> base.Entry:
+        fields = state.record.essentials()
+        return self._entry(self._path, _Line(True, "", fields))
+
     def _entry(self, path: pathlib.Path, line: "_Line") -> base.Entry:
         fields = dict(line.fields)
         mac = fields.pop("mac_address", "")

@@ -73,6 +73,9 @@ class MemoryDirectory(base.Directory):
             if values != entry.content.get(name, ())
         ]
 
+    def new_entry(self, state: events.HostState) -> base.Entry:
+        return _entry(Kept(self._owner, state.record, state.as_of))
+
 
 def _updated(kept: Kept, state: events.HostState) -> Kept:
     """Return what becomes of an entry by a state that does not remove it."""

@@ -111,6 +111,23 @@ class DirectoryContract:
         self.assertEqual([base.Done()] * 100, list(outcomes))
         self.assert_held(*records[50:])
 
+    def test_a_new_entry_is_shown_as_it_is_made(self):
+        one = record()
+        driver = self.driver()
+        state = events.HostState(events.Verb.REGISTER, one, self.NOON)
+        shown = driver.new_entry(state)
+        self.assertEqual([], list(driver.find([one.instance_uuid])))
+        self.assertEqual([base.Done()], list(driver.apply([state])))
+        self.addCleanup(driver.close)
+        (made,) = driver.find([one.instance_uuid])
+        self.assertEqual(
+            (shown.name, shown.owner, shown.record.essentials()),
+            (made.name, made.owner, made.record.essentials()),
+        )
+        self.assertEqual([], list(driver.differences(shown, state)))
+        for name, values in shown.content.items():
+            self.assertEqual(sorted(values), sorted(made.content[name]))
+
     def test_an_empty_batch_is_nothing(self):
         self.assertEqual([], self.register())
 

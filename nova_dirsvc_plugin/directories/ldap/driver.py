@@ -96,6 +96,11 @@ class LdapDirectory(base.Directory):
             for name in new
         ]
 
+    def new_entry(self, state: events.HostState) -> base.Entry:
+        made = ldap_entry.attributes(state.record, self._owner, state.as_of)
+        dn = ldap_entry.dn(state.record.instance_uuid, self._tree)
+        return reading.as_entry(dn, made, "")
+
     def close(self) -> None:
         self._connection.close()
 

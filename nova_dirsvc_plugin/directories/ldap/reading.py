@@ -75,7 +75,7 @@ class Reading:
             yield from self._judged(mine)
         for dn, entry in self._hidden():
             if self._is_ours(entry):
-                yield _made(dn, entry, "")
+                yield as_entry(dn, entry, "")
 
     def of(self, uuids: Sequence[str]) -> Iterator[base.Entry]:
         """Read the entries of instances, whatever their mark.
@@ -86,11 +86,11 @@ class Reading:
             some = uuids[start : start + _FIND_SIZE]
             for found in self.by_uuid(some, _ALL, _FIND_SIZE).values():
                 for dn, entry in found.items():
-                    yield _made(dn, entry, self._conflict(dn, entry, found))
+                    yield as_entry(dn, entry, self._conflict(dn, entry, found))
         wanted = set(uuids)
         for dn, entry in self._hidden():
             if _uuid(dn, entry) in wanted:
-                yield _made(dn, entry, "")
+                yield as_entry(dn, entry, "")
 
     def by_uuid(
         self,
@@ -167,7 +167,7 @@ class Reading:
         elsewhere = []
         for dn, entry in found.items():
             if self._is_at_its_dn(dn, _uuid(dn, entry)):
-                yield _made(dn, entry, "")
+                yield as_entry(dn, entry, "")
             else:
                 elsewhere.append(dn)
         namesakes = self.by_uuid(
@@ -178,7 +178,7 @@ class Reading:
         for dn in elsewhere:
             entry = found[dn]
             others = namesakes[_uuid(dn, entry)]
-            yield _made(dn, entry, self._conflict(dn, entry, others))
+            yield as_entry(dn, entry, self._conflict(dn, entry, others))
 
     def _conflict(
         self, dn: str, entry: ldap_entry.Attributes, found: Entries
@@ -237,7 +237,9 @@ def _uuid(dn: str, entry: ldap_entry.Attributes) -> str:
     return values[0].decode(errors="replace").lower()
 
 
-def _made(dn: str, entry: ldap_entry.Attributes, conflict: str) -> base.Entry:
+def as_entry(
+    dn: str, entry: ldap_entry.Attributes, conflict: str
+) -> base.Entry:
     record = ldap_entry.record(entry)
     if entry.get(_CONFLICT):
         why = entry[_CONFLICT][0].decode(errors="replace")

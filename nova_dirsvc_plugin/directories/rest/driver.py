@@ -108,6 +108,9 @@ class RestDirectory(base.Directory):
             entry, state, self._document, self._names
         )
 
+    def new_entry(self, state: events.HostState) -> base.Entry:
+        return self._reading.as_entry(self._document(state))
+
     def close(self) -> None:
         self._pool.close()
 

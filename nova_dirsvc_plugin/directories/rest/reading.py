@@ -71,13 +71,17 @@ class Reading:
             if str(found["instance_uuid"]).lower() in among:
                 yield self._entry(given, found)
 
+    def as_entry(self, given: document.Document) -> base.Entry:
+        """Read a document that has the names of the service."""
+        return self._entry(given, self._ours(given))
+
     def _one(
         self, instance_uuid: str, url: str, answer: response.Answer
     ) -> Iterator[base.Entry]:
         given = response.one(answer, f"GET {url}")
         if given is None:
             return
-        entry = self._entry(given, self._ours(given))
+        entry = self.as_entry(given)
         if entry.record.instance_uuid != instance_uuid:
             raise base.DirectoryUnavailable(
                 f"GET {url}: the answer is about another instance"
