@@ -23,12 +23,12 @@ _ANSWERS = {True: "yes", False: "NO", None: "not tried"}
 class CheckDirectory(commands.OperatorCommand, lister.Lister):
     """Check whether a directory service keeps the contract of a driver.
 
-    The driver, with the options of the daemon, writes and reads about 220
+    The driver, with the options of the daemon, writes and reads about 230
     fictitious instances with this cloud's owner mark, and removes them at
     the end. Other entries are not touched.
 
-    Each check is required always, or for comparing the directory with Nova
-    (which is not possible yet), for several daemons, or for several clouds.
+    Each check is required always, or for comparing the directory with Nova,
+    for several daemons, or for several clouds.
     The exit status is 1 if a check that is always required fails.
     """
 

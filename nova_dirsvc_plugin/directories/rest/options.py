@@ -50,8 +50,8 @@ Empty: ``{url}/{instance_uuid}`` with DELETE. POST needs this option.
         default="{url}",
         help="""
 URL of the paged list of all entries: a template with the fields ``{url}`` and
-``{owner}``. Empty: the service has no such list. Only check-directory reads
-entries so far.
+``{owner}``. Empty: the service has no such list, and cannot be compared with
+Nova.
 """,
     ),
     cfg.IntOpt(
@@ -59,7 +59,10 @@ entries so far.
         default=500,
         min=1,
         max=10_000,
-        help="Entries to request for a page of the list.",
+        help="""
+Entries to request for a page of the list. More instances than that are looked
+up in the list, and not one by one.
+""",
     ),
     cfg.MultiStrOpt(
         "header",
