@@ -69,16 +69,18 @@ def has_a_difference_until_written(trial: Trial) -> None:
     _need_states(trial)
     one = dataclasses.replace(trial.record(), user_name="")
     trial.apply_ok(_REGISTER, one)
-    for fields in (
+    changes: Sequence[Mapping[str, Any]] = (
         {"image_uuid": str(uuid.uuid4())},
         {"user_name": "somebody"},
         {"addresses": (events.Address("192.0.2.56", _ANOTHER, "none"),)},
-    ):
+    )
+    # Each is later than the one before: a directory may round the time up.
+    for seconds, fields in enumerate(changes, 1):
         one = dataclasses.replace(one, **fields)
-        state = events.HostState(_REFRESH, one, trial.now + 1)
+        state = events.HostState(_REFRESH, one, trial.now + seconds)
         if not trial.ours.differences(_entry(trial, one), state):
             raise Fails(f"a new {', '.join(fields)} is no difference")
-        trial.apply_ok(_REFRESH, one, seconds=1)
+        trial.apply_ok(_REFRESH, one, seconds=seconds)
         _expect_none(
             trial.ours.differences(_entry(trial, one), state),
             ", ".join(fields),

@@ -42,6 +42,15 @@ class SoundTest(ConformanceTestCase):
             set(Need), {finding.need for finding in findings.values()}
         )
 
+    def test_a_directory_may_round_the_time_up(self):
+        class Rounds(memory.MemoryDirectory):
+            def find(self, uuids):
+                for entry in super().find(uuids):
+                    as_of = entry.as_of + 1e-6
+                    yield dataclasses.replace(entry, as_of=as_of)
+
+        self.assertEqual(set(), self.failed(Rounds))
+
     def test_nothing_is_left_of_it(self):
         self.findings()
         self.assertEqual({}, self.content)
