@@ -86,6 +86,36 @@ and directory_start_command the scenarios of an outage are skipped.
         help="Command that starts it; it may run already.",
     ),
     cfg.StrOpt(
+        "daemon_stop_command",
+        default="",
+        help="""
+Command that stops all daemons nova-dirsvc-sync, words as in a shell. Without
+it, daemon_start_command, events_drop_command and reconcile_command the
+scenario of lost events is skipped.
+""",
+    ),
+    cfg.StrOpt(
+        "daemon_start_command",
+        default="",
+        help="Command that starts them; they may run already.",
+    ),
+    cfg.StrOpt(
+        "events_drop_command",
+        default="",
+        help="""
+Command that drops all events that wait for the daemon, in the outbox or on the
+message bus.
+""",
+    ),
+    cfg.StrOpt(
+        "reconcile_command",
+        default="",
+        help="""
+The command "nova-dirsvc-manage reconcile", with the policy "sync"; its exit
+status is read.
+""",
+    ),
+    cfg.StrOpt(
         "ldap_url",
         default="ldap://127.0.0.1:1389",
         help="Where the directory is: ldap://, ldaps:// or ldapi://.",

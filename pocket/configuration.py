@@ -21,6 +21,10 @@ use = egg:nova-dirsvc-plugin#remote_address
 #: The ways in which Nova's notifications come to the outbox.
 SOURCES = ("hook", "listener")
 
+#: Where notifications are on the message bus, and those of the listener.
+VIRTUAL_HOST = "notifications"
+TOPIC = "nova_dirsvc"
+
 
 def write_all(home, source, kind):
     """(Re)write <home>/etc and the openrc files.
@@ -104,7 +108,7 @@ def _values(home):
 def _source_values(home, source):
     # In a virtual host of their own notifications can have quorum queues
     # beside RPC's, whose exchange is not durable.
-    url = f"{_transport_url(home)}notifications?rabbit_quorum_queue=true"
+    url = f"{_transport_url(home)}{VIRTUAL_HOST}?rabbit_quorum_queue=true"
     common = {"notification_url": url}
     if source == "hook":
         return common | {
@@ -113,7 +117,7 @@ def _source_values(home, source):
             "listen": "false",
         }
     return common | {
-        "notification_topics": "nova_dirsvc",
+        "notification_topics": TOPIC,
         "notification_source": f"transport_url = {url}",
         "listen": "true",
     }

@@ -23,6 +23,7 @@ from pocket.stores import listens
 #: The name of a kind is also that of the daemon's driver, and of its port.
 KINDS = {"ldap": directory_ldap, "rest": directory_rest}
 SYNC = "nova-dirsvc-sync"
+MANAGE = "nova-dirsvc-manage"
 
 
 def kind(home):
@@ -53,15 +54,26 @@ def start(home, processes):
 
 def start_sync(home, processes):
     """Start the daemon that delivers what Nova's processes stored."""
-    processes.start(
-        SYNC,
-        [
-            home.bin / SYNC,
-            "--config-file",
-            of(home).conf(home),
-            "--config-file",
-            home.etc / "nova-dirsvc.conf",
-        ],
+    processes.start(SYNC, [home.bin / SYNC, *_options(home)])
+
+
+def stop_sync(_home, processes):
+    """Stop the daemon."""
+    processes.stop(SYNC)
+
+
+def manage(home, *words):
+    """A command line of nova-dirsvc-manage."""
+    return (home.bin / MANAGE, *_options(home), *words)
+
+
+def _options(home):
+    """Where the daemon's options are."""
+    return (
+        "--config-file",
+        of(home).conf(home),
+        "--config-file",
+        home.etc / "nova-dirsvc.conf",
     )
 
 

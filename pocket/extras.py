@@ -7,17 +7,19 @@ deletes softly, in a region of its own, run beside the cloud for as long as
 Tempest does.
 
 python3 -m pocket.extras stop|start PART --home HOME: nova-compute of one
-compute host, or the directory, as Tempest's own commands.
+compute host, the directory or the daemon, as Tempest's own commands; drop
+events: those that wait for the daemon.
 """
 
 import argparse
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import shlex
 import sys
 
-from pocket import directory
+from pocket import configuration, directory, stores
 from pocket.home import CHECKOUT, Home
 from pocket.processes import Processes
 from pocket.services import services
@@ -26,6 +28,9 @@ from pocket.services import services
 HOSTS = {"pocket": "nova-compute", "pocket2": "nova-compute-2"}
 SECOND = "pocket2"
 DIRECTORY = "directory"
+DAEMON = "daemon"
+EVENTS = "events"
+DROP = CHECKOUT / "devstack" / "drop_events.py"
 SOFT_API = "nova-api-soft"
 SOFT_REGION = "SoftDelete"
 
@@ -42,6 +47,7 @@ def running(cloud):
     finally:
         processes.stop(HOSTS[SECOND], SOFT_API)
         start(home, processes, "pocket")
+        directory.start_sync(home, processes)
         cloud.populate("less")
 
 
@@ -63,6 +69,11 @@ def start(home, processes, host):
     processes.start(name, first.argv, environment)
 
 
+def stop(_home, processes, host):
+    """Stop nova-compute of a host."""
+    processes.stop(HOSTS[host])
+
+
 def _start_soft_api(home, processes):
     """Start Nova's API, on another port, as one that deletes softly."""
     [api] = [service for service in services(home)["nova"] if service.port]
@@ -78,6 +89,19 @@ def _start_soft_api(home, processes):
     )
     processes.start(soft.name, soft.argv, soft.environment)
     processes.wait(soft.name, soft.answers)
+
+
+def drop_events(home, processes):
+    """Drop what waits for the daemon, which does not run."""
+    if home.done_with("source") == "listener":
+        stores.empty_queue(
+            home,
+            processes,
+            configuration.VIRTUAL_HOST,
+            f"{configuration.TOPIC}.info",
+        )
+    else:
+        processes.call("events", [sys.executable, DROP, home.outbox])
 
 
 def command(home, verb, part="{host}"):
@@ -97,20 +121,33 @@ def command(home, verb, part="{host}"):
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m pocket.extras")
-    parser.add_argument("verb", choices=["start", "stop"])
-    parser.add_argument("part", choices=[*HOSTS, DIRECTORY])
+    parser.add_argument("verb", choices=["start", "stop", "drop"])
+    parser.add_argument("part", choices=[*HOSTS, DIRECTORY, DAEMON, EVENTS])
     parser.add_argument("--home", type=pathlib.Path, required=True)
     args = parser.parse_args()
     home = Home(args.home)
-    processes = Processes(home)
-    if args.part == DIRECTORY:
-        server = directory.of(home)
-        verbs = {"start": server.start, "stop": server.stop}
-        verbs[args.verb](home, processes)
-    elif args.verb == "stop":
-        processes.stop(HOSTS[args.part])
-    else:
-        start(home, processes, args.part)
+    try:
+        act = _actions(home)[args.verb, args.part]
+    except KeyError:
+        parser.error(f"there is no {args.verb} of {args.part}")
+    act(home, Processes(home))
+
+
+def _actions(home):
+    """What can be done: verb and part -> function of home and processes."""
+    server = directory.of(home)
+    return {
+        ("start", DIRECTORY): server.start,
+        ("stop", DIRECTORY): server.stop,
+        ("start", DAEMON): directory.start_sync,
+        ("stop", DAEMON): directory.stop_sync,
+        ("drop", EVENTS): drop_events,
+        **{
+            (verb, host): functools.partial(function, host=host)
+            for verb, function in (("start", start), ("stop", stop))
+            for host in HOSTS
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -103,16 +103,30 @@ def _sql(home, processes, statements):
 def start_rabbitmq(home, processes):
     """Start the message broker, and the port mapper that it needs."""
     ports = home.ports
-    broker = rabbitmq.Broker(
-        home.path / "rabbitmq",
-        home.etc / "rabbitmq",
-        ports.rabbitmq,
-        ports.rabbitmq_cluster,
-        ports.epmd,
-    )
+    broker = _broker(home)
     broker.make()
     # Started by us, or the broker starts one that outlives it.
     processes.start("epmd", rabbitmq.EPMD, broker.environment)
     processes.wait("epmd", lambda: listens(ports.epmd))
     processes.start("rabbitmq", rabbitmq.SERVER, broker.environment)
     processes.wait("rabbitmq", lambda: listens(ports.rabbitmq))
+
+
+def empty_queue(home, processes, virtual_host, queue):
+    """Drop all messages of a queue that nobody has taken yet."""
+    broker = _broker(home)
+    processes.call(
+        "rabbitmq",
+        broker.control("purge_queue", "--vhost", virtual_host, queue),
+        broker.environment,
+    )
+
+
+def _broker(home):
+    return rabbitmq.Broker(
+        home.path / "rabbitmq",
+        home.etc / "rabbitmq",
+        home.ports.rabbitmq,
+        home.ports.rabbitmq_cluster,
+        home.ports.epmd,
+    )

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real Tempest, with this project's scenarios, against the pocket cloud."""
 
+import shlex
 import subprocess
 
 from pocket import directory, extras, install
@@ -102,6 +103,14 @@ def _settings(home, processes, folder):
             ),
             "directory_start_command": extras.command(
                 home, "start", extras.DIRECTORY
+            ),
+            "daemon_stop_command": extras.command(home, "stop", extras.DAEMON),
+            "daemon_start_command": extras.command(
+                home, "start", extras.DAEMON
+            ),
+            "events_drop_command": extras.command(home, "drop", extras.EVENTS),
+            "reconcile_command": shlex.join(
+                map(str, directory.manage(home, "reconcile", "--policy=sync"))
             ),
             **directory.of(home).scenario_options(home),
         },

@@ -191,22 +191,43 @@ def wait_for_no_server(client, server_id, timeout):
 
 def wait_for_build_to_end(client, server_id, timeout):
     """Wait until the compute service has finished the build of a server."""
+    _wait_for_action_to_end(
+        client,
+        server_id,
+        "create",
+        "compute__do_build_and_run_instance",
+        timeout,
+    )
+
+
+def wait_for_delete_to_end(client, server_id, timeout):
+    """Wait until the compute service has finished the delete of a server.
+
+    Nova knows the server no more a moment before.
+    """
+    _wait_for_action_to_end(
+        client, server_id, "delete", "compute_terminate_instance", timeout
+    )
+
+
+def _wait_for_action_to_end(client, server_id, name, part, timeout):
+    """Wait until a part of what Nova does with a server has finished."""
 
     def events():
         actions = client.list_instance_actions(server_id)["instanceActions"]
         return [
             event
             for action in actions
-            if action["action"] == "create"
+            if action["action"] == name
             for event in client.show_instance_action(
                 server_id, action["request_id"]
             )["instanceAction"]["events"]
-            if event["event"] == "compute__do_build_and_run_instance"
+            if event["event"] == part
         ]
 
     wait_until(
         events,
         lambda seen: any(event["finish_time"] for event in seen),
-        f"the end of the build of server {server_id}",
+        f"the end of {part} of server {server_id}",
         timeout,
     )

@@ -123,8 +123,11 @@ class HostEntryScenario(manager.ScenarioTest):
         )
         return image["id"]
 
-    def execute(self, command):
-        """Run a command of tempest.conf's."""
+    def execute(self, command, status=0):
+        """Run a command of tempest.conf's.
+
+        :param status: that it is to end with
+        """
         done = subprocess.run(  # noqa: S603 - tempest.conf's own words
             shlex.split(command),
             stdin=subprocess.DEVNULL,
@@ -132,7 +135,7 @@ class HostEntryScenario(manager.ScenarioTest):
             text=True,
             timeout=CONF.compute.build_timeout,
         )
-        if done.returncode:
+        if done.returncode != status:
             raise exceptions.CommandFailed(
                 done.returncode, command, done.stdout, done.stderr
             )
