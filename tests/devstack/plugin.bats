@@ -39,9 +39,16 @@ EOF
     make_systemctl
     make_389ds
     make_tokens
+    install /dev/null "$FOLDER/bin/rabbitmqctl"
 }
 
 use_tempest() {
+    RECONCILE="$FOLDER/stack/data/venv/bin/nova-dirsvc-manage"
+    RECONCILE+=" --config-file $CONF/nova-dirsvc.conf --config-dir $CONF"
+    RECONCILE+=" reconcile --policy sync"
+    DROP="$FOLDER/stack/data/venv/bin/python3"
+    DROP+=" $FOLDER/plugin/devstack/drop_events.py"
+    DROP+=" $FOLDER/stack/data/nova-dirsvc/outbox.db"
     export ENABLED_SERVICES=n-api,n-cpu,tempest
     use_tempest_venv
 }
@@ -395,6 +402,10 @@ EOF
     diff "$FOLDER/sudoers/52_nova_dirsvc_compute" - <<EOF
 tempest ALL=(root) NOPASSWD:$systemctl stop $unit,$systemctl start $unit
 EOF
+    [[ $(<"$FOLDER/sudoers/52_nova_dirsvc_reconcile") == \
+        "tempest ALL=(nova-dirsvc) NOPASSWD:$RECONCILE" ]]
+    [[ $(<"$FOLDER/sudoers/52_nova_dirsvc_events_drop") == \
+        "tempest ALL=(nova-dirsvc) NOPASSWD:$DROP" ]]
     plays unstack clean
     [[ ! -e $FOLDER/sudoers ]]
 }
@@ -1297,6 +1308,46 @@ EOF
     # it removes nothing, so any mark will do
     NOVA_DIRSVC_RECONCILE_POLICY=upsert-only NOVA_DIRSVC_OWNER=nova \
         plays stack:pre-install
+}
+
+@test "tempest may lose events and reconcile where all directories are ours" {
+    use_tempest
+    may_not() {
+        rm "$FOLDER/tempest.conf"
+        plays "${STACK[@]}"
+        run grep -E '^(daemon|events|reconcile)' "$FOLDER/tempest.conf"
+        ((status == 1))
+    }
+    plays "${STACK[@]}"
+    tempest_says daemon_start_command \
+        "sudo --non-interactive systemctl start devstack@nova-dirsvc.service"
+    tempest_says reconcile_command \
+        "sudo --non-interactive --user nova-dirsvc $RECONCILE"
+    tempest_says events_drop_command \
+        "sudo --non-interactive --user nova-dirsvc $DROP"
+    NOVA_DIRSVC_ASK_NOVA=False may_not
+    NOVA_DIRSVC_OWNER=nova may_not
+    NOVA_DIRSVC_POLL_INTERVAL=60 may_not
+    NOVA_DIRSVC_RECONCILE_POLICY=sync NOVA_DIRSVC_RECONCILE_INTERVAL=60 may_not
+    use_given_service
+    may_not
+    use_given_directory
+    unset NOVA_DIRSVC_REST_URL
+    may_not
+}
+
+@test "tempest may drop the messages of the listener, if the bus is here" {
+    use_listener tempest
+    use_tempest_venv
+    plays "${STACK[@]}"
+    tempest_says events_drop_command "sudo --non-interactive --user root\
+ $FOLDER/bin/rabbitmqctl --quiet purge_queue nova_dirsvc.info"
+    export ENABLED_SERVICES=n-api,n-cpu,tempest
+    export RABBIT_HOST=192.0.2.2 RABBIT_PASSWORD=r4bbitWord
+    rm "$FOLDER/tempest.conf"
+    plays "${STACK[@]}"
+    run grep '^events_drop' "$FOLDER/tempest.conf"
+    ((status == 1))
 }
 
 # -- what tempest may do to Nova ---------------------------------------------
