@@ -120,6 +120,32 @@ class DevstackJobTest(testtools.TestCase):
         )
         self.assertEqual({None, "listener"}, set(way_in.values()))
 
+    def test_the_daemon_reconciles_by_itself_in_one_job(self) -> None:
+        # In all others the scenario of lost events runs.
+        alone = {
+            name
+            for name in DEVSTACK_JOBS
+            if self._option(name, "RECONCILE_INTERVAL") != "0"
+        }
+        self.assertEqual({"nova-dirsvc-plugin-tempest-reconcile"}, alone)
+        for name in DEVSTACK_JOBS:
+            comes_first = name in alone
+            self.assertEqual(
+                comes_first, self._option(name, "POLL_INTERVAL") != "0", name
+            )
+            self.assertEqual(
+                "sync" if comes_first else "",
+                self._option(name, "RECONCILE_POLICY"),
+            )
+            # Otherwise nothing is removed, and nothing compared.
+            self.assertNotEqual("nova", self._option(name, "OWNER"))
+            self.assertEqual("True", self._option(name, "ASK_NOVA"))
+
+    @staticmethod
+    def _option(name: str, option: str) -> str:
+        localrc = OURS.variables(name).get("devstack_localrc", {})
+        return tree.Settings(localrc).variables[f"NOVA_DIRSVC_{option}"]
+
     def test_it_selects_scenarios_and_nothing_else(self) -> None:
         tests = list(tree.tempest_tests())
         self.assertTrue(tests, "nova_dirsvc_tempest_plugin has no test")
