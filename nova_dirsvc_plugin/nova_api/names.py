@@ -118,9 +118,7 @@ class _Names:
             return
         # Not asked again, whatever comes: no such one, or not for us.
         self._cached[of] = ""
-        item = answer.body.get(self._kind)
-        if isinstance(item, dict) and item.get("id") == of:
-            self._keep(item)
+        self._keep(answer.body.get(self._kind))
 
     def _keep(self, item: object) -> None:
         if not isinstance(item, dict):
