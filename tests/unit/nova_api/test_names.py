@@ -205,6 +205,16 @@ class WithoutKeystoneTest(NamesCase):
         self.now += names.PAUSE
         self.assertEqual({"demo"}, {self.project(one) for one in many})
 
+    def test_failures_that_are_not_in_a_row_leave_nothing_out(self):
+        self.lists("project", {})
+        for _ in range(2):
+            failing, [good] = ids(names.MOST_FAILURES - 1), ids(1)
+            for one in failing:
+                self.answers(f"projects/{one}", status_code=503)
+                self.assertEqual("", self.project(one))
+            self.has("project", {good: "demo"})
+            self.assertEqual("demo", self.project(good))
+
     def test_an_account_that_may_ask_for_none_is_told_so_once(self):
         many = ids(100)
         for one in many:
