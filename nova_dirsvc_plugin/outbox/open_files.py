@@ -50,7 +50,7 @@ class OpenFiles:
         # Without pathlib, which takes as long as the look.
         self._names = [os.fspath(file) for file in self._seen]
         self._identities = tuple(self._seen.values())
-        self._log_size = self._index_size = 0
+        self._main_size = self._log_size = self._index_size = 0
         self._index_mended = False
         self._readable = True
         self.taken = False
@@ -77,10 +77,12 @@ class OpenFiles:
             self._identities
             != (_identity(main), _identity(log), _identity(index))
             or not main.st_size
+            or main.st_size < self._main_size
             or log.st_size < self._log_size
             or index.st_size < self._index_size
         ):
             return False
+        self._main_size = main.st_size
         self._log_size, self._index_size = log.st_size, index.st_size
         return True
 
@@ -95,6 +97,9 @@ class OpenFiles:
                 return f"{file.name} was replaced"
             if file is self._main and not status.st_size:
                 return f"{file.name} was emptied"
+            if file is self._main and status.st_size < self._main_size:
+                # SQLite never does that, but for VACUUM.
+                return f"{file.name} was truncated or overwritten"
             if file is self._log and not self._log_is_whole(
                 connection, status.st_size
             ):

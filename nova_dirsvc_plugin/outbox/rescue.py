@@ -105,6 +105,7 @@ class _Copy:
         self._new = new
         self.taken = 0
         self.lost: set[str] = set()
+        self._refused = ""
 
     def take(self, old: sqlite3.Connection) -> str:
         """Copy, and return what ended it before all was copied, if so."""
@@ -116,11 +117,11 @@ class _Copy:
                 continue
             rows = _Rows(old, select.format_map(columns))
             stored = self._store(insert, rows)
-            damage = damage or rows.damage
+            damage = damage or rows.damage or self._refused
             if table != "entry":
                 continue
             self.taken += stored
-            if rows.damage:
+            if damage:
                 self.taken += self._store(insert, self._salvaged(old))
         return damage
 
@@ -130,12 +131,20 @@ class _Copy:
         while portion := list(itertools.islice(rows, PORTION)):
             began = time.monotonic()
             self._new.execute("BEGIN IMMEDIATE")
-            self._new.executemany(insert, portion)
+            for row in portion:
+                self._insert(insert, row)
             self._new.execute("COMMIT")
             # The others' turn. Eventlet, in Nova's processes, does not
             # replace this wait.
             signal.sigtimedwait((), time.monotonic() - began)
         return self._new.total_changes - before
+
+    def _insert(self, insert: str, row: Sequence[object]) -> None:
+        try:
+            self._new.execute(insert, row)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            # Of damaged pages: no outbox can have it.
+            self._refused = str(error)
 
     def _salvaged(self, old: sqlite3.Connection) -> Iterator[Sequence[object]]:
         """Read entries one by one whose numbers are still found somewhere.

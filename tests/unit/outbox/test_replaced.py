@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """An outbox whose files are removed, replaced or emptied while it is used."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -216,6 +218,63 @@ class EveryFaultTest(ReplacedTestCase):
         self.assertEqual(4, len(self.stored()))
 
 
+class OverwrittenTest(ReplacedTestCase):
+    def overwritten(self, change):
+        """Have it grow, change it, and return what is known then."""
+        self.put(self.outbox)
+        known = {self.put(self.outbox) for _ in range(100)}
+        with contextlib.closing(sqlite3.connect(self.path)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        known |= {self.put(box) for box in (self.outbox, self.other)}
+        change()
+        error = self.assertRaises(
+            outbox.OutboxError, self.outbox.put, base.event()
+        )
+        self.assertIn("outbox.db was truncated or overwritten", str(error))
+        return known
+
+    def test_a_smaller_copy_over_an_open_file_is_noticed(self):
+        def overwrite():
+            subprocess.run(["cp", copy, self.path], check=True)
+
+        copy = self.folder / "copy"
+        self.put(self.outbox)
+        with contextlib.closing(sqlite3.connect(self.path)) as database:
+            database.execute("VACUUM INTO ?", [str(copy)])
+        self.overwritten(overwrite)
+        later = {self.put(box) for box in (self.outbox, self.other) * 3}
+        self.assertLessEqual(later, self.stored())
+
+    def test_a_file_that_was_cut_is_noticed(self):
+        self.overwritten(lambda: os.truncate(self.path, 4096))
+        later = {self.put(box) for box in (self.outbox, self.other) * 3}
+        self.assertLessEqual(later, self.stored())
+
+    def test_a_vacuum_by_an_operator_loses_nothing(self):
+        def vacuum():
+            with contextlib.closing(
+                sqlite3.connect(self.path, isolation_level=None)
+            ) as database:
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        self.outbox.put_all(base.event() for _ in range(500))
+        claim = self.outbox.claim("d", 1000)
+        self.outbox.settle(
+            "d",
+            claim,
+            [
+                outbox.Settlement(entry, outbox.State.DELIVERED)
+                for entry in claim.entries
+            ],
+        )
+        with self.outbox._session.transaction() as database:
+            database.execute("DELETE FROM entry")
+        known = self.overwritten(vacuum)
+        known |= {self.put(box) for box in (self.outbox, self.other) * 3}
+        self.assertLessEqual(known, self.stored())
+
+
 class TakenOverTest(ReplacedTestCase):
     def settle(self, state, **fields):
         claim = self.outbox.claim("d", 100)
@@ -254,6 +313,24 @@ class TakenOverTest(ReplacedTestCase):
         remove(MAIN)(self.path.parent)
         self.assertEqual({buried, self.put(self.outbox)}, self.stored())
         self.assertEqual([(1, "i", "why")], outboxes.parked(self.outbox))
+
+    def test_a_row_that_no_outbox_can_have_is_left_behind(self):
+        known = [self.put(self.outbox) for _ in range(3)]
+        with contextlib.closing(sqlite3.connect(self.path)) as database:
+            for statement in (
+                "PRAGMA writable_schema = ON",
+                "UPDATE sqlite_master SET sql ="
+                " replace(sql, 'record TEXT NOT NULL', 'record TEXT')",
+                "PRAGMA schema_version = 1000",
+                "UPDATE entry SET record = NULL WHERE number = 2",
+            ):
+                database.execute(statement)
+            database.commit()
+        self.outbox.changes()
+        remove(INDEX)(self.path.parent)
+        later = self.put(self.outbox)
+        self.assertEqual({known[0], known[2], later}, self.stored())
+        self.assertIn("NOT NULL constraint failed: entry", self.log.output)
 
     def test_what_is_left_over_stays_beside_it_under_another_name(self):
         known = self.put(self.outbox)
