@@ -188,6 +188,19 @@ def latest(
     return [entry for entry in found if not entry.unreadable]
 
 
+def repair(database: sqlite3.Connection, message_id: str) -> Mapping[str, Any]:
+    """Return the run of a repair, what it changes, and what was before.
+
+    :returns: empty for what is no repair
+    """
+    row = database.execute(sql.REPAIR, (message_id,)).fetchone()
+    if row is None:
+        return {}
+    return dict(row) | {
+        name: _json(row[name]) for name in ("attributes", "before")
+    }
+
+
 def parked(database: sqlite3.Connection, number: int) -> ParkedItem | None:
     """Return one parked notification."""
     row = database.execute(sql.PARKED, (number,)).fetchone()
@@ -234,11 +247,16 @@ def history(
 
 
 def _decoded(text: object) -> Mapping[str, Any] | str:
+    found = _json(text)
+    return found if isinstance(found, dict) else str(text)
+
+
+def _json(text: object) -> Any:
+    """Decode JSON; return what is none as it is."""
     try:
-        found = json.loads(str(text))
+        return json.loads(str(text))
     except ValueError:
         return str(text)
-    return found if isinstance(found, dict) else str(text)
 
 
 def _request_id(notification: str) -> str:

@@ -561,6 +561,8 @@ FROM entry AS e LEFT JOIN origin AS o ON o.request_id = e.request_id
 WHERE e.number = ?
 """
 
+REPAIR = "SELECT run_id, attributes, before FROM repair WHERE message_id = ?"
+
 PARKED = """
 SELECT number, coalesce(message_id, '') AS message_id, event_type,
   instance_uuid, stored_at, reason, notification

@@ -5,7 +5,7 @@
 import argparse
 import dataclasses
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cliff import show
@@ -19,7 +19,8 @@ class OutboxShow(base.OutboxCommand, show.ShowOne):
     """Show one entry, or one parked notification, with all its fields.
 
     For an entry: the host record, its state with each directory, and what
-    was done about it.
+    was done about it. A repair is for one directory (only_for), and has the
+    entry as it was before.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -56,23 +57,30 @@ class OutboxShow(base.OutboxCommand, show.ShowOne):
                 number=number,
             )
             journal = queries.journal(database, number)
+            repair = queries.repair(database, entry.event.message_id)
         now = time.time()
-        return _fields(entry) | {
-            "directories": formatting.Nested(
-                {
-                    item.directory: formatting.cleaned(
-                        {
-                            "state": item.state.value,
-                            "attempts": item.attempts,
-                            "next_try": formatting.next_try(item, now),
-                            "reason": item.reason,
-                        }
-                    )
-                    for item in items
-                }
-            ),
-            "journal": formatting.Nested([_note(note) for note in journal]),
-        }
+        return (
+            _fields(entry)
+            | _repair(repair)
+            | {
+                "directories": formatting.Nested(
+                    {
+                        item.directory: formatting.cleaned(
+                            {
+                                "state": item.state.value,
+                                "attempts": item.attempts,
+                                "next_try": formatting.next_try(item, now),
+                                "reason": item.reason,
+                            }
+                        )
+                        for item in items
+                    }
+                ),
+                "journal": formatting.Nested(
+                    [_note(note) for note in journal]
+                ),
+            }
+        )
 
     def _parked(self, number: int) -> dict[str, Any] | None:
         with self.outbox.snapshot() as database:
@@ -97,6 +105,7 @@ def _fields(entry: outbox.Entry) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "number": entry.number,
         "verb": formatting.clean(event.verb),
+        "only_for": formatting.clean(entry.directory),
         "event_type": formatting.clean(event.event_type),
         "instance_uuid": formatting.clean(event.instance_uuid),
         "request_id": formatting.clean(event.request_id),
@@ -108,6 +117,17 @@ def _fields(entry: outbox.Entry) -> dict[str, Any]:
         return fields | {"unreadable": formatting.clean(entry.unreadable)}
     record = formatting.cleaned(dataclasses.asdict(event.record))
     return fields | {"record": formatting.Nested(record)}
+
+
+def _repair(repair: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a repair; nothing of another entry."""
+    if not repair:
+        return {}
+    return {
+        "run": formatting.clean(repair["run_id"]),
+        "changes": formatting.Nested(formatting.cleaned(repair["attributes"])),
+        "before": formatting.Nested(formatting.cleaned(repair["before"])),
+    }
 
 
 def _note(note: queries.Note) -> dict[str, Any]:
