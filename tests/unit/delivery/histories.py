@@ -14,6 +14,7 @@ from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import clock, dispatcher, nova_check, retry
 from nova_dirsvc_plugin.directories import base, memory
 from nova_dirsvc_plugin.nova_api import server
+from tests.unit.delivery import repairing
 
 Verb = events.Verb
 
@@ -253,6 +254,9 @@ class World:
         if chance.random() < 0.3:
             self.daemons[0].directories["log"] = self.log
             self.daemons[0].start()
+        self.repairing = repairing.Repairing(self, BEGINNING)
+        # Where a clock was ahead, an entry has that time.
+        self.drifts = self.clocks_agree and chance.random() < 0.5
 
     def close(self):
         for daemon in self.daemons:
@@ -296,6 +300,8 @@ class World:
             self.put(box, event)
             if chance.random() < 0.02:
                 self.disturb()
+            if chance.random() < 0.05:
+                self.repairing.disturb()
             if chance.random() < 0.4:
                 worker = chance.choice(chance.choice(self.daemons).workers)
                 worker.step()
@@ -339,6 +345,19 @@ class World:
         for _ in range(2):
             self.now += retry.OLDEST_ANSWER + base.LONGEST_BATCH + 1
             self.settle()
+        if self.drifts:
+            self.reconcile()
+
+    def reconcile(self):
+        """Have one daemon repair what is wrong; there is nothing after."""
+        for _ in range(2):
+            read = self.repairing.compare(self.daemons[1], "shared")
+            self.repairing.store(read)
+            for _ in range(60):
+                self.now += 30
+                self.settle()
+                if not self.pending():
+                    break
 
     def settle(self):
         for _ in range(50):

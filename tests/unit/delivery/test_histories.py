@@ -33,12 +33,14 @@ class HistoriesTest(base.TestCase):
         empty.close()
 
     def test_all_end_as_nova_says(self):
+        self.repairs = 0
         for first in range(0, COUNT, TOGETHER):
             self.assertEqual(
                 {},
                 self.play(f"{SEED}/{first}", min(TOGETHER, COUNT - first)),
                 f"HISTORIES_SEED={SEED}, of the histories {first} and on",
             )
+        self.assertGreater(self.repairs, COUNT // 10)
 
     def play(self, seed, count):
         """Play one world; return what is wrong in the end."""
@@ -49,6 +51,7 @@ class HistoriesTest(base.TestCase):
             world = histories.World(random.Random(seed), folder, count)
             try:
                 world.play()
+                self.repairs += world.repairing.stored
                 return world.wrong()
             finally:
                 world.close()
