@@ -20,7 +20,7 @@ from tests.functional.test_directory_ldap import (
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 CONNECTION = "nova_dirsvc_plugin.directories.ldap.connection"
-PASSWORD = "nova_dirsvc_plugin.directories.ldap.password"
+CREDENTIALS = "nova_dirsvc_plugin.directories.credentials"
 
 
 class LargeEntryTest(LdapDirectoryTestCase):
@@ -442,10 +442,29 @@ class PasswordTest(OwnServerTestCase):
         self.file.write_text("a new one")
         self.assertEqual(base.Done(), self.outcome(driver))
 
+    def test_one_that_was_refused_is_sent_to_none_of_three_replicas(self):
+        self.configure(
+            passwordLockout="on",
+            passwordMaxFailure="3",
+            passwordLockoutDuration="3600",
+        )
+        driver = self.driver(
+            password_file=str(self.file), url=",".join([self.server.url] * 3)
+        )
+        self.change_account("userPassword", "a new one")
+        for _ in range(3):
+            outcome = self.outcome(driver)
+            self.assertIn("not sent again for 15 minutes", outcome.reason)
+        self.assertEqual(1, self.failures())
+        self.file.write_text("a new one")
+        self.assertEqual(base.Done(), self.outcome(driver))
+
     def test_one_that_was_refused_is_sent_again_after_a_while(self):
         driver = self.driver(password_file=str(self.file))
         self.change_account("userPassword", "a new one")
-        self.useFixture(fixtures.MonkeyPatch(f"{PASSWORD}._REFUSED_FOR", 0.0))
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{CREDENTIALS}.REFUSED_FOR", 0.0)
+        )
         self.outcome(driver)
         self.change_account("userPassword", self.server.password)
         self.assertEqual(base.Done(), self.outcome(driver))

@@ -4,11 +4,13 @@
 
 import email.utils
 import gc
+import pathlib
 import ssl
 import threading
 import time
 import tracemalloc
 
+import fixtures
 import testtools
 
 from nova_dirsvc_plugin import events
@@ -425,6 +427,87 @@ class StatusTest(HostileTestCase):
                 self.assert_refused(
                     self.outcome(status, verb), str(status), "because"
                 )
+
+
+class RefusedCredentialTest(HostileTestCase):
+    """A service that locks an account after a few wrong passwords."""
+
+    def setUp(self):
+        super().setUp()
+        folder = self.useFixture(fixtures.TempDir())
+        self.file = pathlib.Path(folder.join("secret"))
+        self.file.write_text("stale-secret\n")
+
+    def check(self, status, body, sent, **options):
+        """Check that it is sent as rarely as can be, until it is new.
+
+        :param sent: how often it is
+        """
+        self.service.behaviour = hostile_service.answers(status, body)
+        driver = self.driver(**options)
+        records = [directory_contract.record() for _ in range(30)]
+        for _ in range(3):
+            for outcome in self.ask(driver, *records):
+                self.assert_waits(outcome, "account is disabled")
+        self.assert_waits(outcome, "not sent again for 15 minutes")
+        self.assertEqual(sent, len(self.service.requests))
+        self.file.write_text("a-new-secret\n")
+        self.ask(driver, *records)
+        self.assertEqual(2 * sent, len(self.service.requests))
+
+    def test_a_password_is_sent_once(self):
+        self.check(
+            401,
+            b"account is disabled",
+            1,
+            auth="basic",
+            user="nova",
+            password_file=str(self.file),
+        )
+
+    def test_a_token_is_sent_once(self):
+        self.check(
+            401,
+            b"account is disabled",
+            1,
+            auth="bearer",
+            token_file=str(self.file),
+        )
+
+    def test_the_secret_of_a_client_is_sent_once(self):
+        for status in (400, 401):
+            self.service.requests.clear()
+            self.file.write_text("stale-secret\n")
+            self.check(
+                status,
+                b'{"error": "invalid_client",'
+                b' "error_description": "account is disabled"}',
+                1,
+                auth="oauth2",
+                oauth2_token_url=f"{self.service.url}/token",
+                oauth2_client_id="nova",
+                oauth2_client_secret_file=str(self.file),
+            )
+
+    def test_a_list_is_read_with_it_once(self):
+        self.service.behaviour = hostile_service.answers(401)
+        driver = self.driver(
+            auth="basic", user="nova", password_file=str(self.file)
+        )
+        for _ in range(3):
+            self.assertRaises(
+                base.DirectoryUnavailable, list, driver.entries()
+            )
+        self.assertEqual(1, len(self.service.requests))
+
+    def test_many_are_written_at_once_when_it_was_taken(self):
+        driver = self.driver(
+            auth="basic", user="nova", password_file=str(self.file)
+        )
+        self.service.behaviour = hostile_service.answers(204)
+        records = [directory_contract.record() for _ in range(30)]
+        self.assertEqual([base.Done()] * 30, self.ask(driver, *records))
+        self.assertEqual(30, len(self.service.requests))
 
 
 class TlsTest(testtools.TestCase):

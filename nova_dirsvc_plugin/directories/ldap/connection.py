@@ -10,7 +10,7 @@ from typing import Any
 
 import ldap
 
-from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories import base, credentials
 from nova_dirsvc_plugin.directories.ldap import (
     entry,
     errors,
@@ -105,13 +105,19 @@ class Connection:
         if self.is_open():
             return
         self.close()
+        secret = self._passwords.read()
         reasons = []
         for _ in self._urls:
+            url = self._urls[self._place]
             try:
-                self._connection = self._connected(self._urls[self._place])
+                self._connection = self._connected(url, secret)
             except base.DirectoryUnavailable as error:
                 reasons.append(str(error))
                 self._go_on()
+                if isinstance(error, credentials.Refused):
+                    # The next one is asked when it may be sent again.
+                    self._return_at += credentials.REFUSED_FOR
+                    break
             else:
                 self.session += 1
                 return
@@ -241,8 +247,9 @@ class Connection:
         """Return the seconds that are left of the batch."""
         return self._ends_at - time.monotonic()
 
-    def _connected(self, url: str) -> Any:
-        secret = self._passwords.read(url)
+    def _connected(
+        self, url: str, secret: credentials.Credential | None
+    ) -> Any:
         connection = ldap.initialize(url)
         try:
             self._set_up(connection)
@@ -254,13 +261,12 @@ class Connection:
                 connection.simple_bind_s(self._options.user, secret.text)
         except ldap.INVALID_CREDENTIALS as error:
             connection.unbind_ext()
-            raise base.DirectoryUnavailable(
-                self._passwords.refused(url, secret, errors.describe(error))
-            ) from error
+            words = errors.describe(error)
+            raise self._passwords.refused(url, secret, words) from error
         except (ldap.LDAPError, OSError, ValueError) as error:
             connection.unbind_ext()
             raise base.DirectoryUnavailable(
-                self._advice(url, error)
+                errors.advice(url, error, self._options.tls_cacertfile)
             ) from error
         return connection
 
@@ -284,15 +290,3 @@ class Connection:
                 ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile
             )
         connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-
-    def _advice(self, url: str, error: Exception) -> str:
-        """Return what went wrong, and which option to check."""
-        options = self._options
-        if isinstance(error, ValueError):
-            return f"[ldap] tls_cacertfile: no CA in {options.tls_cacertfile}"
-        if isinstance(error, ldap.CONNECT_ERROR):
-            return (
-                f"{url}: TLS failed: {errors.describe(error)}: check [ldap]"
-                " tls_cacertfile and the host name in the certificate"
-            )
-        return f"{url}: {errors.describe(error)}"

@@ -22,3 +22,15 @@ def describe(error: Exception) -> str:
     parts = (details.get("desc", ""), details.get("info", ""))
     text = ": ".join(filter(None, parts)) or type(error).__name__
     return " ".join(text.split())
+
+
+def advice(url: str, error: Exception, cacertfile: str) -> str:
+    """Return why there is no connection, and which option to check."""
+    if isinstance(error, ValueError):
+        return f"[ldap] tls_cacertfile: no CA in {cacertfile}"
+    if isinstance(error, ldap.CONNECT_ERROR):
+        return (
+            f"{url}: TLS failed: {describe(error)}: check [ldap]"
+            " tls_cacertfile and the host name in the certificate"
+        )
+    return f"{url}: {describe(error)}"

@@ -29,8 +29,8 @@ over ``ldapi://``.
         help="""
 File with the password; readable by the daemon only. It is read again for each
 connection, so that a new password needs no restart. A password that the
-server has refused is not sent again for 15 minutes, or until the file is
-written, so that the account is not locked.
+server has refused is sent to no server of ``url`` for 15 minutes, or until the
+file is written, so that the account is not locked.
 """,
     ),
     cfg.StrOpt(

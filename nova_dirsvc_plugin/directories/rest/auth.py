@@ -4,12 +4,11 @@
 
 import hashlib
 import hmac
+import http
 import math
-import pathlib
-import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -17,19 +16,8 @@ from oauthlib import oauth2
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from nova_dirsvc_plugin import untrusted_text
-from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.rest import response
-
-#: What a header's name and value may be made of (RFC 9110, 5.1 and 5.5).
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\x20-\x7e\t]*")
-
-#: The headers that only the driver sets.
-_RESERVED = re.compile(
-    "authorization|content-length|content-type|dirsvc-(as-of|owner|signature|verb)"
-    "|host|idempotency-key|transfer-encoding|x-hub-signature-256",
-    re.IGNORECASE,
-)
+from nova_dirsvc_plugin.directories import base, credentials
+from nova_dirsvc_plugin.directories.rest import headers, response
 
 #: The options that a method of authentication needs.
 _NEEDED = {
@@ -66,12 +54,15 @@ class Auth(AuthBase):
         _check(options)
         self._options = options
         self._clock = clock
-        self._fixed_headers = _headers(options.header, "header")
+        self._fixed_headers = headers.read(options.header, "header")
         self._headers: dict[str, str] = {}
         self._basic: HTTPBasicAuth | None = None
         self._key = b""
         self._secrets: set[str] = set()
         self._token = ""
+        self._refusals = credentials.Refusals()
+        self._sent: credentials.Credential | None = None
+        self._accepted: credentials.Credential | None = None
         self._use_token_before = 0.0
 
     def renew(self, send: Send) -> None:
@@ -88,30 +79,30 @@ class Auth(AuthBase):
     def _renew(self, send: Send) -> None:
         options = self._options
         self._secrets = set()
-        headers = dict(self._fixed_headers)
+        made = dict(self._fixed_headers)
         if options.headers_file:
-            lines = _read(options, "headers_file").splitlines()
-            from_file = _headers(lines, "headers_file")
+            lines = _read(options, "headers_file").text.splitlines()
+            from_file = headers.read(lines, "headers_file")
             self._secrets |= set(from_file.values())
-            headers |= from_file
+            made |= from_file
         match options.auth:
             case "basic":
-                password = self._secret("password_file")
+                self._sent = self._read("password_file")
                 self._basic = HTTPBasicAuth(
-                    options.user.encode(), password.encode()
+                    options.user.encode(), self._sent.text.encode()
                 )
             case "bearer":
-                token = self._secret("token_file")
-                headers["Authorization"] = f"Bearer {token}"
+                self._sent = self._read("token_file")
+                made["Authorization"] = f"Bearer {self._sent.text}"
             case "oauth2":
-                secret = self._secret("oauth2_client_secret_file")
+                secret = self._read("oauth2_client_secret_file")
                 if self._clock() >= self._use_token_before:
                     self._request_token(secret, send)
-                headers["Authorization"] = f"Bearer {self._token}"
+                made["Authorization"] = f"Bearer {self._token}"
         if options.hmac_key_file:
             self._key = self._secret("hmac_key_file").encode()
-        _check_values(headers)
-        self._headers = headers
+        headers.check(made)
+        self._headers = made
         sample = requests.Request("GET", options.url, auth=self)
         self._add_credentials(sample.prepare())
 
@@ -121,13 +112,48 @@ class Auth(AuthBase):
         self._secrets.add(header.partition(" ")[2])
         untrusted_text.keep_secret("[rest]", self._secrets)
 
-    def _secret(self, option: str) -> str:
-        secret = _read(self._options, option)
-        self._secrets.add(secret)
-        return secret
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the service has taken what is sent; if not, ask it once."""
+        return self._sent == self._accepted
 
-    def _request_token(self, secret: str, send: Send) -> None:
+    def check(self) -> None:
+        """Check that the credential may be sent.
+
+        :raises base.DirectoryUnavailable: the service has refused it
+        """
+        if self._sent:
+            self._refusals.check(self._sent)
+
+    def note(self, answer: response.Answer, where: str) -> None:
+        """Take note of what the service has said of the credential.
+
+        :param where: method and URL, for the reason
+        """
+        if answer.status != http.HTTPStatus.UNAUTHORIZED:
+            self._accepted = self._sent
+            return
+        # The next token may be taken.
+        self._use_token_before = 0.0
+        if self._sent:
+            self._refusals.add(
+                self._sent,
+                f"{where}: {answer.describe()}: see [rest] auth",
+            )
+
+    def _secret(self, option: str) -> str:
+        return self._read(option).text
+
+    def _read(self, option: str) -> credentials.Credential:
+        read = _read(self._options, option)
+        self._secrets.add(read.text)
+        return read
+
+    def _request_token(
+        self, secret: credentials.Credential, send: Send
+    ) -> None:
         """Request a token by client credentials (RFC 6749, 4.4)."""
+        self._refusals.check(secret)
         options = self._options
         form = {"grant_type": "client_credentials"}
         if options.oauth2_scope:
@@ -139,7 +165,9 @@ class Auth(AuthBase):
             options.oauth2_token_url,
             headers={"Accept": "application/json"},
             data=form,
-            auth=HTTPBasicAuth(quote(options.oauth2_client_id), quote(secret)),
+            auth=HTTPBasicAuth(
+                quote(options.oauth2_client_id), quote(secret.text)
+            ),
         ).prepare()
         self._add_credentials(request)
         now = self._clock()
@@ -148,16 +176,15 @@ class Auth(AuthBase):
             self._token, lifetime = _token(answer)
         except ValueError as error:
             reason = response.on_one_line(error)
-            raise base.DirectoryUnavailable(
+            reason = (
                 f"no token: POST {options.oauth2_token_url}: {answer.status}:"
                 f" {reason}: see the [rest] oauth2_ options"
-            ) from None
+            )
+            if answer.status == 401 or b"invalid_client" in answer.body:
+                reason = self._refusals.add(secret, reason)
+            raise base.DirectoryUnavailable(reason) from None
         margin = min(_EXPIRY_MARGIN, lifetime / 2)
         self._use_token_before = now + lifetime - margin
-
-    def forget_token(self) -> None:
-        """Request another token next time: the service refused this one."""
-        self._use_token_before = 0.0
 
     def __call__(
         self, request: requests.PreparedRequest
@@ -229,52 +256,19 @@ def _check(options: Any) -> None:
         )
 
 
-def _read(options: Any, name: str) -> str:
+def _read(options: Any, name: str) -> credentials.Credential:
     """Read a file that an option names, without the line feed at its end.
 
     :raises base.DirectoryUnavailable: it cannot be read, or is empty
     """
     path = getattr(options, name)
     try:
-        text = pathlib.Path(path).read_text().rstrip("\r\n")
+        read = credentials.Credential.read(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise base.DirectoryUnavailable(
             f"[rest] {name} {path}: {reason}"
         ) from error
-    if not text:
+    if not read.text:
         raise base.DirectoryUnavailable(f"[rest] {name} {path} is empty")
-    return text
-
-
-def _headers(lines: Iterable[str], option: str) -> dict[str, str]:
-    """Read ``Name: value`` lines.
-
-    :raises base.WrongOption: one is malformed; no value is in the message
-    """
-    found = {}
-    for line in lines:
-        if not line.strip():
-            continue
-        name, colon, value = line.partition(":")
-        name, value = name.strip(), value.strip()
-        if not colon or not _NAME.fullmatch(name):
-            raise base.WrongOption(
-                f"[rest] {option}: a line is not of the form `Name: value`"
-            )
-        if _RESERVED.fullmatch(name):
-            raise base.WrongOption(
-                f"[rest] {option}: the driver itself sets the header {name}"
-            )
-        found[name] = value
-    _check_values(found)
-    return found
-
-
-def _check_values(headers: dict[str, str]) -> None:
-    for name, value in headers.items():
-        if not _VALUE.fullmatch(value):
-            raise base.WrongOption(
-                f"[rest] the value of the header {name} contains characters"
-                " that are not allowed in a header"
-            )
+    return read

@@ -88,6 +88,8 @@ class RestDirectory(base.Directory):
         try:
             self._check_paused()
             self._auth.renew(self._send)
+            if not self._auth.is_accepted:
+                self._pool.run(batch.work_once, 1)
             self._pool.run(batch.work, len(states))
         except (base.DirectoryUnavailable, RuntimeError) as error:
             # RuntimeError is Python's own, for a thread that it cannot start.
@@ -121,7 +123,7 @@ class RestDirectory(base.Directory):
     ) -> base.Outcome:
         try:
             return self._send_one(connection, state)
-        except client.NoAnswer as error:
+        except (client.NoAnswer, base.DirectoryUnavailable) as error:
             return response.Outage(str(error))
         except Exception as error:
             # Whatever an answer makes the driver raise: no state is lost.
@@ -140,14 +142,11 @@ class RestDirectory(base.Directory):
             return base.Rejected("its uuid is not a UUID", certain=True)
         record = dataclasses.replace(state.record, instance_uuid=instance_uuid)
         request = self._request(dataclasses.replace(state, record=record))
+        self._auth.check()
         answer = connection.send(request)
-        if answer.status == 401:
-            self._auth.forget_token()
-        outcome = response.outcome(
-            answer,
-            state.verb.removes,
-            f"{request.method} {request.url}",
-        )
+        where = f"{request.method} {request.url}"
+        outcome = response.outcome(answer, state.verb.removes, where)
+        self._auth.note(answer, where)
         if isinstance(outcome, base.Rejected) and _FOREIGN in outcome.reason:
             return base.Foreign(
                 f"{outcome.reason}: ours is {self._owner!r}, see"
@@ -187,12 +186,15 @@ class RestDirectory(base.Directory):
         :raises base.DirectoryUnavailable: one has no answer
         """
         self._auth.renew(self._send)
-        answers = self._send_all(
-            [self._prepared("GET", url, {}, b"") for url in addresses],
-            response.PAGE_LIMIT,
-        )
-        if any(answer.status == 401 for answer in answers):
-            self._auth.forget_token()
+        wanted = [self._prepared("GET", url, {}, b"") for url in addresses]
+        answers: list[response.Answer] = []
+        first = len(wanted) if self._auth.is_accepted else 1
+        for some in filter(None, (wanted[:first], wanted[first:])):
+            self._auth.check()
+            found = self._send_all(some, response.PAGE_LIMIT)
+            for request, answer in zip(some, found, strict=True):
+                self._auth.note(answer, f"GET {request.url}")
+            answers += found
         return answers
 
     # -- requests ----------------------------------------------------------

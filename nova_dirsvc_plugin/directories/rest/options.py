@@ -106,6 +106,8 @@ Fields of the document that are not sent to the service:
 Authentication method. ``basic`` needs ``user`` and ``password_file``;
 ``bearer`` needs ``token_file``; ``oauth2`` (client credentials) needs
 ``oauth2_token_url``, ``oauth2_client_id`` and ``oauth2_client_secret_file``.
+A credential that the service has refused is not sent again for 15 minutes, or
+until its file is written, so that the account is not locked.
 """,
     ),
     cfg.StrOpt("user", default="", help="User of ``auth = basic``."),

@@ -111,17 +111,24 @@ class Batch:
         A second outage stops them all: of one, that state may be the cause.
         """
         while not self._stopped and time.monotonic() < self._begin_before:
-            try:
-                index, state = self._waiting.popleft()
-            except IndexError:
+            if not self.work_once(connection):
                 return
-            self._outcomes[index] = _GIVEN_UP
-            outcome = self._apply_one(connection, state)
-            self._outcomes[index] = outcome
-            if isinstance(outcome, response.Outage) and (
-                next(self._outages) > 1
-            ):
-                self.stop(outcome)
+
+    def work_once(self, connection: client.Connection) -> bool:
+        """Apply a state, if one is left.
+
+        :returns: whether there was any
+        """
+        try:
+            index, state = self._waiting.popleft()
+        except IndexError:
+            return False
+        self._outcomes[index] = _GIVEN_UP
+        outcome = self._apply_one(connection, state)
+        self._outcomes[index] = outcome
+        if isinstance(outcome, response.Outage) and next(self._outages) > 1:
+            self.stop(outcome)
+        return True
 
     def stop(self, reason: base.Unavailable) -> None:
         """Begin no other state; this is the outcome of those that wait."""

@@ -243,7 +243,7 @@ class OAuth2Test(LoginTestCase):
         self.answer(access_token="two", token_type="Bearer")
         login = self.login(**self.options())
         self.token(login)
-        login.forget_token()
+        login.note(response.Answer(401, {}), "POST /")
         self.assertEqual("Bearer two", self.token(login))
 
     def test_no_token_is_an_outage_that_says_why(self):
