@@ -48,6 +48,9 @@ class NotificationReader:
     def _read(
         self, ctxt: Mapping[str, Any], message: Mapping[str, Any]
     ) -> events.Event | events.Parked | None:
+        if not isinstance(message, Mapping):
+            error = parse.Unreadable("the message is not a mapping")
+            return self._parked(ctxt, {}, error)
         event_type = message.get("event_type")
         if not parse.concerns(event_type):
             return None
@@ -62,23 +65,32 @@ class NotificationReader:
                 untrusted_text.on_one_line(what),
             )
 
+        if not isinstance(ctxt, Mapping):
+            # What it lacks then, other notifications may have.
+            warn("the request context is not a mapping")
+            ctxt = {}
         try:
             event = parse.parse(ctxt, message, warn)
         except parse.Unreadable as error:
-            LOG.error(
-                "Notification %s (%s) of instance %s cannot be understood:"
-                " %s. It is parked in the outbox",
-                untrusted_text.on_one_line(message_id),
-                event_type,
-                error.instance_uuid or "unknown",
-                untrusted_text.on_one_line(error),
-            )
-            return parked.notification(
-                ctxt, message, error, error.instance_uuid, users=self._users
-            )
+            return self._parked(ctxt, message, error)
         if event is None or self._users:
             return event
         record = dataclasses.replace(
             event.record, user_name="", user_remote_address=""
         )
         return dataclasses.replace(event, record=record)
+
+    def _parked(
+        self, ctxt: object, message: Mapping[str, Any], error: parse.Unreadable
+    ) -> events.Parked:
+        LOG.error(
+            "Notification %s (%s) of instance %s cannot be understood:"
+            " %s. It is parked in the outbox",
+            untrusted_text.on_one_line(message.get("message_id")),
+            message.get("event_type"),
+            error.instance_uuid or "unknown",
+            untrusted_text.on_one_line(error),
+        )
+        return parked.notification(
+            ctxt, message, error, error.instance_uuid, users=self._users
+        )

@@ -102,6 +102,15 @@ class BatchesTest(base.TestCase):
         self.assertTrue(self.batches.dispatch([*strange, good]))
         self.assertIn((good.message["message_id"], UUID), self.rows())
         self.assertTrue(outboxes.parked(self.outbox))
+        self.assertNotIn("report this as a bug", self.log.output)
+
+    def test_a_context_that_is_no_mapping_leaves_out_what_it_has(self):
+        for ctxt in (None, [], 7, "text"):
+            _, boot = recordings.create_end(UUID)
+            self.assertTrue(self.batches.dispatch([Incoming(ctxt, boot)]))
+            self.assertIn((boot["message_id"], UUID), self.rows())
+        self.assertEqual(4, self.log.output.count("request context is not a"))
+        self.assertEqual([], outboxes.parked(self.outbox))
 
     def test_what_breaks_the_outbox_is_parked_and_the_others_stored_once(self):
         ctxt, boot = recordings.create_end(UUID)
