@@ -82,7 +82,8 @@ skew between Nova's hosts.
     cfg.FloatOpt(
         "retention_days",
         default=7.0,
-        min=0.01,
+        # An event may be dated a day ahead, and is to be kept for longer.
+        min=2.0,
         mutable=True,
         help="""
 Days that a delivered entry is kept in the outbox. For this time, a register

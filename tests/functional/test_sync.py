@@ -239,7 +239,7 @@ class RefusalTest(SyncTestCase):
         for name, value in (
             ("batch_size", "abc"),
             ("max_attempts", "0"),
-            ("retention_days", "-1"),
+            ("retention_days", "1.9"),
         ):
             options, self.options = self.options, self.options | {name: value}
             self.assert_refused(2, name)
