@@ -17,7 +17,7 @@ import signal
 import time
 from collections.abc import Iterator
 
-from nova_dirsvc_plugin.outbox import open_files
+from nova_dirsvc_plugin.outbox import open_files, reports
 
 LOG = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ def put_aside(
             _mark(aside).touch(mode=0o660, exist_ok=False)
         for file in chosen:
             file.rename(_renamed(aside, path, file))
-    LOG.error("Outbox %s: its files were renamed to %s*", path, aside.name)
+    reports.error(
+        LOG, "Outbox %s: its files were renamed to %s*", path, aside.name
+    )
     return aside
 
 

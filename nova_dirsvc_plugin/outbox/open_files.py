@@ -15,6 +15,7 @@ import stat
 from collections.abc import Sequence
 
 from nova_dirsvc_plugin import files
+from nova_dirsvc_plugin.outbox import reports
 
 LOG = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class OpenFiles:
         if status.st_size >= self._index_size:
             self._index_size = status.st_size
             return
-        LOG.error("%s was truncated while it was in use", self._index)
+        reports.error(LOG, "%s was truncated while it was in use", self._index)
         # It stays open: to close it would end SQLite's locks on it.
         descriptor = os.open(self._index, os.O_RDWR | os.O_NOFOLLOW)
         os.ftruncate(descriptor, self._index_size)

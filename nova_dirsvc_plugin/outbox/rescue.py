@@ -19,7 +19,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import files
-from nova_dirsvc_plugin.outbox import aside, open_files, schema, sql
+from nova_dirsvc_plugin.outbox import (
+    aside,
+    open_files,
+    reports,
+    schema,
+    sql,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -81,7 +87,8 @@ def take_over(
 def _report(
     path: pathlib.Path, fault: str, copy: "_Copy", damage: str
 ) -> None:
-    LOG.error(
+    reports.error(
+        LOG,
         "Outbox %s: %s while it was in use. %d undelivered entries were taken"
         " over into the outbox that is there now.%s See \"The file of the"
         " outbox\" in the administrator's guide",
@@ -91,7 +98,9 @@ def _report(
         f" The others cannot be read ({damage})." if damage else "",
     )
     for instance in sorted(copy.lost):
-        LOG.error("Outbox %s: events of instance %s are lost", path, instance)
+        reports.error(
+            LOG, "Outbox %s: events of instance %s are lost", path, instance
+        )
 
 
 class _Copy:

@@ -13,13 +13,16 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from nova_dirsvc_plugin.outbox import reports
+
 _Result = TypeVar("_Result")
 
 
 def run(call: Callable[[], _Result]) -> _Result:
     """Return what a call returns; let other requests run meanwhile.
 
-    :param call: it must not log: the locks of logging are eventlet's
+    :param call: it must not log but by :func:`reports.error`: the locks of
+        logging are eventlet's
     """
     # Whoever uses eventlet has imported it; nobody else has to have it.
     patcher = sys.modules.get("eventlet.patcher")
@@ -37,10 +40,12 @@ def _run_in_thread(call: Callable[[], _Result], patcher: Any) -> _Result:
     results: list[_Result] = []
     errors: list[BaseException] = []
     done, end = os.pipe()
+    lines: list[reports.Line] = []
 
     def work() -> None:
         try:
-            results.append(call())
+            with reports.kept(lines):
+                results.append(call())
         except BaseException as error:
             errors.append(error)
         finally:
@@ -49,6 +54,8 @@ def _run_in_thread(call: Callable[[], _Result], patcher: Any) -> _Result:
     threading = patcher.original("threading")
     threading.Thread(target=work, name="nova-dirsvc-disk", daemon=True).start()
     interruption = _wait(done, patcher)
+    for logger, message, arguments in lines:
+        logger.error(message, *arguments)
     if interruption:
         raise interruption
     for error in errors:

@@ -63,6 +63,8 @@ calls, lines = [], [0]
 
 class Lines(logging.Handler):
     def emit(self, record):
+        if get_ident() != ident:
+            in_hub.append(f"log in a thread: {record.getMessage()}")
         lines[-1] += record.getMessage().endswith(": stored")
 
 
