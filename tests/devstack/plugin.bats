@@ -44,8 +44,7 @@ EOF
 
 use_tempest() {
     RECONCILE="$FOLDER/stack/data/venv/bin/nova-dirsvc-manage"
-    RECONCILE+=" --config-file $CONF/nova-dirsvc.conf --config-dir $CONF"
-    RECONCILE+=" reconcile --policy sync"
+    RECONCILE+=" --config-dir $CONF reconcile --policy sync"
     DROP="$FOLDER/stack/data/venv/bin/python3"
     DROP+=" $FOLDER/plugin/devstack/drop_events.py"
     DROP+=" $FOLDER/stack/data/nova-dirsvc/outbox.db"
