@@ -76,7 +76,8 @@ def event_row(
         "record": event.record.to_json(),
         "directory": directory,
     }
-    return values | {"checksum": rows.checksum(values)}
+    values["checksum"] = rows.checksum(values)
+    return values
 
 
 def parked_row(parked: events.Parked, now: float) -> dict[str, Any]:
