@@ -141,6 +141,8 @@ class Directory(abc.ABC):
     keeps the time of its state, and an older state only fills in what is
     unknown; it is Done. *unregister* alone is final, and ignores the time.
 
+    :cvar TAKING: the attributes, in lower case, that make an entry ours when
+        they are added to one of :meth:`others`
     :cvar OPTS: the driver's options (:mod:`oslo_config.cfg`), read from the
         group that has the driver's name
     :cvar APPEND_ONLY: it appends what happened instead of keeping the state
@@ -153,6 +155,7 @@ class Directory(abc.ABC):
 
     OPTS: ClassVar[Sequence[Any]] = ()
     APPEND_ONLY: ClassVar[bool] = False
+    TAKING: ClassVar[Sequence[str]] = ()
 
     @abc.abstractmethod
     def __init__(self, options: Any, owner: str) -> None: ...
@@ -199,6 +202,17 @@ class Directory(abc.ABC):
         :param entry: from :meth:`entries` or :meth:`find`, with our mark
         :param state: one that does not remove
         """
+
+    def others(self) -> Iterator[Entry]:
+        """Return the entries of hosts that do not carry our mark.
+
+        Their records have what can be read: an entry may have no uuid. Only
+        directories whose entries LDIF can change have this.
+
+        :raises DirectoryUnavailable: not all of them could be read
+        :raises EntriesNotKept: LDIF cannot change its entries
+        """
+        raise EntriesNotKept("LDIF cannot change its entries")
 
     @abc.abstractmethod
     def new_entry(self, state: events.HostState) -> Entry:

@@ -9,16 +9,17 @@ from typing import Any
 
 from cliff import lister
 
-from nova_dirsvc_plugin import version
+from nova_dirsvc_plugin import events, version
 from nova_dirsvc_plugin.cmd.manage import (
     applying,
-    config,
     reconciling,
     result_file,
 )
 from nova_dirsvc_plugin.cmd.manage import work as works
 from nova_dirsvc_plugin.cmd.manage.exits import Exit
-from nova_dirsvc_plugin.reconcile import apply, plan_file
+from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.reconcile import apply, ldif, plan_file
+from nova_dirsvc_plugin.reconcile import plan as plans
 
 
 class Plan(reconciling.PolicyCommand, lister.Lister):
@@ -42,17 +43,19 @@ class Plan(reconciling.PolicyCommand, lister.Lister):
             required=True,
             help="the file to write, JSON",
         )
+        parser.add_argument(
+            "--ldif",
+            metavar="FILE",
+            type=pathlib.Path,
+            help="write what the plan would do as LDIF, too, to be looked at",
+        )
         return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
         work = self.load(parsed_args.directory)
-        if len(work.directories) != 1:
-            raise config.WrongUse(
-                "a plan is of one directory: give --directory, one of"
-                f" {', '.join(work.directories)}"
-            )
+        self.only_directory(work)
         policy = works.policy(work.conf, parsed_args.policy)
         reading = self.read(work, keep=True)
         lines = []
@@ -61,6 +64,10 @@ class Plan(reconciling.PolicyCommand, lister.Lister):
                 parsed_args.output,
                 plan_file.to_lines(plan, version.release()),
             )
+            if parsed_args.ldif:
+                _write_ldif(
+                    parsed_args.ldif, plan, work.directories[plan.directory]
+                )
             if reconciling.has_drift(plan):
                 self.note(Exit.DRIFT)
             for stop in work.applier(0).check(plan):
@@ -68,3 +75,15 @@ class Plan(reconciling.PolicyCommand, lister.Lister):
             left = apply.write_count(plan)
             lines.append(applying.line(plan, apply.Applied(left=left)))
         return applying.COLUMNS, lines
+
+
+def _write_ldif(
+    path: pathlib.Path, plan: plans.Plan, directory: base.Directory
+) -> None:
+    """Write a plan as LDIF."""
+
+    def added(state: events.HostState) -> tuple[str, ldif.Content]:
+        entry = directory.new_entry(state)
+        return entry.name, entry.content
+
+    result_file.write(path, ldif.of_plan(plan, added))

@@ -151,6 +151,21 @@ class DirectoryCommand(ReconcileCommand):
         )
         return parser
 
+    def only_directory(
+        self, work: works.Work
+    ) -> tuple[str, contract.Directory]:
+        """Return the only directory, and its name.
+
+        :raises WrongUse: there are several
+        """
+        if len(work.directories) != 1:
+            raise config.WrongUse(
+                "this is done for one directory: give --directory, one of"
+                f" {', '.join(work.directories)}"
+            )
+        [found] = work.directories.items()
+        return found
+
 
 class PolicyCommand(DirectoryCommand):
     """A command that has to be told what it may do."""

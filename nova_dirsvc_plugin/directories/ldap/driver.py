@@ -43,6 +43,14 @@ class LdapDirectory(base.Directory):
     """Keeps an entry an instance below one container."""
 
     OPTS = ldap_options.OPTS
+    # Its classes require the addresses.
+    TAKING = (
+        "objectclass",
+        ldap_entry.RDN.lower(),
+        ldap_entry.OWNER_MARK.lower(),
+        "iphostnumber",
+        "macaddress",
+    )
 
     def __init__(self, options: Any, owner: str) -> None:
         self._owner = owner
@@ -95,6 +103,10 @@ class LdapDirectory(base.Directory):
             base.Difference(name, entry.content.get(name, []), new[name])
             for name in new
         ]
+
+    def others(self) -> Iterator[base.Entry]:
+        self._connection.open()
+        yield from self._reading.others()
 
     def new_entry(self, state: events.HostState) -> base.Entry:
         made = ldap_entry.attributes(state.record, self._owner, state.as_of)

@@ -3,6 +3,7 @@
 """Reads entries below the container, with all that they have."""
 
 import collections
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
@@ -37,6 +38,12 @@ _SPELT = frozenset(_SPELLING.values())
 _HIDDEN = f"(&(objectClass=ldapSubEntry)({_CONFLICT}=*)({ldap_entry.RDN}=*))"
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+#: Entries of hosts, whoever has made them.
+_HOSTS = (
+    "(|(objectClass=novaInstance)(objectClass=ipHost)"
+    "(objectClass=ieee802Device))"
+)
 
 #: DN -> entry
 Entries = dict[str, ldap_entry.Attributes]
@@ -91,6 +98,21 @@ class Reading:
         for dn, entry in self._hidden():
             if _uuid(dn, entry) in wanted:
                 yield as_entry(dn, entry, "")
+
+    def others(self) -> Iterator[base.Entry]:
+        """Read the entries of hosts that do not carry our mark.
+
+        :raises DirectoryUnavailable: not all of them could be read
+        """
+        for found in self._pages(_HOSTS):
+            for dn, entry in found.items():
+                if self._is_ours(entry):
+                    continue
+                made = as_entry(dn, entry, "")
+                if not entry.get(ldap_entry.RDN) and not entry.get(_CONFLICT):
+                    # It need not have one.
+                    made = dataclasses.replace(made, conflict="")
+                yield made
 
     def by_uuid(
         self,
@@ -240,7 +262,7 @@ def _uuid(dn: str, entry: ldap_entry.Attributes) -> str:
 def as_entry(
     dn: str, entry: ldap_entry.Attributes, conflict: str
 ) -> base.Entry:
-    record = ldap_entry.record(entry)
+    record = ldap_entry.record({ldap_entry.RDN: [b""], **entry})
     if entry.get(_CONFLICT):
         why = entry[_CONFLICT][0].decode(errors="replace")
         conflict = f"replication conflict: {why}"
