@@ -85,7 +85,7 @@ class Poller:
             numbers = self._outbox.put_all(found) if found else []
             stored += sum(number is not None for number in numbers)
         summary = listed.summary()
-        if summary.whole:
+        if summary.whole or last is None:
             self._repairs.note_reading(
                 cloud,
                 POLL,

@@ -28,17 +28,23 @@ class ReconcileTestCase(test_manage.ManageTestCase):
     def setUp(self):
         super().setUp()
         self.nova = self.useFixture(nova_service.NovaService())
-        self.options |= {"owner": self.owner, "directories": "rest"}
-        self.service = self.useFixture(rest_service.RestService())
+        self.options["owner"] = self.owner
         self.more = {}
+        self.use_directory()
         self.outbox.check_writable()
         self.configure()
+
+    def use_directory(self):
+        """Start the directory, and take its options."""
+        self.service = self.useFixture(rest_service.RestService())
+        self.options["directories"] = "rest"
+        self.conf_file = self.service.conf_file
 
     def configure(self, **options):
         """Write the options, with more of ``[nova_dirsvc]``."""
         self.options |= options
         own = self.write_options(nova=self.nova.options(), **self.more)
-        self.files = (self.service.conf_file, own)
+        self.files = (self.conf_file, own)
 
     def entries(self):
         """Give the directory's content: instance uuid -> entry."""
@@ -90,7 +96,7 @@ class FirstRunTest(ReconcileTestCase):
         self.assertEqual(dict.fromkeys(booted, "missing"), self.found(3))
         self.start(*self.files)
         line = self.reconcile(4, policy="upsert-only")
-        self.assertEqual((60, 60, 0), _numbers(line, "Missing Stored Waiting"))
+        self.assertEqual((60, 60, 0), numbers(line, "Missing Stored Waiting"))
         entries = self.entries()
         self.assertEqual(set(booted), set(entries))
         self.assertEqual(
@@ -98,14 +104,14 @@ class FirstRunTest(ReconcileTestCase):
         )
         self.assertEqual({}, self.found(0))
         line = self.reconcile(0)
-        self.assertEqual((0, 60), _numbers(line, "Stored Entries"))
+        self.assertEqual((0, 60), numbers(line, "Stored Entries"))
         self.assertEqual(entries, self.entries())
 
     def test_a_dry_run_and_an_audit_write_nothing(self):
         self.nova.boot_many(3)
         self.start(*self.files)
         line = self.reconcile(3, "--dry-run")
-        self.assertEqual((3, 0, 3), _numbers(line, "Missing Stored Left"))
+        self.assertEqual((3, 0, 3), numbers(line, "Missing Stored Left"))
         self.found(3)
         self.assertEqual({}, self.entries())
         self.assertEqual([], self.run_verb(0, "undo"))
@@ -114,7 +120,7 @@ class FirstRunTest(ReconcileTestCase):
         self.nova.boot_many(5)
         self.start(*self.files)
         line = self.reconcile(3, "--max-count", 2)
-        self.assertEqual((2, 3), _numbers(line, "Stored Left"))
+        self.assertEqual((2, 3), numbers(line, "Stored Left"))
         self.assertEqual(2, len(self.entries()))
         self.reconcile(4)
         self.assertEqual(5, len(self.entries()))
@@ -122,10 +128,10 @@ class FirstRunTest(ReconcileTestCase):
     def test_without_a_daemon_what_is_stored_is_said(self):
         self.nova.boot_many(3)
         line = self.reconcile(1, "--patience", 1)
-        self.assertEqual((3, 3), _numbers(line, "Stored Waiting"))
+        self.assertEqual((3, 3), numbers(line, "Stored Waiting"))
         self.assertIn("3 repairs are stored and not delivered", self.said_last)
         again = self.reconcile(1, "--patience", 1)
-        self.assertEqual((0, 3), _numbers(again, "Stored Waiting"))
+        self.assertEqual((0, 3), numbers(again, "Stored Waiting"))
         self.start(*self.files)
         waiting.until(lambda: len(self.entries()) == 3, "all to be there")
         self.reconcile(0)
@@ -178,7 +184,7 @@ class DriftTest(ReconcileTestCase):
         line = self.reconcile(4)
         self.assertEqual(
             (10, 10, 5, 25),
-            _numbers(line, "Missing Differing Removals Stored"),
+            numbers(line, "Missing Differing Removals Stored"),
         )
         after = self.entries()
         self.assertEqual(set(booted) - set(gone), set(after))
@@ -199,7 +205,7 @@ class GuardTest(ReconcileTestCase):
         before = self.entries()
         gone = {key: self.nova.servers.pop(key) for key in booted[:30]}
         line = self.reconcile(5)
-        self.assertEqual((30, 0), _numbers(line, "Removals Stored"))
+        self.assertEqual((30, 0), numbers(line, "Removals Stored"))
         self.assertIn("30 of 60 entries would be removed", self.said_last)
         self.assertIn(f"--allow {line['Plan']}", self.said_last)
         self.assertEqual(before, self.entries())
@@ -220,7 +226,7 @@ class GuardTest(ReconcileTestCase):
         for key in booted[:55]:
             self.nova.change(key, **{"OS-EXT-SRV-ATTR:host": "host2"})
         line = self.reconcile(5)
-        self.assertEqual((55, 0), _numbers(line, "Differing Stored"))
+        self.assertEqual((55, 0), numbers(line, "Differing Stored"))
         self.assertIn("would be changed in 55 of 60", self.said_last)
         self.assertEqual(before, self.entries())
         self.configure(guard_max_changes=60)
@@ -332,7 +338,7 @@ class NothingRemovedTest(ReconcileTestCase):
 
         self.nova.fault = fault
         line = self.reconcile(0)
-        self.assertEqual((0, 5), _numbers(line, "Removals Unsure"))
+        self.assertEqual((0, 5), numbers(line, "Removals Unsure"))
         self.assertEqual(self.before, self.entries())
 
     def test_a_directory_that_cannot_be_read(self):
@@ -350,7 +356,7 @@ class DefaultOwnerTest(ReconcileTestCase):
         booted = self.fill(3)
         self.nova.delete(booted[0])
         line = self.reconcile(3)
-        self.assertEqual((0, 1, 0), _numbers(line, "Removals Unsure Stored"))
+        self.assertEqual((0, 1, 0), numbers(line, "Removals Unsure Stored"))
         [audited] = self.run_verb(3, "audit")
         self.assertIn("[nova_dirsvc] owner", audited["Reason"])
         self.assertEqual(3, len(self.entries()))
@@ -364,5 +370,5 @@ def _without_times(entries, others):
     }
 
 
-def _numbers(line, names):
+def numbers(line, names):
     return tuple(line[name] for name in names.split())

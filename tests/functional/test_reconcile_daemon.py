@@ -1,0 +1,199 @@
+# Copyright the nova-dirsvc-plugin authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon reconciles and polls by itself."""
+
+import subprocess
+
+from nova_dirsvc_plugin import events
+from tests import waiting
+from tests.functional import nova_service, test_sync
+from tests.functional.test_reconcile import ReconcileTestCase
+from tests.unit import base
+
+
+class IntervalTest(ReconcileTestCase):
+    def wait_for_entries(self, *uuids):
+        waiting.until(
+            lambda: set(self.entries()) == set(uuids),
+            f"the entries to be {uuids}",
+        )
+
+    def test_what_was_lost_comes_back_by_itself(self):
+        self.configure(reconcile_interval=1, reconcile_policy="sync")
+        one = self.nova.boot(1)
+        self.start(*self.files)
+        self.wait_for_entries(one)
+        two = self.nova.boot(2)
+        self.wait_for_entries(one, two)
+        self.nova.delete(one)
+        self.wait_for_entries(two)
+        self.nova.is_admin = False
+        waiting.until(
+            lambda: "is not whole" in self.said(), "the doubt to be said"
+        )
+        self.assertEqual({two}, set(self.entries()))
+
+    def test_a_poll_stores_what_the_outbox_does_not_know_and_only_once(self):
+        self.configure(poll_interval=1)
+        self.start(*self.files)
+        one = self.nova.boot(1)
+        self.nova.change(one)
+        self.wait_for_entries(one)
+        polls = len(self.nova.requests)
+        waiting.until(
+            lambda: len(self.nova.requests) > polls + 10, "more polls"
+        )
+        self.assertEqual(1, self.told("outbox", "status")["entries"])
+        address = nova_service.address(9)
+        self.nova.change(one, addresses={"private": [address]})
+        mac = address["OS-EXT-IPS-MAC:mac_addr"]
+        waiting.until(
+            lambda: self.entries()[one]["mac_address"] == mac,
+            "the change to come",
+        )
+        self.nova.change(one, status="DELETED")
+        gone = self.nova.servers[one]
+        self.nova.fault = lambda path, _: (
+            (200, {"server": gone}) if path.endswith(one) else None
+        )
+        self.wait_for_entries()
+        types = [
+            line["Event Type"]
+            for line in self.told("history", one)
+            if line["What"] == "stored"
+        ]
+        self.assertEqual(["dirsvc.poll"] * 3, types)
+
+    def test_an_event_that_came_is_not_stored_again_by_a_poll(self):
+        self.configure(poll_interval=1)
+        one = self.nova.boot(1)
+        self.nova.change(one)
+        record = self.record_of(one)
+        self.outbox.put(
+            events.Event(
+                message_id="m",
+                event_type="instance.create.end",
+                verb=events.Verb.REGISTER,
+                occurred_at=base.event().occurred_at,
+                request_id="",
+                record=record,
+            )
+        )
+        self.start(*self.files)
+        self.wait_for_entries(one)
+        polls = len(self.nova.requests)
+        waiting.until(
+            lambda: len(self.nova.requests) > polls + 10, "more polls"
+        )
+        self.assertEqual(1, self.told("outbox", "status")["entries"])
+
+    def record_of(self, one):
+        """Return the host record of an instance, as a notification has it."""
+        address = self.nova.servers[one]["addresses"]["private"][0]
+        return events.HostRecord(
+            instance_uuid=one,
+            display_name="web-1",
+            host_name="web-1",
+            project_id="p1",
+            project_name="demo",
+            user_id="u1",
+            user_name="alice",
+            image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
+            flavor_name="m1.tiny",
+            availability_zone="nova",
+            compute_host="host1",
+            created_at="2026-11-22T10:27:53Z",
+            launched_at="2026-11-22T10:27:55Z",
+            addresses=(
+                events.Address(
+                    address["addr"],
+                    address["OS-EXT-IPS-MAC:mac_addr"],
+                    "private",
+                ),
+            ),
+        )
+
+    def test_the_cursor_of_a_poll_stays_while_a_cell_is_down(self):
+        self.configure(poll_interval=1)
+        daemon = self.start(*self.files)
+        first = self.wait_for_another_since("")
+        beyond = self.wait_for_another_since(first)
+        self.nova.services[0]["status"] = "UNKNOWN"
+        waiting.until(
+            lambda: "not known to be all" in self.said(), "the doubt"
+        )
+        polls = len(self.since())
+        waiting.until(lambda: len(self.since()) > polls + 3, "more polls")
+        [stays] = set(self.since()[polls:])
+        self.assertGreaterEqual(stays, beyond)
+        self.end(daemon)
+        self.start(*self.files)
+        polls = len(self.since())
+        waiting.until(lambda: len(self.since()) > polls + 1, "more polls")
+        self.assertEqual({stays}, set(self.since()[polls:]))
+        self.nova.services[0]["status"] = "enabled"
+        self.wait_for_another_since(stays)
+
+    def wait_for_another_since(self, since):
+        """Wait until Nova is asked for another time, and return that."""
+        waiting.until(
+            lambda: self.since() and self.since()[-1] != since,
+            f"a poll since another time than {since}",
+        )
+        return self.since()[-1]
+
+    def since(self):
+        """Return the times for which Nova was asked."""
+        return [
+            params["changes-since"]
+            for path, params in self.nova.requests
+            if "changes-since" in params
+        ]
+
+    def test_a_second_daemon_with_its_own_outbox_does_no_harm(self):
+        self.configure(
+            reconcile_interval=1, poll_interval=1, reconcile_policy="sync"
+        )
+        booted = self.nova.boot_many(20)
+        self.start(*self.files)
+        self.configure(outbox=str(self.folder / "other.db"))
+        self.start(*self.files)
+        self.wait_for_entries(*booted)
+        for key in booted[:5]:
+            self.nova.delete(key)
+        booted += self.nova.boot_many(3)
+        self.wait_for_entries(*booted[5:])
+        before = self.entries()
+        polls = len(self.nova.requests)
+        waiting.until(
+            lambda: len(self.nova.requests) > polls + 20, "more rounds"
+        )
+        self.assertEqual(before, self.entries())
+        self.assertNotIn("Traceback", self.said())
+        self.assertNotIn("ERROR", self.said())
+
+
+class RefusalTest(ReconcileTestCase):
+    def refused(self):
+        result = subprocess.run(
+            [
+                test_sync.PROGRAM,
+                *(
+                    part
+                    for file in self.files
+                    for part in ("--config-file", str(file))
+                ),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=waiting.LIMIT,
+        )
+        self.assertEqual(2, result.returncode, result.stderr)
+        return result.stderr
+
+    def test_what_an_interval_needs_is_named(self):
+        self.configure(reconcile_interval=60)
+        self.assertIn("reconcile_policy", self.refused())
+        self.options["reconcile_policy"] = "sync"
+        self.files = (self.conf_file, self.write_options())
+        self.assertIn("[nova]", self.refused())
