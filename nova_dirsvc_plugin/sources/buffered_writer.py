@@ -249,9 +249,10 @@ class BufferedWriter:
     def _update_report(self) -> None:
         with self._reporting:
             with self._lock:
-                number = len(self._queue)
-                oldest = self._queue[0].taken_at if number else 0.0
-            self._report.update(number, oldest, self._trouble)
+                # Not what a call is about to store by itself.
+                held = [one.taken_at for one in self._queue if one.held]
+            oldest = held[0] if held else 0.0
+            self._report.update(len(held), oldest, self._trouble)
 
     def _end(self) -> None:
         """Store what is held, or name it, before the process ends."""

@@ -147,6 +147,18 @@ class BlockedTest(LongWorkTestCase):
         )
         self.assertEqual([], list(self.path.parent.glob("*.unstored-*")))
 
+    def test_what_a_call_is_about_to_store_is_not_reported(self):
+        writer = self.writer()
+        self.take(writer)
+        self.block(writer._outbox, "put_all")
+        call = threading.Thread(target=self.take, args=[writer])
+        call.start()
+        waiting.until(lambda: self.threads, "it to be stored")
+        writer._update_report()
+        self.assertEqual([], list(self.path.parent.glob("*.unstored-*")))
+        self.go_on.set()
+        call.join(waiting.LIMIT)
+
 
 class TurnsTest(LongWorkTestCase):
     def test_others_store_while_entries_are_taken_over(self):
