@@ -4,7 +4,7 @@
 
 from nova_dirsvc_plugin.outbox.entry import TOLERATED_LEAD, Entry
 from nova_dirsvc_plugin.outbox.outbox import Item, Outbox
-from nova_dirsvc_plugin.outbox.schema import resolved
+from nova_dirsvc_plugin.outbox.schema import create_folder, resolved
 from nova_dirsvc_plugin.outbox.values import (
     Cause,
     Claim,
@@ -25,5 +25,6 @@ __all__ = (
     "Settlement",
     "State",
     "Turn",
+    "create_folder",
     "resolved",
 )

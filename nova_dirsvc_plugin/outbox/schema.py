@@ -193,7 +193,7 @@ def connect(
     :raises NotAnOutbox: it is no outbox, or of another release
     """
     if create:
-        _create_folder(path.parent)
+        create_folder(path.parent)
     path = resolved(path)
     _check_names(path)
     if not create:
@@ -266,7 +266,7 @@ def _create(path: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-def _create_folder(folder: pathlib.Path) -> None:
+def create_folder(folder: pathlib.Path) -> None:
     """Make the folder, unless a folder or a link is there."""
     try:
         folder.mkdir(mode=0o2770)

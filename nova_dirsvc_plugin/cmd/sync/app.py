@@ -56,10 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(EXIT_WRONG_OPTIONS, error)
     path = conf[options.GROUP].outbox
     try:
-        outbox.Outbox(path).check_writable()
         locks = [lock.DirectoryLock(path, name) for name in directories]
         for one in locks:
             one.acquire()
+        # Not before: this brings an outbox of an older release up to date,
+        # and a daemon of that release may still use it.
+        outbox.Outbox(path).check_writable()
     except (outbox.OutboxError, lock.AlreadyLocked) as error:
         return _complain(EXIT_NOT_POSSIBLE, error)
     delivery_service.run(conf, directories, bus, nova, locks, threads)

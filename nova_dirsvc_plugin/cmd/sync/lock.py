@@ -36,6 +36,7 @@ class DirectoryLock:
         :raises AlreadyLocked: another has it, or the file cannot be made
         """
         try:
+            outbox.create_folder(self._path.parent)
             # Nova's account, too, may put something into the folder.
             descriptor, is_new = files.open_or_make(
                 self._path, os.O_RDONLY, 0o660
