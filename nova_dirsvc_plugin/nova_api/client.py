@@ -143,6 +143,7 @@ class NovaClient:
             )
         as_of = self.clock()
         answer = self.connection.get(f"/servers/{instance_uuid}")
+        as_of = as_of if answer.as_of is None else answer.as_of
         if answer.status == 404:
             self._check_gone(instance_uuid, answer.body)
             return server.gone(instance_uuid, as_of)

@@ -7,9 +7,11 @@ account's token is masked wherever an answer repeats it.
 """
 
 import dataclasses
+import email.utils
 import functools
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,10 +44,13 @@ class Answer:
     """An answer of any status.
 
     :ivar body: empty where it is no JSON object
+    :ivar as_of: epoch seconds by the clock of who answers, when it was asked
+        or a little before; None where its time is not told
     """
 
     status: int
     body: Mapping[str, Any]
+    as_of: float | None = None
 
 
 class Connection:
@@ -136,11 +141,13 @@ class Connection:
         )
 
     def _answer(self, whose: str, send: Callable[[], Any]) -> Answer:
+        began = time.monotonic()
         try:
             # Masked before it is sent: the answer may repeat it. A token that
             # has expired is replaced on the way.
             self._mask_token()
             response = send()
+            took = time.monotonic() - began
             self._mask_token()
             body = _read(whose, response)
         # requests' own errors are of the kind OSError.
@@ -151,14 +158,25 @@ class Connection:
             content = json.loads(body)
         except (ValueError, RecursionError):
             content = None
+        date = _date(response.headers.get("Date", ""))
         return Answer(
-            response.status_code, content if isinstance(content, dict) else {}
+            response.status_code,
+            content if isinstance(content, dict) else {},
+            None if date is None else date - took,
         )
 
     def _mask_token(self) -> None:
         session = self._adapter.session
         headers = session.get_auth_headers(self._adapter.auth) or {}
         untrusted_text.keep_secret(f"token of [{GROUP}]", headers.values())
+
+
+def _date(header: str) -> float | None:
+    """Return epoch seconds of an HTTP date, which has whole ones."""
+    try:
+        return email.utils.parsedate_to_datetime(header).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read(whose: str, response: Any) -> bytes:

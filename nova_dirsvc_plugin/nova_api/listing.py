@@ -54,6 +54,7 @@ class Listing:
     :param query: of the list, besides all projects and pages
     :param expected: number of instances; fewer than half are not whole
     :param progress: called with the number of instances after each page
+    :ivar began_at: epoch seconds, by Nova's clock once it has answered
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Listing:
         self._expected = expected
         self._progress = progress
         self._page_limit = page_limit
-        self._started_at = self._clock()
+        self._started_at = self.began_at = self._clock()
         self._why_not_whole: list[str] = []
         self._has_ended = False
         self._seen: set[bytes] = set()
@@ -122,7 +123,7 @@ class Listing:
             if not servers:
                 return
             fresh = self._fresh(servers, number)
-            as_of = page.asked_at
+            as_of = page.as_of()
             number += 1
             # Nova makes it while this one is used.
             page = self._ask(
@@ -198,6 +199,8 @@ class Listing:
         """
         asked = self._ask("the list of services", client.SERVICES, {})
         body = asked.answer().body
+        if not self._cloud:
+            self.began_at = asked.as_of()
         if not self._connection.tells_down_cells:
             self._doubt(
                 "Nova's API is older than 2.69: it does not say whether a"

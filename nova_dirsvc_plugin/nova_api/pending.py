@@ -65,6 +65,17 @@ class PendingRequest:
             raise self.refused(connection.advice(found.status))
         return found
 
+    def as_of(self) -> float:
+        """Return when it was sent, epoch seconds, by Nova's clock or before.
+
+        The events that a state is compared with are of that clock. Where Nova
+        does not tell its time, it is that of the clock here.
+
+        :raises NoAnswer: there is no answer
+        """
+        as_of = self.answer().as_of
+        return self.asked_at if as_of is None else as_of
+
     def refused(self, why: str) -> connection.NoAnswer:
         """Return the error that says which answer cannot be used."""
         return connection.NoAnswer(f"{self._what}: {why}")

@@ -75,9 +75,8 @@ class Poller:
         :raises outbox.OutboxError: not all is stored
         """
         cloud = self._nova.connection.endpoint()
-        started_at = self._clock()
         last = self._repairs.last_reading(cloud, POLL)
-        since = (last.read_at if last else started_at) - OVERLAP
+        since = (last.read_at if last else self._clock()) - OVERLAP
         listed = listing.changed_since(self._nova, since)
         stored = 0
         for portion in apply.portions(listed, outbox_repairs.PORTION):
@@ -89,7 +88,7 @@ class Poller:
             self._repairs.note_reading(
                 cloud,
                 POLL,
-                runs.Reading(started_at, summary.instances),
+                runs.Reading(listed.began_at, summary.instances),
             )
         return Polled(stored, tuple(summary.why_not_whole))
 

@@ -151,6 +151,32 @@ class WholeTest(ListingCase):
             [one.as_of for one in self.items],
         )
 
+    def test_states_are_as_of_nova_s_clock_where_it_tells_the_time(self):
+        """That of this host may be an hour ahead."""
+        date = "Sun, 22 Nov 2026 10:28:00 GMT"
+        told = 1795343280.0
+        self.net.get(
+            f"{NOVA}/os-services",
+            json={"services": [UP]},
+            headers={"Date": date},
+        )
+        self.net.get(
+            f"{NOVA}/servers/detail",
+            [
+                {"json": {"servers": servers(1)}, "headers": {"Date": date}},
+                {"json": {"servers": servers(1)}, "headers": {"Date": "x"}},
+                {"json": {"servers": []}},
+            ],
+        )
+        self.clock = lambda: told + 3600
+        self.nova = client.NovaClient(to_nova(), self.clock)
+        listed = listing.read(self.nova)
+        known, unknown = [one.as_of for one in listed]
+        self.assertLessEqual(known, told)
+        self.assertGreater(known, told - 60)
+        self.assertEqual(told + 3600, unknown)
+        self.assertLessEqual(listed.began_at, told)
+
     def test_a_cloud_without_instances_is_whole(self):
         self.pages([])
         self.assertTrue(self.read().whole)
