@@ -14,6 +14,7 @@ by :func:`keep_secret`.
 
 import html
 import json
+import logging
 import re
 import threading
 import urllib.parse
@@ -28,6 +29,18 @@ LONGEST = 1000
 SHORTEST_SECRET = 4
 LONGEST_WORD = 12
 
+#: Secrets that every log has, too: short numbers, ports for one, and words of
+#: this trade. They are masked where something calls them a secret.
+_COMMON = re.compile(
+    "[0-9]{1,5}|admin|default|demo|directory|entry|host|instance|ldap|manager"
+    "|nova|openstack|outbox|register|rest|server|service|user",
+    re.IGNORECASE,
+)
+_NAMED = (
+    r"(?P<name>(?i:pass|pwd|secret|token|key|credential)\w*"
+    r"(?:[\s:=>\"'(\\]|%3[aAdD]|%2[02]|is\b){1,8})"
+)
+
 MASK = "***"
 
 #: The user and password in a URL: a proxy's, say.
@@ -36,6 +49,8 @@ _USERINFO = re.compile(r"//[^/@\s]*@")
 #: The beginning of a word, also after an escape that ends with a letter: of a
 #: URL, or of JSON.
 _BEFORE = r"(?:\b|(?<=%[0-9A-Fa-f]{2})|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
+
+LOG = logging.getLogger(__name__)
 
 _lock = threading.Lock()
 _secrets: dict[str, frozenset[str]] = {}
@@ -52,6 +67,13 @@ def keep_secret(holder: str, secrets: Iterable[str | None]) -> None:
     with _lock:
         if _secrets.get(holder, frozenset()) == found:
             return
+        if any(map(_COMMON.fullmatch, found)):
+            LOG.warning(
+                "The secret of %s is a word or a number that every log has: it"
+                " is masked only behind words such as password. Choose"
+                " another one",
+                holder,
+            )
         _secrets[holder] = found
         _masked = _pattern(frozenset().union(*_secrets.values()))
 
@@ -93,11 +115,15 @@ def _pattern(secrets: Iterable[str]) -> re.Pattern[str]:
         for spelling in _spellings(secret)
         if len(spelling) >= SHORTEST_SECRET
     }
+    common = {one for one in spellings if _COMMON.fullmatch(one)}
+    others = spellings - common
+    named = "|".join(map(re.escape, common)) or "(?!)"
     return re.compile(
         "|".join(
             (
+                rf"{_NAMED}(?:{named})\b",
                 # The longest first: one may be the beginning of another.
-                *map(_found, sorted(spellings, key=len, reverse=True)),
+                *map(_found, sorted(others, key=len, reverse=True)),
                 _USERINFO.pattern,
             )
         )
@@ -130,4 +156,6 @@ def _spellings(secret: str) -> Iterator[str]:
 
 def _replacement(match: re.Match[str]) -> str:
     found = match[0]
+    if name := match.groupdict().get("name"):
+        return f"{name}{MASK}"
     return f"//{MASK}@" if _USERINFO.fullmatch(found) else MASK

@@ -100,6 +100,30 @@ class OnOneLineTest(UntrustedTestCase):
             ),
         )
 
+    def test_a_secret_that_every_log_has_is_masked_behind_its_name(self):
+        untrusted_text.keep_secret("common", ["nova", "1389"])
+        self.addCleanup(untrusted_text.keep_secret, "common", [])
+        self.assertIn("The secret of common is a word", self.log.output)
+        for text in (
+            "ldap://127.0.0.1:1389: cn=nova,ou=people: instance of nova",
+            "owner mark 'nova', [nova] url, 1389 entries",
+        ):
+            self.assertEqual(text, untrusted_text.masked(text))
+        for secret in ("nova", "1389"):
+            for text in (
+                f'{{"password": "{secret}"}}',
+                f"{{'token': '{secret}'}}",
+                f"bind with password {secret}",
+                f"user=nova&password={secret}&x=1",
+                f"password%3D{secret}%26x",
+                f"the password is {secret}.",
+                f"http://user:{secret}@proxy.example",
+            ):
+                clean = untrusted_text.masked(text)
+                self.assertEqual(
+                    text.count(secret) - 1, clean.count(secret), clean
+                )
+
     def test_what_is_too_short_to_be_a_secret_masks_nothing(self):
         untrusted_text.keep_secret("short", ["", None, "a", "in"])
         self.assertEqual("a line", untrusted_text.on_one_line("a line"))
