@@ -31,7 +31,8 @@ class Deed(enum.StrEnum):
 class Step:
     """What is to be done about one entry of a run.
 
-    :ivar repair: None if it is left as it is
+    :ivar repair: None if it is left as it is; its event gets its time when
+        it is stored, so that it is not late
     :ivar reason: why it is left
     """
 
@@ -59,14 +60,12 @@ def step(
     answer: _Answer | None,
     now: base.Entry | None,
     context: Context,
-    at: float,
 ) -> Step:
     """Decide about one entry.
 
     :param before: the entry before the run; None: there was none
     :param answer: Nova's
     :param now: the entry as it is
-    :param at: epoch seconds, the time of the event
     """
     reason = _why_left(before, answer, now, context)
     if reason:
@@ -81,12 +80,22 @@ def step(
         message_id=str(uuid.uuid4()),
         event_type=events.UNDO,
         verb=verb,
-        occurred_at=at,
+        occurred_at=0.0,
         request_id="",
         record=record,
     )
     image = before_image.of(now) if now else None
     return Step(instance_uuid, deed, runs.Repair(event, image))
+
+
+def at(repair: runs.Repair, now: float) -> runs.Repair:
+    """Return a repair whose event happens now.
+
+    :param now: epoch seconds
+    """
+    return dataclasses.replace(
+        repair, event=dataclasses.replace(repair.event, occurred_at=now)
+    )
 
 
 def _why_left(

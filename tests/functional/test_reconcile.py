@@ -150,7 +150,7 @@ class FirstRunTest(ReconcileTestCase):
                 for line in lines
             ],
         )
-        self.assertEqual({"no event of it came here": 1}, lines[1]["Without"])
+        self.assertEqual({"missing": 1}, lines[1]["Without"])
 
     def test_an_audit_can_be_of_one_project_or_one_instance(self):
         one, other = self.nova.boot(1), self.nova.boot(2, tenant_id="p2")

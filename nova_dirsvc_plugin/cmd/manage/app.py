@@ -29,8 +29,8 @@ class ManageApp(app.App):
         super().__init__(
             "Inspect the outbox between Nova and the directories, show the"
             " history of an instance, retry or drop events that a directory"
-            " refused, and check a directory service. Nova and"
-            " nova-dirsvc-sync may run meanwhile.",
+            " refused, check a directory service, and compare directories"
+            " with Nova. Nova and nova-dirsvc-sync may run meanwhile.",
             version.release(),
             commandmanager.CommandManager(NAMESPACE),
             deferred_help=True,

@@ -106,9 +106,7 @@ class Audit(reconciling.DirectoryCommand, lister.Lister):
             state = reading.wanted(item.instance_uuid)
             if state is None:
                 continue
-            reason = item.reason or stuck.get(
-                item.instance_uuid, "no event of it came here"
-            )
+            reason = item.reason or stuck.get(item.instance_uuid, "missing")
             lacking.setdefault(state.record.project_id, collections.Counter())[
                 reason
             ] += 1

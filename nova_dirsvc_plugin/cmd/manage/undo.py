@@ -116,7 +116,7 @@ class Undo(applying.WriteCommand, lister.Lister):
                 started_at=now,
                 summary={"run": run.run_id},
             ),
-            found,
+            (undo.at(repair, time.time()) for repair in found),
             len(found),
             now,
         )
@@ -142,7 +142,6 @@ def _steps(work: works.Work, run: runs.Run) -> Iterator[undo.Step]:
                 answers.get(key),
                 entries.get(key),
                 context,
-                time.time(),
             )
 
 

@@ -33,7 +33,7 @@ class StepTest(base.TestCase):
     def step(self, before, answer, now):
         image = before and before_image.of(before)
         context = undo.Context("ours", RUN)
-        return undo.step(UUID, image, answer, now, context, 700.0)
+        return undo.step(UUID, image, answer, now, context)
 
     def assert_left(self, word, *arguments):
         found = self.step(*arguments)
@@ -43,7 +43,7 @@ class StepTest(base.TestCase):
     def test_what_was_removed_comes_back_as_it_was(self):
         before = entry(host_name="old")
         found = self.step(before, ALIVE, None)
-        event = found.repair.event
+        event = undo.at(found.repair, 700.0).event
         self.assertEqual(
             (undo.Deed.RESTORED, events.UNDO, before.record, 700.0),
             (found.deed, event.event_type, event.record, event.occurred_at),
