@@ -225,6 +225,10 @@ def _repair(item: plans.Item) -> runs.Repair:
             request_id="",
             record=item.state.record,
         ),
-        before=before_image.of(item.entry) if item.entry else None,
+        before=(
+            before_image.of(item.entry, item.state.as_of)
+            if item.entry
+            else None
+        ),
         attributes=[one.attribute for one in item.differences],
     )

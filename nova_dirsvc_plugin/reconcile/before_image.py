@@ -12,9 +12,17 @@ from nova_dirsvc_plugin.directories import base
 Image = Mapping[str, Any]
 
 
-def of(entry: base.Entry) -> Image:
-    """Return the image of an entry."""
+#: Seconds within which two times are the same: directories round them.
+_ROUNDED = 0.01
+
+
+def of(entry: base.Entry, as_of: float) -> Image:
+    """Return the image of an entry.
+
+    :param as_of: epoch seconds of the state that the run writes
+    """
     return {
+        "written_as_of": as_of,
         "name": entry.name,
         "owner": entry.owner,
         "as_of": entry.as_of,
@@ -33,4 +41,10 @@ def record(image: Image) -> events.HostRecord:
 
 def is_equal(image: Image, entry: base.Entry) -> bool:
     """Return whether an entry has the same content."""
-    return bool(image["content"] == of(entry)["content"])
+    content = {name: [*entry.content[name]] for name in entry.content}
+    return bool(image["content"] == content)
+
+
+def was_changed_since(image: Image, entry: base.Entry) -> bool:
+    """Return whether an entry has a later state than the run has written."""
+    return bool(entry.as_of > image["written_as_of"] + _ROUNDED)

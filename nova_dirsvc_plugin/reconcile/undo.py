@@ -42,32 +42,21 @@ class Step:
     reason: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Context:
-    """What is the same for all entries.
-
-    :ivar owner: our owner mark
-    :ivar run: the one to undo
-    """
-
-    owner: str
-    run: runs.Run
-
-
 def step(
     instance_uuid: str,
     before: before_image.Image | None,
     answer: _Answer | None,
     now: base.Entry | None,
-    context: Context,
+    owner: str,
 ) -> Step:
     """Decide about one entry.
 
     :param before: the entry before the run; None: there was none
     :param answer: Nova's
     :param now: the entry as it is
+    :param owner: our owner mark
     """
-    reason = _why_left(before, answer, now, context)
+    reason = _why_left(before, answer, now, owner)
     if reason:
         return Step(instance_uuid, Deed.LEFT, reason=reason)
     if before is None:
@@ -84,7 +73,7 @@ def step(
         request_id="",
         record=record,
     )
-    image = before_image.of(now) if now else None
+    image = before_image.of(now, 0.0) if now else None
     return Step(instance_uuid, deed, runs.Repair(event, image))
 
 
@@ -93,8 +82,11 @@ def at(repair: runs.Repair, now: float) -> runs.Repair:
 
     :param now: epoch seconds
     """
+    before = repair.before
     return dataclasses.replace(
-        repair, event=dataclasses.replace(repair.event, occurred_at=now)
+        repair,
+        event=dataclasses.replace(repair.event, occurred_at=now),
+        before=before and {**before, "written_as_of": now},
     )
 
 
@@ -102,21 +94,21 @@ def _why_left(
     before: before_image.Image | None,
     answer: _Answer | None,
     now: base.Entry | None,
-    context: Context,
+    owner: str,
 ) -> str:
     """Return why an entry is left as it is; empty if it is not."""
     if not isinstance(answer, events.HostState):
         return f"Nova does not say whether the instance is gone: {answer}"
-    if now and (now.conflict or now.owner != context.owner):
+    if now and (now.conflict or now.owner != owner):
         return now.conflict or "the entry has another owner mark"
-    if now and now.as_of > context.run.started_at:
-        return "a later event has changed the entry"
     if before is None:
         if not answer.verb.removes:
             return "the run has added it, and Nova has the instance"
         return "" if now else "there is no entry"
     if answer.verb.removes:
         return "Nova says that the instance is gone"
+    if now and before_image.was_changed_since(before, now):
+        return "a later event has changed the entry"
     if now and before_image.is_equal(before, now):
         return "it is as it was before the run"
     return ""

@@ -126,7 +126,6 @@ class Undo(applying.WriteCommand, lister.Lister):
 def _steps(work: works.Work, run: runs.Run) -> Iterator[undo.Step]:
     """Decide about each entry of a run, by its first image."""
     directory = work.directories[run.directory]
-    context = undo.Context(work.owner, run)
     images: dict[str, Any] = {}
     for instance_uuid, _, before in work.repairs.before_images(run.run_id):
         images.setdefault(instance_uuid, before)
@@ -141,7 +140,7 @@ def _steps(work: works.Work, run: runs.Run) -> Iterator[undo.Step]:
                 images[key],
                 answers.get(key),
                 entries.get(key),
-                context,
+                work.owner,
             )
 
 

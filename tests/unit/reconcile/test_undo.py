@@ -4,14 +4,12 @@ import dataclasses
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base as contract
-from nova_dirsvc_plugin.outbox import runs
 from nova_dirsvc_plugin.reconcile import before_image, undo
 from tests import recordings
 from tests.unit import base
 
 RECORD = recordings.RECORD
 UUID = RECORD.instance_uuid
-RUN = runs.Run("run", "memory", "plan", "reconcile", False, 500.0)
 ALIVE = events.HostState(events.Verb.REFRESH, RECORD, 600.0)
 GONE = events.HostState(
     events.Verb.UNREGISTER, events.HostRecord(instance_uuid=UUID), 600.0
@@ -31,9 +29,8 @@ def entry(owner="ours", as_of=400.0, **changes):
 
 class StepTest(base.TestCase):
     def step(self, before, answer, now):
-        image = before and before_image.of(before)
-        context = undo.Context("ours", RUN)
-        return undo.step(UUID, image, answer, now, context)
+        image = before and before_image.of(before, 500.0)
+        return undo.step(UUID, image, answer, now, "ours")
 
     def assert_left(self, word, *arguments):
         found = self.step(*arguments)
@@ -54,7 +51,7 @@ class StepTest(base.TestCase):
         now = entry()
         found = self.step(entry(host_name="old"), ALIVE, now)
         self.assertEqual("old", found.repair.event.record.host_name)
-        self.assertEqual(before_image.of(now), found.repair.before)
+        self.assertEqual(before_image.of(now, 0.0), found.repair.before)
 
     def test_what_was_added_goes_if_nova_says_so(self):
         found = self.step(None, GONE, entry())
@@ -73,6 +70,12 @@ class StepTest(base.TestCase):
 
     def test_what_came_later_stays(self):
         self.assert_left("later event", entry(), ALIVE, entry(as_of=501.0))
+
+    def test_what_the_run_has_written_is_not_later(self):
+        found = self.step(
+            entry(host_name="old"), ALIVE, entry(as_of=500.000001)
+        )
+        self.assertEqual(undo.Deed.RESTORED, found.deed)
 
     def test_what_is_not_ours_stays(self):
         self.assert_left("owner mark", entry(), ALIVE, entry(owner="theirs"))
