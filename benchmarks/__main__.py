@@ -11,7 +11,16 @@ import os
 import platform
 import sys
 
-ROWS = ("hook", "path", "latency", "listener", "outbox", "boots", "rest")
+ROWS = (
+    "hook",
+    "path",
+    "latency",
+    "listener",
+    "outbox",
+    "boots",
+    "rest",
+    "reconcile",
+)
 
 
 def main() -> int:
@@ -26,7 +35,8 @@ def main() -> int:
         " cloud up (make demo-up); listener: from RabbitMQ into the outbox;"
         " outbox: what it takes from writers, and what an outage costs; boots:"
         " boots with the directory healthy, frozen and absent, on the demo"
-        " cloud; rest: from the outbox into the example REST service."
+        " cloud; rest: from the outbox into the example REST service;"
+        " reconcile: a comparison of Nova with a directory, and its repairs."
         " Default: hook path",
     )
     parser.add_argument(
@@ -48,6 +58,14 @@ def main() -> int:
         default=100_000,
         help="events that outbox stores while the directory is down"
         " (%(default)s)",
+    )
+    parser.add_argument(
+        "--instances",
+        type=int,
+        nargs="+",
+        default=[1_000, 10_000],
+        help="instances of the clouds of reconcile; 100000 takes half an hour"
+        " (default: 1000 10000)",
     )
     arguments = parser.parse_args()
     chosen = arguments.row or ["hook", "path"]

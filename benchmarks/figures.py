@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a series of measurements."""
 
+import math
 import pathlib
 import statistics
 from collections.abc import Sequence
@@ -19,10 +20,15 @@ def spread(seconds: Sequence[float]) -> str:
 
 def peak_memory(pid: int | str = "self") -> str:
     """Return the largest resident size that a process has had."""
+    return f"{peak_mebibytes(pid):.0f} MiB"
+
+
+def peak_mebibytes(pid: int | str = "self") -> float:
+    """Return the largest resident size that a process has had, in MiB."""
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
-            return f"{int(line.split()[1]) / 1024:.0f} MiB"
-    return "unknown"
+            return int(line.split()[1]) / 1024
+    return math.nan
 
 
 def tree_memory(pid: int) -> str:

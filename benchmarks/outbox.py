@@ -14,7 +14,6 @@ import pathlib
 import sqlite3
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -22,9 +21,9 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from benchmarks import figures, path
+from benchmarks import daemons, figures, path
 from nova_dirsvc_plugin import events, outbox
-from tests import outboxes, waiting
+from tests import outboxes
 from tests.functional import directory389
 
 ROUNDS = 3
@@ -201,7 +200,9 @@ def _outage(folder: pathlib.Path, count: int) -> None:
     """Store while the directory is down, with the daemon running."""
     file = folder / "outage" / "outbox.db"
     with directory389.Directory389() as server:
-        daemon = _daemon(folder, file, server)
+        daemon = daemons.start(
+            folder, f"[nova_dirsvc]\noutbox = {file}\n", server.conf_file
+        )
         try:
             _measure(file, count, server, daemon)
         finally:
@@ -251,32 +252,6 @@ def _measure(
         f"daemon: {figures.tree_memory(daemon.pid)} at the end;"
         f" outbox {_size(file)}; buried {len(outboxes.buried(box, 'ldap'))}"
     )
-
-
-def _daemon(
-    folder: pathlib.Path,
-    file: pathlib.Path,
-    server: directory389.Directory389,
-) -> "subprocess.Popen[bytes]":
-    own = folder / "sync.conf"
-    own.write_text(f"[nova_dirsvc]\noutbox = {file}\n")
-    log = folder / "sync.log"
-    with log.open("wb") as said:
-        daemon = subprocess.Popen(
-            [
-                *("setpriv", "--pdeathsig", "TERM", "--"),
-                pathlib.Path(sys.executable).with_name("nova-dirsvc-sync"),
-                f"--config-file={server.conf_file}",
-                f"--config-file={own}",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
-    waiting.until(
-        lambda: "Delivering" in log.read_text(), "the daemon", DRAIN_LIMIT
-    )
-    return daemon
 
 
 def _size(file: pathlib.Path) -> str:

@@ -206,6 +206,8 @@ class NovaService(fixtures.Fixture):
 class _Handler(http.server.BaseHTTPRequestHandler):
     nova: NovaService
     protocol_version = "HTTP/1.1"
+    # A body does not wait until the client has confirmed the headers.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         url = urllib.parse.urlsplit(self.path)
@@ -220,7 +222,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not status:
             self.close_connection = True
             return
-        data = json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
