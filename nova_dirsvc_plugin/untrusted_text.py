@@ -37,7 +37,8 @@ _COMMON = re.compile(
     re.IGNORECASE,
 )
 _NAMED = (
-    r"(?P<name>(?i:pass|pwd|secret|token|key|credential)\w*"
+    # With a limit, lest a text of nothing but such words take minutes.
+    r"(?P<name>(?i:pass|pwd|secret|token|key|credential)\w{0,32}"
     r"(?:[\s:=>\"'(\\]|%3[aAdD]|%2[02]|is\b){1,8})"
 )
 
@@ -47,8 +48,11 @@ MASK = "***"
 _USERINFO = re.compile(r"//[^/@\s]*@")
 
 #: The beginning of a word, also after an escape that ends with a letter: of a
-#: URL, or of JSON.
-_BEFORE = r"(?:\b|(?<=%[0-9A-Fa-f]{2})|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
+#: URL, of JSON, or of Python's bytes.
+_BEFORE = (
+    r"(?:\b|(?<=%[0-9A-Fa-f]{2})|(?<=\\[bfnrt])|(?<=\\x[0-9A-Fa-f]{2})"
+    r"|(?<=\\u[0-9A-Fa-f]{4}))"
+)
 
 LOG = logging.getLogger(__name__)
 
