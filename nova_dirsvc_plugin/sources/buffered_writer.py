@@ -187,7 +187,10 @@ class BufferedWriter:
     def _put_all(
         self, items: Sequence[outbox_module.Item]
     ) -> list[int | None]:
-        return disk_call.run(lambda: self._outbox.put_all(items))
+        try:
+            return disk_call.run(lambda: self._outbox.put_all(items))
+        except OSError as error:
+            raise outbox_module.OutboxError(str(error)) from error
 
     # -- what is held ------------------------------------------------------
 
@@ -231,8 +234,9 @@ class BufferedWriter:
         try:
             if self._queue:
                 disk_call.run(self._outbox.prepare)
-        except outbox_module.OutboxError as error:
-            self._trouble = str(error)
+        except Exception as error:
+            # Whatever it is: without this thread, nothing would be stored.
+            self._trouble = str(error) or repr(error)
             return
         while self._queue:
             self._store_portion()

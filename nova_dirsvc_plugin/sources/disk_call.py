@@ -23,6 +23,7 @@ def run(call: Callable[[], _Result]) -> _Result:
 
     :param call: it must not log but by :func:`reports.error`: the locks of
         logging are eventlet's
+    :raises OSError: there is no file descriptor or thread left for that
     """
     # Whoever uses eventlet has imported it; nobody else has to have it.
     patcher = sys.modules.get("eventlet.patcher")
@@ -52,7 +53,15 @@ def _run_in_thread(call: Callable[[], _Result], patcher: Any) -> _Result:
             os.close(end)
 
     threading = patcher.original("threading")
-    threading.Thread(target=work, name="nova-dirsvc-disk", daemon=True).start()
+    thread = threading.Thread(
+        target=work, name="nova-dirsvc-disk", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError as error:
+        os.close(done)
+        os.close(end)
+        raise OSError(str(error)) from error
     interruption = _wait(done, patcher)
     for logger, message, arguments in lines:
         logger.error(message, *arguments)
@@ -71,14 +80,18 @@ def _wait(done: int, patcher: Any) -> BaseException | None:
         go on before its end
     """
     hubs = sys.modules["eventlet.hubs"]
+    # Whoever waits for a closed one of that number waits for another.
+    hubs.notify_opened(done)
+    select = patcher.original("select")
+    poll = select.poll()
+    poll.register(done, select.POLLIN)
     interruption: BaseException | None = None
     try:
-        while True:
+        while not poll.poll(0):
             try:
                 hubs.trampoline(done, read=True)
             except BaseException as error:
                 interruption = error
-            else:
-                return interruption
+        return interruption
     finally:
         os.close(done)

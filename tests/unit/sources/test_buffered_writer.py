@@ -323,6 +323,22 @@ class BufferedWriterTest(base.TestCase):
         self.assertIn("CRITICAL Lost: Event cannot be", self.log.output)
         self.assertIn(broken.message_id, self.log.output)
 
+    def test_no_error_ends_the_tries_to_store_what_is_held(self):
+        errors = [TypeError("a damaged page"), RuntimeError(), MemoryError()]
+        prepare = self.outbox.prepare
+
+        def prepare_at_last():
+            if errors:
+                raise errors.pop()
+            prepare()
+
+        self.outbox.prepare = prepare_at_last
+        self.path.parent.write_text("a file in the way")
+        self.take(*recordings.create_end())
+        self.path.parent.unlink()
+        waiting.until(lambda: not self.intake.held, "it to be stored")
+        self.assertEqual([UUID], self.stored())
+
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):
         self.useFixture(
             base.fixtures.MonkeyPatch(

@@ -110,6 +110,38 @@ seen = [max(calls), len(writes), max(lines)]
 print(json.dumps([in_hub, *seen]))
 """
 
+#: Takes an event when no file can be opened, and prints whether it is held.
+WITHOUT_FILES = """
+import eventlet
+
+eventlet.monkey_patch()
+
+import os
+import resource
+import sys
+
+from nova_dirsvc_plugin import outbox
+from nova_dirsvc_plugin.sources import buffered_writer
+from tests.unit import base
+
+box = outbox.Outbox(sys.argv[1], buffered_writer.BUSY_TIMEOUT, prompt=True)
+writer = buffered_writer.BufferedWriter(box)
+writer.take(base.event())
+(_, most) = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))
+files = []
+try:
+    while True:
+        files.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    writer.take(base.event())
+print(writer.held)
+for file in files:
+    os.close(file)
+while writer.held:
+    eventlet.sleep(0.01)
+"""
+
 
 class EventletTest(base.TestCase):
     def setUp(self):
@@ -177,3 +209,13 @@ class EventletTest(base.TestCase):
     def test_a_fork_waits_for_what_is_under_way_and_the_child_stores(self):
         self.end(self.start(slow=0.5, fork="fork"))
         self.assertEqual(202, self.stored())
+
+    def test_what_comes_when_no_file_can_be_opened_is_held(self):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_FILES, str(self.path)],
+            capture_output=True,
+            text=True,
+            timeout=waiting.LIMIT,
+        )
+        self.assertEqual((0, "1\n"), (done.returncode, done.stdout), done)
+        self.assertEqual(3, self.stored())
