@@ -139,7 +139,7 @@ class Repairs:
         return int(row[0])
 
     def recent(self, directory: str, since: float) -> Recent:
-        """Count what was asked of a directory since some time.
+        """Return what was asked of a directory since some time.
 
         What an operator has allowed, and what undoes a run, does not count.
 
@@ -156,9 +156,7 @@ class Repairs:
                     removed.add(row["instance_uuid"])
                 for name in runs.decoded(row["attributes"]):
                     changed[name].add(row["instance_uuid"])
-        return Recent(
-            len(removed), {name: len(some) for name, some in changed.items()}
-        )
+        return Recent(removed, changed)
 
     def runs(self) -> list[Run]:
         """Return the runs that are kept, the latest first.
@@ -193,6 +191,34 @@ class Repairs:
                 sql.BEFORE_IMAGES,
                 {"run_id": run_id, "place": place, "limit": _READ_PORTION},
             ).fetchall()
+
+    def undelivered(self, run: Run) -> set[str]:
+        """Return the instances whose repair is still to be delivered.
+
+        :raises OutboxError: it cannot be read
+        """
+        return self._some_of(sql.UNDELIVERED_OF_RUN, run)
+
+    def overtaken(self, run: Run) -> set[str]:
+        """Return the instances of which Nova has said something later.
+
+        It need not be delivered.
+
+        :raises OutboxError: it cannot be read
+        """
+        return self._some_of(sql.OVERTAKEN_OF_RUN, run)
+
+    def _some_of(self, query: str, run: Run) -> set[str]:
+        with self._admin.snapshot() as database:
+            found = database.execute(
+                query,
+                {
+                    "run_id": run.run_id,
+                    "directory": run.directory,
+                    "position": counts.position(database, run.directory),
+                },
+            )
+            return {row["instance_uuid"] for row in found}
 
     def was_allowed(self, plan_id: str) -> bool:
         """Return whether an operator has allowed a plan, and it was applied.

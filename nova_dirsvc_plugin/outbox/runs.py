@@ -5,7 +5,7 @@
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from nova_dirsvc_plugin import events
@@ -67,14 +67,14 @@ class Repair:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recent:
-    """How much was asked of a directory since some time.
+    """What was asked of a directory since some time.
 
-    :ivar removals: instances that lost their entry
-    :ivar changes: attribute -> entries that were changed in it
+    :ivar removals: uuids of the instances that lost their entry
+    :ivar changes: attribute -> those whose entry was changed in it
     """
 
-    removals: int
-    changes: Mapping[str, int]
+    removals: Set[str]
+    changes: Mapping[str, Set[str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

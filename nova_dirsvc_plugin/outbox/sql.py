@@ -446,6 +446,28 @@ FROM repair INDEXED BY repair_run
 WHERE run_id = :run_id AND place > :place ORDER BY place LIMIT :limit
 """
 
+#: Instances of a run whose repair is still to be delivered.
+UNDELIVERED_OF_RUN = """
+SELECT r.instance_uuid
+FROM repair AS r INDEXED BY repair_run
+JOIN entry AS e ON e.message_id = r.message_id
+WHERE r.run_id = :run_id AND (e.number > :position OR EXISTS (
+  SELECT 1 FROM backlog AS x
+  WHERE x.number = e.number AND x.directory = :directory
+    AND x.state IN ('waiting', 'deferred')))
+"""
+
+#: Instances of a run of which something came later, by either clock.
+OVERTAKEN_OF_RUN = """
+SELECT r.instance_uuid
+FROM repair AS r INDEXED BY repair_run
+JOIN entry AS e ON e.message_id = r.message_id
+WHERE r.run_id = :run_id AND EXISTS (
+  SELECT 1 FROM entry AS later INDEXED BY entry_instance
+  WHERE later.instance_uuid = r.instance_uuid AND later.directory = ''
+    AND (later.number > e.number OR later.occurred_at > e.occurred_at))
+"""
+
 #: An allowed plan of which nothing was stored was not applied.
 WAS_ALLOWED = """
 SELECT EXISTS (

@@ -8,7 +8,7 @@ other drift; it is much at once.
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 from nova_dirsvc_plugin.reconcile import plan as plans
@@ -20,25 +20,25 @@ _A_FEW = 3
 
 
 class Recent(Protocol):
-    """What was written by reconciliations within the last hour.
+    """What reconciliations have asked for within the last hour.
 
-    :ivar removals: entries removed
-    :ivar changes: attribute -> entries in which it was changed
+    :ivar removals: uuids of the instances whose entry was to be removed
+    :ivar changes: attribute -> those in whose entry it was to be changed
     """
 
     @property
-    def removals(self) -> int: ...
+    def removals(self) -> Set[str]: ...
 
     @property
-    def changes(self) -> Mapping[str, int]: ...
+    def changes(self) -> Mapping[str, Set[str]]: ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing was written within the last hour."""
+    """Nothing was asked for within the last hour."""
 
-    removals: int = 0
-    changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    removals: Set[str] = frozenset()
+    changes: Mapping[str, Set[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,13 +130,17 @@ def _strangers(plan: plans.Plan) -> list[str]:
 
 
 def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
-    planned = 0 if plan.why_none_is_removed() else plan.counts[Kind.REMOVAL]
+    planned = (
+        [] if plan.why_none_is_removed() else plan.items.uuids(Kind.REMOVAL)
+    )
     most = limits.most_removals(plan.entries)
-    if not planned or planned + recent.removals <= most:
+    # What waits since an earlier run is planned again, and counts once.
+    before = len(recent.removals - set(planned))
+    if not planned or len(planned) + before <= most:
         return []
     return [
-        f"{planned} of {plan.entries} entries would be removed, after"
-        f" {recent.removals} within the last hour: more than {most} (the"
+        f"{len(planned)} of {plan.entries} entries would be removed, after"
+        f" {before} others within the last hour: more than {most} (the"
         f" larger of guard_max_removals, {limits.removals}, and"
         f" guard_max_removals_percent, {limits.removals_percent:g} %)."
     ]
@@ -144,20 +148,25 @@ def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
 
 def _changes(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
     most = limits.most_changes(plan.entries)
-    return [
-        f"{attribute} would be changed in {planned} of {plan.entries} entries,"
-        f" after {recent.changes.get(attribute, 0)} within the last hour: more"
-        f" than {most} (the larger of guard_max_changes, {limits.changes}, and"
-        f" guard_max_changes_percent, {limits.changes_percent:g} %)."
-        for attribute, planned in sorted(_changed(plan).items())
-        if planned + recent.changes.get(attribute, 0) > most
-    ]
+    stops = []
+    for attribute, planned in sorted(_changed(plan).items()):
+        before = len(recent.changes.get(attribute, set()) - planned)
+        if len(planned) + before > most:
+            stops.append(
+                f"{attribute} would be changed in {len(planned)} of"
+                f" {plan.entries} entries, after {before} others within the"
+                f" last hour: more than {most} (the larger of"
+                f" guard_max_changes, {limits.changes}, and"
+                f" guard_max_changes_percent, {limits.changes_percent:g} %)."
+            )
+    return stops
 
 
-def _changed(plan: plans.Plan) -> collections.Counter[str]:
-    """Return attribute -> entries in which it would be changed."""
-    counts: collections.Counter[str] = collections.Counter()
+def _changed(plan: plans.Plan) -> Mapping[str, Set[str]]:
+    """Return attribute -> instances in whose entry it would be changed."""
+    found = collections.defaultdict[str, set[str]](set)
     if Kind.DIFFERING in plan.policy.written:
         for item in plan.items.of(Kind.DIFFERING):
-            counts.update({one.attribute for one in item.differences})
-    return counts
+            for one in item.differences:
+                found[one.attribute].add(item.instance_uuid)
+    return found

@@ -48,6 +48,9 @@ def step(
     answer: _Answer | None,
     now: base.Entry | None,
     owner: str,
+    *,
+    is_waiting: bool = False,
+    is_overtaken: bool = False,
 ) -> Step:
     """Decide about one entry.
 
@@ -55,8 +58,10 @@ def step(
     :param answer: Nova's
     :param now: the entry as it is
     :param owner: our owner mark
+    :param is_waiting: what the run has written is not delivered yet
+    :param is_overtaken: Nova has said something later, delivered or not
     """
-    reason = _why_left(before, answer, now, owner)
+    reason = _why_left(before, answer, now, owner, is_waiting, is_overtaken)
     if reason:
         return Step(instance_uuid, Deed.LEFT, reason=reason)
     if before is None:
@@ -95,20 +100,25 @@ def _why_left(
     answer: _Answer | None,
     now: base.Entry | None,
     owner: str,
+    is_waiting: bool,
+    is_overtaken: bool,
 ) -> str:
     """Return why an entry is left as it is; empty if it is not."""
     if not isinstance(answer, events.HostState):
         return f"Nova does not say whether the instance is gone: {answer}"
     if now and (now.conflict or now.owner != owner):
         return now.conflict or "the entry has another owner mark"
+    if is_overtaken:
+        return "there is a later event"
     if before is None:
         if not answer.verb.removes:
             return "the run has added it, and Nova has the instance"
-        return "" if now else "there is no entry"
+        return "" if now or is_waiting else "there is no entry"
     if answer.verb.removes:
         return "Nova says that the instance is gone"
     if now and before_image.was_changed_since(before, now):
         return "a later event has changed the entry"
-    if now and before_image.is_equal(before, now):
+    # It may be because what the run has written is still to come.
+    if now and not is_waiting and before_image.is_equal(before, now):
         return "it is as it was before the run"
     return ""

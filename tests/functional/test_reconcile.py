@@ -7,7 +7,7 @@ import uuid
 
 import ddt
 
-from tests import waiting
+from tests import processes, waiting
 from tests.functional import (
     nova_service,
     rest_service,
@@ -83,7 +83,7 @@ class ReconcileTestCase(test_manage.ManageTestCase):
     def fill(self, count):
         """Boot, start the daemon and reconcile; give the uuids."""
         booted = self.nova.boot_many(count)
-        self.start(*self.files)
+        self.daemon = self.start(*self.files)
         self.reconcile(4, policy="upsert-only")
         self.assertEqual(set(booted), set(self.entries()))
         return booted
@@ -219,6 +219,28 @@ class GuardTest(ReconcileTestCase):
         self.assertEqual("restored", done)
         self.assertEqual(before, _without_times(self.entries(), before))
         self.assertEqual({}, self.found(0))
+
+    def test_what_waits_stops_no_later_run_and_can_be_undone(self):
+        booted = self.fill(40)
+        before = self.entries()
+        processes.kill_group(self.daemon)
+        for key in booted[:30]:
+            self.nova.change(key, name="wrong")
+        line = self.reconcile(1, "--patience", 1)
+        self.assertEqual((30, 30), numbers(line, "Stored Waiting"))
+        again = self.reconcile(1, "--patience", 1)
+        self.assertEqual((0, 30), numbers(again, "Stored Waiting"))
+        for number, key in enumerate(booted[:30]):
+            self.nova.change(key, name=f"web-{number}")
+        undone = self.run_verb(1, "undo", line["Run"], "--patience", 1)
+        self.assertEqual({"restored"}, {one["Done"] for one in undone})
+        self.start(*self.files)
+        self.reconcile(0)
+        waiting.until(
+            lambda: self.run_verb(0, "outbox", "list") == [],
+            "all to be delivered",
+        )
+        self.assertEqual(_names(before), _names(self.entries()))
 
     def test_many_changes_of_an_attribute_stop(self):
         booted = self.fill(60)
@@ -366,6 +388,13 @@ def _without_times(entries, others):
     """Return entries with the times of others: those of their states."""
     return {
         key: entry | {"as_of": others[key]["as_of"]}
+        for key, entry in entries.items()
+    }
+
+
+def _names(entries):
+    return {
+        key: entry["host_record"]["display_name"]
         for key, entry in entries.items()
     }
 

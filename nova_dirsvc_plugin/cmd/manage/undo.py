@@ -126,6 +126,8 @@ class Undo(applying.WriteCommand, lister.Lister):
 def _steps(work: works.Work, run: runs.Run) -> Iterator[undo.Step]:
     """Decide about each entry of a run, by its first image."""
     directory = work.directories[run.directory]
+    waiting = work.repairs.undelivered(run)
+    overtaken = work.repairs.overtaken(run)
     images: dict[str, Any] = {}
     for instance_uuid, _, before in work.repairs.before_images(run.run_id):
         images.setdefault(instance_uuid, before)
@@ -141,6 +143,8 @@ def _steps(work: works.Work, run: runs.Run) -> Iterator[undo.Step]:
                 answers.get(key),
                 entries.get(key),
                 work.owner,
+                is_waiting=key in waiting,
+                is_overtaken=key in overtaken,
             )
 
 

@@ -433,10 +433,30 @@ class KnownTest(RepairsTestCase):
                 self.repair(REMOVE, f"{number}3"),
                 run_id=run_id,
             )
+        one, two, three = (f"{'r' * 30}{number}" for number in "123")
         self.assertEqual(
-            repairs.Recent(1, {"cn": 3}), self.repairs.recent("d", since)
+            repairs.Recent({three}, {"cn": {one, two, three}}),
+            self.repairs.recent("d", since),
         )
-        self.assertEqual(2, self.repairs.recent("d", 0).removals)
+        self.assertEqual(
+            {three, "f" * 36}, self.repairs.recent("d", 0).removals
+        )
+
+    def test_a_run_knows_what_is_undelivered_and_what_was_overtaken(self):
+        self.begin()
+        (run,) = self.repairs.runs()
+        C = "cccccccc-0000-4000-8000-000000000000"
+        # One was on its way when Nova was read, and is of a later time.
+        self.outbox.put(base.event(instance_uuid=C, occurred_at=60.0))
+        self.put(
+            *(self.repair(instance=key, occurred_at=50.0) for key in (A, B, C))
+        )
+        self.assertEqual({A, B, C}, self.repairs.undelivered(run))
+        self.assertEqual({C}, self.repairs.overtaken(run))
+        self.settle()
+        self.assertEqual(set(), self.repairs.undelivered(run))
+        self.outbox.put(base.event(instance_uuid=A, occurred_at=40.0))
+        self.assertEqual({A, C}, self.repairs.overtaken(run))
 
     def test_a_plan_was_allowed_once_something_of_it_was_stored(self):
         self.begin(allowed=True)
@@ -471,6 +491,8 @@ class KnownTest(RepairsTestCase):
                 queries.sql.WAITING_REPAIRS,
                 queries.sql.RECENT_REPAIRS,
                 queries.sql.BEFORE_IMAGES,
+                queries.sql.UNDELIVERED_OF_RUN,
+                queries.sql.OVERTAKEN_OF_RUN,
                 queries.sql.COUNT_ELSEWHERE,
             ):
                 plan = [

@@ -16,6 +16,11 @@ def many(kind, count, **fields):
     return [test_plan.made(kind, **fields) for _ in range(count)]
 
 
+def others(count):
+    """Return instances of which earlier runs have asked for something."""
+    return frozenset(map(str, range(count)))
+
+
 def stops(*some, recent=None, limits=None, allow="", again=False, **fields):
     return guard.check(
         clouds.made_of(*some, **fields),
@@ -42,7 +47,7 @@ class RemovalsTest(base.TestCase):
         self.assertNotEqual([], stops(*many(Kind.REMOVAL, 51), entries=509))
 
     def test_the_sliding_hour_counts(self):
-        recent = guard.Nothing(removals=15)
+        recent = guard.Nothing(removals=others(15))
         self.assertEqual(
             [], stops(*many(Kind.REMOVAL, 5), entries=9, recent=recent)
         )
@@ -50,8 +55,21 @@ class RemovalsTest(base.TestCase):
         self.assertIn("6 of 9 entries would be removed, after 15", why)
         self.assertIn("more than 20", why)
 
+    def test_what_waits_since_an_earlier_run_counts_once(self):
+        some = many(Kind.REMOVAL, 15)
+        waiting = frozenset(item.instance_uuid for item in some)
+        self.assertEqual(
+            [], stops(*some, entries=60, recent=guard.Nothing(waiting))
+        )
+        (why, _) = stops(
+            *some, entries=60, recent=guard.Nothing(waiting | others(6))
+        )
+        self.assertIn("15 of 60 entries would be removed, after 6 others", why)
+
     def test_an_hour_of_many_stops_nothing_that_removes_nothing(self):
-        recent = guard.Nothing(removals=500, changes={"display_name": 500})
+        recent = guard.Nothing(
+            removals=others(500), changes={"display_name": others(500)}
+        )
         self.assertEqual(
             [], stops(*many(Kind.MISSING, 5), entries=500, recent=recent)
         )
@@ -121,13 +139,21 @@ class ChangesTest(base.TestCase):
         )
 
     def test_the_sliding_hour_counts(self):
-        recent = guard.Nothing(changes={"display_name": 45, "cn": 50})
+        recent = guard.Nothing(
+            changes={"display_name": others(45), "cn": others(50)}
+        )
         self.assertEqual(
             [], stops(*many(Kind.DIFFERING, 5), entries=9, recent=recent)
         )
         self.assertNotEqual(
             [], stops(*many(Kind.DIFFERING, 6), entries=9, recent=recent)
         )
+
+    def test_a_change_that_waits_since_an_earlier_run_counts_once(self):
+        some = many(Kind.DIFFERING, 30)
+        waiting = frozenset(item.instance_uuid for item in some)
+        recent = guard.Nothing(changes={"display_name": waiting})
+        self.assertEqual([], stops(*some, entries=60, recent=recent))
 
     def test_new_entries_are_not_limited(self):
         self.assertEqual([], stops(*many(Kind.MISSING, 900), entries=0))

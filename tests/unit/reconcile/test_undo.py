@@ -28,12 +28,12 @@ def entry(owner="ours", as_of=400.0, **changes):
 
 
 class StepTest(base.TestCase):
-    def step(self, before, answer, now):
+    def step(self, before, answer, now, **more):
         image = before and before_image.of(before, 500.0)
-        return undo.step(UUID, image, answer, now, "ours")
+        return undo.step(UUID, image, answer, now, "ours", **more)
 
-    def assert_left(self, word, *arguments):
-        found = self.step(*arguments)
+    def assert_left(self, word, *arguments, **more):
+        found = self.step(*arguments, **more)
         self.assertEqual((undo.Deed.LEFT, None), (found.deed, found.repair))
         self.assertIn(word, found.reason)
 
@@ -84,3 +84,17 @@ class StepTest(base.TestCase):
 
     def test_what_is_as_it_was_stays(self):
         self.assert_left("as it was", entry(), ALIVE, entry())
+
+    def test_what_is_not_delivered_yet_is_taken_back_all_the_same(self):
+        """The entry is as it was: until the daemon goes on."""
+        found = self.step(entry(), ALIVE, entry(), is_waiting=True)
+        self.assertEqual(undo.Deed.RESTORED, found.deed)
+        self.assertEqual(RECORD, found.repair.event.record)
+        found = self.step(None, GONE, None, is_waiting=True)
+        self.assertEqual(undo.Deed.REMOVED, found.deed)
+
+    def test_what_nova_has_said_since_stays_delivered_or_not(self):
+        for now in (entry(host_name="new"), None):
+            self.assert_left(
+                "later event", entry(), ALIVE, now, is_overtaken=True
+            )
