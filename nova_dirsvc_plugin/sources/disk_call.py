@@ -67,8 +67,8 @@ def _run_in_thread(call: Callable[[], _Result], patcher: Any) -> _Result:
         logger.error(message, *arguments)
     if interruption:
         raise interruption
-    for error in errors:
-        raise error
+    for raised in errors:
+        raise raised
     return results[0]
 
 
