@@ -11,6 +11,8 @@ import logging
 import threading
 from collections.abc import Iterator
 
+from nova_dirsvc_plugin import untrusted_text
+
 #: A logger, a message and its arguments.
 Line = tuple[logging.Logger, str, tuple[object, ...]]
 
@@ -18,7 +20,11 @@ _thread = threading.local()
 
 
 def error(logger: logging.Logger, message: str, *arguments: object) -> None:
-    """Log a line, or keep it."""
+    """Log a line, or keep it; texts may be of a damaged outbox."""
+    arguments = tuple(
+        untrusted_text.on_one_line(one) if isinstance(one, str) else one
+        for one in arguments
+    )
     lines: list[Line] | None = getattr(_thread, "lines", None)
     if lines is None:
         logger.error(message, *arguments)

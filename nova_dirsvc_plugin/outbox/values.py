@@ -14,8 +14,11 @@ from nova_dirsvc_plugin.outbox import entry as outbox_entry
 from nova_dirsvc_plugin.outbox import rows
 
 
-class OutboxError(Exception):
-    """The outbox cannot be used now; the message says which and why."""
+class OutboxError(untrusted_text.UntrustedError):
+    """The outbox cannot be used now; the message says which and why.
+
+    It may quote the name of a file, or of a damaged table.
+    """
 
 
 class State(enum.StrEnum):

@@ -3,13 +3,14 @@
 """Each of the folder's group can put something in the place of a file."""
 
 import itertools
+import logging
 import os
 import pathlib
 import stat
 from unittest import mock
 
 from nova_dirsvc_plugin import files, outbox
-from nova_dirsvc_plugin.outbox import admin
+from nova_dirsvc_plugin.outbox import admin, reports
 from tests.unit import base
 
 PLACES = ("", "-journal", "-wal", "-shm")
@@ -148,6 +149,18 @@ class HostileFolderTest(base.TestCase):
         self.shared.symlink_to(self.elsewhere / "made")
         self.assertRaises(outbox.OutboxError, self.make)
         self.assertEqual([self.secret], list(self.elsewhere.iterdir()))
+
+    def test_no_name_in_it_forges_a_line_of_the_log(self):
+        outbox.Outbox(self.path).put(base.event())
+        planted = self.shared / "outbox.db.broken-\nCRITICAL forged"
+        planted.symlink_to(self.secret)
+        planted.with_name(f"{planted.name}.not-taken").touch()
+        error = self.assertRaises(
+            outbox.OutboxError, outbox.Outbox(self.path).put, base.event()
+        )
+        self.assertIn("broken- CRITICAL forged: is a symbolic", str(error))
+        reports.error(logging.getLogger(), "%s %d", "a\nFORGED", 1)
+        self.assertEqual("ERROR a FORGED 1\n", self.log.output)
 
     def test_a_folder_may_have_two_names(self):
         """Only who may write above the folder can have made a link there."""
