@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pocket cloud as a test sees it: Nova as a user, entries as a reader."""
 
+import contextlib
 import json
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import openstack
 
-from pocket import directory
+from pocket import directory, extras
 from pocket.home import CHECKOUT, Home
+from pocket.processes import Processes
 from tests import waiting
-from tests.integration import readers
+from tests.integration import editors, readers
 
 
 class PocketCloud:
@@ -69,6 +73,38 @@ class PocketCloud:
         """
         read = readers.KINDS[directory.kind(self._home)]
         return read(directory.settings(self._home), instance_uuid)
+
+    def editor(self) -> editors.Editor:
+        """Return what reads and changes all of the directory."""
+        edits = editors.KINDS[directory.kind(self._home)]
+        return edits(directory.of(self._home).scenario_options(self._home))
+
+    def manage(self, verb: str, *words: str) -> tuple[int, Any, str]:
+        """Run a verb of nova-dirsvc-manage on the directory.
+
+        :returns: its exit status, its lines, what it said beside them
+        """
+        kind = directory.kind(self._home)
+        argv = directory.manage(
+            *(self._home, verb, "--directory", kind, "--format", "json"),
+            *words,
+        )
+        done = subprocess.run(
+            [str(word) for word in argv], capture_output=True, text=True
+        )
+        lines = json.loads(done.stdout) if done.stdout else None
+        return done.returncode, lines, done.stderr
+
+    @contextlib.contextmanager
+    def events_lost(self) -> Iterator[None]:
+        """Let no event come to the directory: none of this time ever does."""
+        processes = Processes(self._home)
+        directory.stop_sync(self._home, processes)
+        try:
+            yield
+            extras.drop_events(self._home, processes)
+        finally:
+            directory.start_sync(self._home, processes)
 
     def wait_for_entry(self, instance_uuid: str) -> readers.Entry:
         found = waiting.until(
