@@ -4,6 +4,7 @@
 
 import contextlib
 import pathlib
+import stat
 import tempfile
 from collections.abc import Iterable
 
@@ -17,6 +18,10 @@ def write(path: pathlib.Path, lines: Iterable[str]) -> None:
     """
     new = None
     try:
+        if not _may_be_replaced(path):
+            raise base.NotPossible(
+                f"{path} is no regular file, and is not replaced"
+            )
         with tempfile.NamedTemporaryFile(
             "w",
             dir=path.parent,
@@ -35,3 +40,11 @@ def write(path: pathlib.Path, lines: Iterable[str]) -> None:
         if new:
             with contextlib.suppress(FileNotFoundError):
                 new.unlink()
+
+
+def _may_be_replaced(path: pathlib.Path) -> bool:
+    """Return whether there is a file, or nothing: no device, pipe or link."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return True
