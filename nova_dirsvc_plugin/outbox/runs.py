@@ -11,6 +11,9 @@ from typing import Any
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
+#: The kind of a reading of all instances, where the outbox keeps the last.
+WHOLE = "whole"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:

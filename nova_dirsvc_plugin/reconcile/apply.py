@@ -98,7 +98,10 @@ class Applier:
             self._repairs.recent(plan.directory, self._clock() - GUARD_WINDOW),
             self._limits,
             allow,
-            bool(allow) and self._repairs.was_allowed(allow),
+            was_allowed=bool(allow) and self._repairs.was_allowed(allow),
+            is_known=bool(
+                self._repairs.last_reading(plan.reading.cloud, runs.WHOLE)
+            ),
         )
 
     def apply(

@@ -68,7 +68,9 @@ def check(
     recent: Recent,
     limits: Limits,
     allow: str = "",
+    *,
     was_allowed: bool = False,
+    is_known: bool = True,
 ) -> Sequence[str]:
     """Return why a plan may not begin: sentences; empty if it may.
 
@@ -79,8 +81,9 @@ def check(
     :param recent: what was written to that directory within the last hour
     :param allow: the name of the plan that an operator allows
     :param was_allowed: it was allowed before, which counts once
+    :param is_known: instances were read from the plan's cloud before
     """
-    stops = _strangers(plan) or [
+    stops = _strangers(plan, is_known) or [
         *_removals(plan, recent, limits),
         *_changes(plan, recent, limits),
     ]
@@ -110,17 +113,23 @@ def _way_on(plan_id: str, allow: str, was_allowed: bool) -> str:
     return ""
 
 
-def _strangers(plan: plans.Plan) -> list[str]:
-    """Stop where Nova has instances, and none of those that have entries.
+def _strangers(plan: plans.Plan, is_known: bool) -> list[str]:
+    """Stop where none of the entries is of an instance that Nova has listed.
 
-    Whatever the policy: another cloud's would be registered as ours.
+    Whatever the policy: another cloud's would be registered as ours. A cloud
+    whose last instances are gone is believed if it had any before.
     """
-    if (
-        plan.entries < _A_FEW
-        or plan.fitting
-        or not plan.reading.instances
-        or plan.is_empty
-    ):
+    if plan.fitting or plan.is_empty:
+        return []
+    if not plan.reading.instances:
+        if not plan.entries or is_known:
+            return []
+        return [
+            f"Nova lists no instance, and none was read from"
+            f" {plan.reading.cloud} before: check whether [nova] leads to the"
+            f" cloud of this owner mark, which has {plan.entries} entries."
+        ]
+    if plan.entries < _A_FEW:
         return []
     return [
         f"Not one of {plan.entries} entries is of the"

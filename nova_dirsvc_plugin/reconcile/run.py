@@ -19,9 +19,6 @@ from nova_dirsvc_plugin.reconcile import apply, comparison, guard, proof
 from nova_dirsvc_plugin.reconcile import plan as plans
 from nova_dirsvc_plugin.reconcile import reading as readings
 
-#: The kind of a reading of all instances, where the outbox keeps the last.
-WHOLE = "whole"
-
 #: Seconds for which the last whole reading tells how many to expect. After
 #: that a cloud may have as few instances as it has.
 EXPECTED_FOR = 86_400.0
@@ -76,10 +73,11 @@ class Reconciler:
         for one in listed:
             found.add(self._completed(one))
         found.summary = summary = listed.summary()
-        if keep and summary.whole:
+        # An empty one is no sign that this is the cloud of our entries.
+        if keep and summary.whole and summary.instances:
             self._repairs.note_reading(
                 cloud,
-                WHOLE,
+                runs.WHOLE,
                 runs.Reading(summary.started_at, summary.instances),
             )
         return found
@@ -89,7 +87,7 @@ class Reconciler:
 
         So few as may be removed at once may also be gone at once.
         """
-        last = self._repairs.last_reading(cloud, WHOLE)
+        last = self._repairs.last_reading(cloud, runs.WHOLE)
         if (
             last is None
             or last.instances <= self._limits.removals

@@ -332,6 +332,16 @@ class NothingRemovedTest(ReconcileTestCase):
         self.assertEqual(0, line["Stored"])
         self.assertEqual(self.before, self.entries())
 
+    def test_the_endpoint_of_another_cloud_that_is_empty(self):
+        for key in self.booted[15:]:
+            self.nova.delete(key)
+        self.reconcile(4)
+        self.before = self.entries()
+        self.nova = self.useFixture(nova_service.NovaService())
+        self.configure()
+        line = self.unharmed(5, "Nova lists no instance, and none was read")
+        self.assertEqual((15, 0), numbers(line, "Removals Stored"))
+
     def test_the_database_of_nova_is_of_yesterday(self):
         for key in self.booted[:21]:
             self.nova.delete(key)

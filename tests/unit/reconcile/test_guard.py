@@ -21,13 +21,22 @@ def others(count):
     return frozenset(map(str, range(count)))
 
 
-def stops(*some, recent=None, limits=None, allow="", again=False, **fields):
+def stops(
+    *some,
+    recent=None,
+    limits=None,
+    allow="",
+    again=False,
+    known=True,
+    **fields,
+):
     return guard.check(
         clouds.made_of(*some, **fields),
         recent or guard.Nothing(),
         limits or guard.Limits(),
         allow,
-        again,
+        was_allowed=again,
+        is_known=known,
     )
 
 
@@ -106,6 +115,20 @@ class RemovalsTest(base.TestCase):
         self.assertEqual(
             [], stops(*some, entries=20, fitting=0, reading=reading)
         )
+
+    def test_an_empty_cloud_that_never_had_an_instance_does(self):
+        reading = summary.Summary(1.0, 0, (), clouds.URL)
+        for count in (1, 2, 20):
+            some = many(Kind.REMOVAL, count)
+            fields = {"entries": count, "fitting": 0, "reading": reading}
+            (why, way_on) = stops(*some, known=False, **fields)
+            self.assertIn(f"from {clouds.URL} before", why)
+            plan_id = way_on.rpartition(" ")[2]
+            self.assertEqual(
+                [], stops(*some, known=False, allow=plan_id, **fields)
+            )
+        fields["entries"] = 0
+        self.assertEqual([], stops(*many(Kind.MISSING, 1), **fields))
 
 
 class ChangesTest(base.TestCase):
@@ -193,8 +216,6 @@ class AllowTest(base.TestCase):
         plan = clouds.made_of(*self.some, reading=reading)
         self.assertEqual(
             [],
-            guard.check(
-                plan, guard.Nothing(), guard.Limits(), plan.plan_id, False
-            ),
+            guard.check(plan, guard.Nothing(), guard.Limits(), plan.plan_id),
         )
         self.assertEqual([], list(plan.writes()))
