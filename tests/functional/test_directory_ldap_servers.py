@@ -3,6 +3,7 @@
 """Servers that take no writes, not so much, or not our password."""
 
 import socket
+import time
 
 import fixtures
 import ldap
@@ -258,6 +259,33 @@ class ReferralTest(OpenLdapTestCase):
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
         (found,) = self.driver(provider).entries()
         self.assertEqual(one.instance_uuid, found.record.instance_uuid)
+
+
+class BehindTest(OpenLdapTestCase):
+    def test_a_replica_without_our_account_hinders_the_others_once(self):
+        for name, seconds in (
+            (f"{CREDENTIALS}.REFUSED_FOR", 0.2),
+            (f"{CONNECTION}._RETURN_AFTER", 1.0),
+        ):
+            self.useFixture(fixtures.MonkeyPatch(name, seconds))
+        behind, other = self.server(), self.server()
+        account = self.account(other)
+        other.configure(
+            "access to attrs=userPassword by anonymous auth",
+            f'access to * by dn.exact="{account}" write by * read',
+        )
+        driver = self.driver(behind, other, user=account)
+        one = directory_contract.record()
+        (outcome,) = self.ask(driver, REGISTER, one)
+        self.assertIn("not sent again", outcome.reason)
+        waiting.until(
+            lambda: self.ask(driver, REGISTER, one) == [base.Done()],
+            "the other server to be asked",
+        )
+        # The first is tried again meanwhile.
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
 
 
 class Proxy(openldap.OpenLdap):

@@ -119,6 +119,7 @@ class Connection:
                     self._return_at += credentials.REFUSED_FOR
                     break
             else:
+                self._passwords.accepted(url, secret)
                 self.session += 1
                 return
         raise base.DirectoryUnavailable("; ".join(reasons))

@@ -10,7 +10,8 @@ class Passwords:
     """Reads the password for each connection.
 
     The servers of an account are replicas, so one that one of them refused is
-    sent to none soon.
+    sent to none soon. Where another accepts it then, the first is behind, and
+    hinders the others no more.
 
     :param user: the DN to bind as; without one there is no password
     :param file: the path of the password's file
@@ -20,6 +21,10 @@ class Passwords:
         self._user = user
         self._path = file
         self._refusals = credentials.Refusals()
+        #: The server that was the last to refuse a password, and those that
+        #: have refused one that another has accepted since.
+        self._refused: tuple[str, credentials.Credential] | None = None
+        self._behind: set[tuple[str, credentials.Credential]] = set()
 
     def read(self) -> credentials.Credential | None:
         """Return the password to send, if one is needed.
@@ -38,6 +43,16 @@ class Passwords:
         self._refusals.check(password)
         return password
 
+    def accepted(
+        self, url: str, password: credentials.Credential | None
+    ) -> None:
+        """Take note that a server accepted the bind."""
+        if self._refused and self._refused[1] == password:
+            self._behind.add(self._refused)
+        if password is not None:
+            self._behind.discard((url, password))
+        self._refused = None
+
     def refused(
         self, url: str, password: credentials.Credential | None, words: str
     ) -> base.DirectoryUnavailable:
@@ -50,6 +65,11 @@ class Passwords:
             f"{url}: bind as {self._user!r} failed: {words}: check [ldap] user"
             " and password_file"
         )
-        if password is None or "expired" in words.lower():
+        if (
+            password is None
+            or "expired" in words.lower()
+            or (url, password) in self._behind
+        ):
             return base.DirectoryUnavailable(reason)
+        self._refused = url, password
         return credentials.Refused(self._refusals.add(password, reason))
