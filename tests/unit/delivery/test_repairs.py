@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""A repair that removes an entry is asked of Nova when it is delivered."""
+"""Nova is asked about a repair that removes an entry, or that comes late."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from tests.unit import base
 A = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
 
 
-class RemovalTest(base.TestCase):
+class _RepairTestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.now = 1000.0
@@ -35,16 +35,15 @@ class RemovalTest(base.TestCase):
             clock=lambda: self.now,
             checker=self.checker,
         )
-        self.outbox.put(base.event(instance_uuid=A, occurred_at=990.0))
-        self.dispatcher.step()
         self.repairs = repairs.Repairs(path, clock=lambda: self.now)
+
+    def repair(self, verb):
+        self.outbox.check_writable()
         self.repairs.begin(
             repairs.Run("run", "d", "plan", "reconcile", False, self.now)
         )
         event = dataclasses.replace(
-            base.event(
-                events.Verb.SOFT_UNREGISTER, A, occurred_at=self.now - 1
-            ),
+            base.event(verb, A, occurred_at=self.now - 1),
             event_type=events.RECONCILE,
         )
         self.repairs.put("run", [repairs.Repair(event, {})], self.now)
@@ -55,6 +54,14 @@ class RemovalTest(base.TestCase):
             self.dispatcher.step()
             self.checker.step()
             self.now += 10
+
+
+class RemovalTest(_RepairTestCase):
+    def setUp(self):
+        super().setUp()
+        self.outbox.put(base.event(instance_uuid=A, occurred_at=990.0))
+        self.dispatcher.step()
+        self.repair(events.Verb.SOFT_UNREGISTER)
 
     def test_of_an_instance_that_is_gone_it_is_done(self):
         self.deliver(server.gone(A, self.now))
@@ -72,4 +79,23 @@ class RemovalTest(base.TestCase):
     def test_while_nova_does_not_know_it_waits(self):
         self.deliver(events.StateUnknown("a cell is down"))
         self.assertIn(A, self.directory.content)
+        self.assertEqual(1, self.repairs.waiting("d"))
+
+
+class LateRegisterTest(_RepairTestCase):
+    """The unregister may have been delivered from another outbox since."""
+
+    def setUp(self):
+        super().setUp()
+        self.repair(events.Verb.REGISTER)
+        self.now += retry.Settings().late_after
+
+    def test_of_an_instance_that_is_gone_since_it_adds_nothing(self):
+        self.deliver(server.gone(A, self.now))
+        self.assertEqual({}, self.directory.content)
+        self.assertEqual(0, self.repairs.waiting("d"))
+
+    def test_while_nova_does_not_know_it_waits(self):
+        self.deliver(events.StateUnknown("a cell is down"))
+        self.assertEqual({}, self.directory.content)
         self.assertEqual(1, self.repairs.waiting("d"))
