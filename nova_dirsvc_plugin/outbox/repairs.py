@@ -208,6 +208,17 @@ class Repairs:
         """
         return self._some_of(sql.OVERTAKEN_OF_RUN, run)
 
+    def kept_away(self, run_id: str) -> int:
+        """Count the entries that no repair brings: of what is final.
+
+        :raises OutboxError: it cannot be read
+        """
+        with self._admin.snapshot() as database:
+            row = database.execute(
+                sql.KEPT_AWAY, {"run_id": run_id}
+            ).fetchone()
+        return int(row[0])
+
     def _some_of(self, query: str, run: Run) -> set[str]:
         with self._admin.snapshot() as database:
             found = database.execute(

@@ -468,6 +468,18 @@ WHERE r.run_id = :run_id AND EXISTS (
     AND (later.number > e.number OR later.occurred_at > e.occurred_at))
 """
 
+#: Entries of a run that an unregister of an earlier time keeps away.
+KEPT_AWAY = """
+SELECT count(*)
+FROM repair AS r INDEXED BY repair_run
+JOIN entry AS e ON e.message_id = r.message_id
+WHERE r.run_id = :run_id AND r.verb IN ('register', 'refresh') AND EXISTS (
+  SELECT 1 FROM entry AS final INDEXED BY entry_instance
+  WHERE final.instance_uuid = r.instance_uuid AND final.verb = 'unregister'
+    AND final.occurred_at < e.occurred_at
+    AND final.directory IN ('', e.directory))
+"""
+
 #: An allowed plan of which nothing was stored was not applied.
 WAS_ALLOWED = """
 SELECT EXISTS (

@@ -7,12 +7,14 @@ import uuid
 
 import ddt
 
+from nova_dirsvc_plugin import events
 from tests import processes, waiting
 from tests.functional import (
     nova_service,
     rest_service,
     test_manage,
 )
+from tests.unit import base
 
 OWNER = "my-cloud"
 
@@ -197,6 +199,15 @@ class DriftTest(ReconcileTestCase):
             ("soft-unregister", "dirsvc.reconcile"),
             [(one["Verb"], one["Event Type"]) for one in history],
         )
+
+    def test_what_an_unregister_keeps_away_is_not_said_to_be_repaired(self):
+        """Nova's database was restored from yesterday, for one."""
+        booted = self.fill(3)
+        self.outbox.put(base.event(events.Verb.UNREGISTER, booted[0]))
+        waiting.until(lambda: len(self.entries()) == 2, "it to be removed")
+        self.reconcile(3)
+        self.assertIn("1 instances were unregistered for", self.said_last)
+        self.assertEqual({booted[0]: "missing"}, self.found(3))
 
 
 class GuardTest(ReconcileTestCase):

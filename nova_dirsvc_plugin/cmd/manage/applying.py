@@ -9,6 +9,7 @@ from nova_dirsvc_plugin.cmd.manage import formatting, reconciling
 from nova_dirsvc_plugin.cmd.manage import work as works
 from nova_dirsvc_plugin.cmd.manage.exits import Exit
 from nova_dirsvc_plugin.outbox import State, queries
+from nova_dirsvc_plugin.outbox import repairs as outbox_repairs
 from nova_dirsvc_plugin.reconcile import apply
 from nova_dirsvc_plugin.reconcile import plan as plans
 
@@ -64,6 +65,17 @@ class WriteCommand(reconciling.ReconcileCommand):
                 f" {applied.left} are not stored: `outbox list` says why."
                 " nova-dirsvc-sync delivers what is stored when the directory"
                 " takes it",
+            )
+        kept_away = outbox_repairs.Repairs(self.settings.outbox).kept_away(
+            applied.run_id
+        )
+        if kept_away:
+            self.note(
+                Exit.DRIFT,
+                f"directory {directory}: {kept_away} instances were"
+                " unregistered for good, and Nova has them again: they get"
+                " no entry while the outbox keeps that, for [nova_dirsvc]"
+                " retention_days",
             )
         refused = self._refused(directory)
         if refused:

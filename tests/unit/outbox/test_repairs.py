@@ -458,6 +458,18 @@ class KnownTest(RepairsTestCase):
         self.outbox.put(base.event(instance_uuid=A, occurred_at=40.0))
         self.assertEqual({A, C}, self.repairs.overtaken(run))
 
+    def test_what_was_unregistered_before_the_reading_is_kept_away(self):
+        self.begin()
+        final = events.Verb.UNREGISTER
+        self.outbox.put(base.event(final, A, occurred_at=40.0))
+        # It was deleted while Nova was read: nothing is amiss.
+        self.outbox.put(base.event(final, B, occurred_at=60.0))
+        self.put(
+            *(self.repair(instance=key, occurred_at=50.0) for key in (A, B))
+        )
+        self.assertEqual(1, self.repairs.kept_away("run-1"))
+        self.assertEqual(0, self.repairs.kept_away(""))
+
     def test_a_plan_was_allowed_once_something_of_it_was_stored(self):
         self.begin(allowed=True)
         self.assertFalse(self.repairs.was_allowed("plan-1"))
@@ -493,6 +505,7 @@ class KnownTest(RepairsTestCase):
                 queries.sql.BEFORE_IMAGES,
                 queries.sql.UNDELIVERED_OF_RUN,
                 queries.sql.OVERTAKEN_OF_RUN,
+                queries.sql.KEPT_AWAY,
                 queries.sql.COUNT_ELSEWHERE,
             ):
                 plan = [
