@@ -377,6 +377,24 @@ class SizeLimitTest(OpenLdapTestCase):
         )
         self.assertEqual([], left)
 
+    def test_what_a_search_ends_the_connection_for_is_removed_by_its_dn(self):
+        driver = self.driver(self.server())
+        records = [directory_contract.record() for _ in range(4)]
+        self.ask(driver, REGISTER, *records)
+
+        def timed_out(self, *args, **kwargs):
+            self._end(ldap.TIMEOUT())
+            raise base.DirectoryUnavailable("no answer in time")
+
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{CONNECTION}.Connection.search", timed_out)
+        )
+        for outcome in self.ask(driver, UNREGISTER, *records):
+            self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual(
+            [base.Done()] * 4, self.ask(driver, UNREGISTER, *records)
+        )
+
     def limited(self, server, limit):
         """Make a driver with an account that has a limit."""
         account = self.account(server)

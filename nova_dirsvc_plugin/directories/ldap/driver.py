@@ -166,9 +166,12 @@ class LdapDirectory(base.Directory):
                 uuids, request.TO_REMOVE, _LOOK_UP_SIZE, _LOOK_UP_LIMIT
             )
         except base.DirectoryUnavailable:
-            if not self._connection.is_open():
+            is_open = self._connection.is_open()
+            if is_open or self._connection.failing:
+                # Some servers do not give up by themselves.
+                self._look_up_at = time.monotonic() + _ONE_BY_ONE
+            if not is_open:
                 raise
-            self._look_up_at = time.monotonic() + _ONE_BY_ONE
             return {}
 
     def _run(
