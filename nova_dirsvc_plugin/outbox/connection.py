@@ -162,7 +162,7 @@ class Session:
         for files in moved:
             aside.put_aside(self._path, files)
         if fault := self._why_to_take_over():
-            self._connection = rescue.take_over(
+            self._connection, self._files = rescue.take_over(
                 self._path,
                 fault,
                 self._busy_timeout,
@@ -173,7 +173,7 @@ class Session:
             self._connection = schema.connect(
                 self._path, self._busy_timeout, upgrade=not prompt
             )
-        self._files = open_files.OpenFiles(self._path)
+            self._files = open_files.OpenFiles(self._path)
         self._fault, self._waits = "", -1
         self.generation += 1
         return self._connection

@@ -52,22 +52,25 @@ def take_over(
     busy_timeout: float,
     old: sqlite3.Connection | None = None,
     opened: open_files.OpenFiles | None = None,
-) -> sqlite3.Connection:
+) -> tuple[sqlite3.Connection, open_files.OpenFiles]:
     """Open the outbox at a path, with what is left of the one before.
 
     :param fault: what happened to its files
     :param old: a connection that has them open; it is closed at the end
     :param opened: its files
+    :returns: a connection, and the files behind it
     :raises OSError, sqlite3.Error, schema.NotAnOutbox: not all of it was
         done; it can be done again
     """
     unreadable = "it is empty" if opened and not opened.are_readable() else ""
     renamed = aside.put_aside(path, opened)
     new = schema.connect(path, busy_timeout)
+    # Now: while the entries are copied, these may be replaced, too.
+    new_files = open_files.OpenFiles(path)
     rest = aside.not_taken(path)
     if not (old or renamed or rest):
         # Another process was making it, or has done this.
-        return new
+        return new, new_files
     copy = _Copy(new)
     damage = ""
     try:
@@ -81,7 +84,7 @@ def take_over(
         new.close()
         raise
     _report(path, fault, copy, damage)
-    return new
+    return new, new_files
 
 
 def _report(

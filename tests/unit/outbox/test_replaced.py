@@ -12,7 +12,7 @@ import sys
 import uuid
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.outbox import admin
+from nova_dirsvc_plugin.outbox import admin, rescue
 from tests import outboxes
 from tests.unit import base
 
@@ -293,6 +293,35 @@ class TakenOverTest(ReplacedTestCase):
         waits = self.put(self.outbox)
         remove(MAIN)(self.path.parent)
         self.assertEqual({waits, self.put(self.outbox)}, self.stored())
+
+    def test_a_new_one_that_is_replaced_meanwhile_is_taken_over(self):
+        known = {self.put(self.outbox)}
+        remove(*ALL)(self.path.parent)
+        report = rescue._report
+
+        def replaced(*arguments):
+            rescue._report = report
+            remove(*ALL)(self.path.parent)
+            instance = str(uuid.uuid4())
+            subprocess.run(
+                [sys.executable, "-c", STRANGER, self.path, instance],
+                check=True,
+            )
+            known.add(instance)
+            report(*arguments)
+
+        self.useFixture(
+            base.fixtures.MonkeyPatch(f"{rescue.__name__}._report", replaced)
+        )
+        event = base.event()
+        for words in ("was removed", "was replaced"):
+            error = self.assertRaises(
+                outbox.OutboxError, self.outbox.put, event
+            )
+            self.assertIn(words, str(error))
+        self.outbox.put(event)
+        known.add(event.instance_uuid)
+        self.assertEqual(known, self.stored())
 
     def test_an_instance_is_taken_over_with_all_its_events(self):
         event = base.event()
