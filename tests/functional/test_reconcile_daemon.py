@@ -3,8 +3,17 @@
 """The daemon reconciles and polls by itself."""
 
 import subprocess
+import threading
 
+import fixtures
+from oslo_config import cfg
+
+from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin.cmd.sync import reconcile_service
+from nova_dirsvc_plugin.directories import memory
+from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.outbox import repairs
 from tests import waiting
 from tests.functional import nova_service, test_sync
 from tests.functional.test_reconcile import ReconcileTestCase
@@ -197,3 +206,44 @@ class RefusalTest(ReconcileTestCase):
         self.options["reconcile_policy"] = "sync"
         self.files = (self.conf_file, self.write_options())
         self.assertIn("[nova]", self.refused())
+
+
+class _Raising(memory.MemoryDirectory):
+    """Its service answers what the driver does not expect."""
+
+    def entries(self):
+        raise RecursionError("maximum recursion depth exceeded")
+
+
+class UnexpectedErrorTest(ReconcileTestCase):
+    def test_an_error_of_one_driver_ends_neither_the_daemon_nor_the_rest(self):
+        """It would start again, compare at once, and deliver nothing."""
+        self.nova.boot()
+        conf = cfg.ConfigOpts()
+        for group in (
+            options.SOURCE_OPTS,
+            options.SYNC_OPTS,
+            options.RECONCILE_OPTS,
+        ):
+            conf.register_opts(group, options.GROUP)
+        conf(["--config-file", str(self.files[1])], project="test")
+        conf.set_override("reconcile_interval", 3600, options.GROUP)
+        conf.set_override("reconcile_policy", "sync", options.GROUP)
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{reconcile_service.__name__}.PATIENCE", 1.0)
+        )
+        stop = threading.Event()
+
+        class Last(memory.MemoryDirectory):
+            def close(self):
+                stop.set()
+
+        directories = {
+            "odd": _Raising(None, "my-cloud"),
+            "last": Last(None, "my-cloud"),
+        }
+        reconcile_service.ReconcileRounds(
+            conf, client.from_conf(conf), directories
+        ).run(stop)
+        (run,) = repairs.Repairs(self.outbox.path).runs()
+        self.assertEqual("last", run.directory)

@@ -90,6 +90,12 @@ class ReconcileRounds:
                 self._round(stop)
             except (outbox.OutboxError, connection.NoAnswer) as error:
                 LOG.warning("Nova and the directories not compared: %s", error)
+            except Exception:
+                # Delivery, in the same process, is to go on.
+                LOG.exception(
+                    "Nova and the directories not compared: report this as a"
+                    " bug"
+                )
             stop.wait(self._interval - (time.monotonic() - started_at))
 
     def _round(self, stop: threading.Event) -> None:
@@ -113,6 +119,10 @@ class ReconcileRounds:
                 LOG.debug("Directory %s: not compared: %s", name, error)
             except base.DirectoryUnavailable as error:
                 LOG.warning("Directory %s: not compared: %s", name, error)
+            except Exception:
+                LOG.exception(
+                    "Directory %s: not compared: report this as a bug", name
+                )
             else:
                 _apply(plan, applier)
             finally:
