@@ -135,6 +135,8 @@ class Auth(AuthBase):
             return
         # The next token may be taken.
         self._use_token_before = 0.0
+        # When it is sent again, by one connection.
+        self._accepted = None
         if self._sent:
             self._refusals.add(
                 self._sent,

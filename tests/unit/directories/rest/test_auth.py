@@ -54,6 +54,19 @@ class LoginTestCase(base.TestCase):
         return str(error)
 
 
+class AcceptedTest(LoginTestCase):
+    def test_one_that_is_refused_is_sent_by_one_connection_again(self):
+        login = self.renewed(
+            auth="bearer", token_file=self.file("token", "one")
+        )
+        self.assertFalse(login.is_accepted)
+        login.note(response.Answer(204, {}), "POST /")
+        self.assertTrue(login.is_accepted)
+        login.note(response.Answer(401, {}), "POST /")
+        login.renew(self.ask)
+        self.assertFalse(login.is_accepted)
+
+
 class HeadersTest(LoginTestCase):
     def test_nothing_is_said_unless_an_option_says_so(self):
         self.assertNotIn("Authorization", self.headers(self.renewed()))
