@@ -137,6 +137,11 @@ class TestReconcile(unittest.TestCase):
                 told[key] = (entry, found)
         return told
 
+    def assert_found(self, drift: Drift) -> None:
+        """All that has drifted is seen, and nothing else."""
+        self.assertEqual({*drift.found}, {*self.differences()})
+        self.assertEqual(drift.found, self.audit(DRIFT))
+
     def assert_mended(self, drift: Drift) -> None:
         """All is as Nova says, nothing foreign was touched, no more to do."""
         self.assertEqual({}, self.differences())
@@ -148,7 +153,7 @@ class TestReconcile(unittest.TestCase):
 
     def test_one_reconcile_mends_all_and_touches_nothing_else(self) -> None:
         drift = self.drift()
-        self.assertEqual(drift.found, self.audit(DRIFT))
+        self.assert_found(drift)
         line = self.reconcile(REPAIRED)
         self.assertEqual(
             [len(drift.found), 0, 0],
@@ -158,7 +163,7 @@ class TestReconcile(unittest.TestCase):
 
     def test_so_it_does_while_instances_are_booted_and_deleted(self) -> None:
         drift = self.drift()
-        self.assertEqual(drift.found, self.audit(DRIFT))
+        self.assert_found(drift)
         ends = threading.Event()
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
             clients = [pool.submit(self.live, ends) for _ in range(CLIENTS)]
@@ -185,3 +190,12 @@ class TestReconcile(unittest.TestCase):
                 own.delete(own.boot(2)[:1])
                 lives += 1
         return lives
+
+
+# The name of this comes first, so that the cloud is left as it is by default.
+
+
+class TestInARestService(TestReconcile):
+    """The directory is the service of examples/rest."""
+
+    kind = "rest"
