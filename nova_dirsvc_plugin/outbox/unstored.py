@@ -59,6 +59,9 @@ class Report:
         :param since: epoch seconds
         :raises OSError: it cannot be reported
         """
+        if self._file and not os.path.lexists(self._file):
+            # Somebody has removed it, or moved the folder.
+            self.leave()
         if not self._file:
             self._make()
         assert self._file  # noqa: S101 - it was just made

@@ -58,6 +58,13 @@ class UnstoredTest(base.TestCase):
         )
         self.assertEqual(1, len(self.names()))
 
+    def test_a_file_that_was_removed_is_made_again(self):
+        self.report.show(7, 1.0)
+        (file,) = self.folder.iterdir()
+        file.unlink()
+        self.report.show(8, 1.0)
+        self.assertEqual([(os.getpid(), 8, 1, True)], self.found())
+
     def test_nothing_is_left_when_all_is_stored(self):
         self.report.remove()
         self.report.show(7, 1.0)
