@@ -25,8 +25,9 @@ class Reconcile(
     where it was.
 
     Exit status 0: nothing was to be done. 4: all is repaired. 3: differences
-    are left, those of a --dry-run or beyond --max-count, or a conflict that
-    needs the directory's administrator. 5: the guard has stopped it before
+    are left, those of a --dry-run or beyond --max-count, a conflict that needs
+    the directory's administrator, or an instance that Nova has again after it
+    was unregistered for good. 5: the guard has stopped it before
     the first write. 6: the reading of Nova is not whole, and nothing is
     removed. 1: something failed, or was not delivered in time. 127: the
     command line or an option is wrong.

@@ -35,9 +35,10 @@ class Undo(applying.WriteCommand, lister.Lister):
     only if Nova says that the instance is gone; one that was changed since is
     left. Without RUN, the runs are listed that the outbox still keeps.
 
-    Exit status 0: nothing was to be done. 4: it is done. 1: something failed,
-    or was not delivered in time. 127: there is no such run, or the command
-    line or an option is wrong.
+    Exit status 0: nothing was to be done. 4: it is done. 3: an instance was
+    unregistered for good, and gets no entry. 1: something failed, or was not
+    delivered in time. 127: there is no such run, or the command line or an
+    option is wrong.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
