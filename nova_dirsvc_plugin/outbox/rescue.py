@@ -90,15 +90,15 @@ def take_over(
 def _report(
     path: pathlib.Path, fault: str, copy: "_Copy", damage: str
 ) -> None:
+    others = f"The others cannot be read ({damage}). " if damage else ""
     reports.error(
         LOG,
         "Outbox %s: %s while it was in use. %d undelivered entries were taken"
-        " over into the outbox that is there now.%s See \"The file of the"
-        " outbox\" in the administrator's guide",
+        " over into the outbox that is there now. %s",
         path,
         fault,
         copy.taken,
-        f" The others cannot be read ({damage})." if damage else "",
+        f'{others}See "The file of the outbox" in the administrator\'s guide',
     )
     for instance in sorted(copy.lost):
         reports.error(

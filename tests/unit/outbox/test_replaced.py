@@ -200,6 +200,7 @@ class EveryFaultTest(ReplacedTestCase):
             self.assertIn(
                 f"ERROR Outbox {self.path}: {words}", self.log.output
             )
+        self.assertIn("there now. The others cannot be", self.log.output)
 
     def test_a_truncated_index_ends_no_process_and_loses_nothing(self):
         known = {self.put(self.outbox)}
