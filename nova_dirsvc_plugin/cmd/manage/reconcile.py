@@ -24,13 +24,13 @@ class Reconcile(
     all is delivered. If it is interrupted or killed, run it again: it goes on
     where it was.
 
-    Exit status 0: nothing was to be done. 4: all is repaired. 3: differences
-    are left, those of a --dry-run or beyond --max-count, a conflict that needs
-    the directory's administrator, or an instance that Nova has again after it
-    was unregistered for good. 5: the guard has stopped it before
-    the first write. 6: the reading of Nova is not whole, and nothing is
-    removed. 1: something failed, or was not delivered in time. 127: the
-    command line or an option is wrong.
+    Exit status 0: nothing was to be done. 4: all that the policy lets it
+    repair is repaired. 3: differences are left, those of a --dry-run or
+    beyond --max-count, a conflict that needs the directory's administrator,
+    or an instance that Nova has again after it was unregistered for good. 5:
+    the guard has stopped it before the first write. 6: the reading of Nova is
+    not whole, and nothing is removed. 1: something failed, or was not
+    delivered in time. 127: the command line or an option is wrong.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
