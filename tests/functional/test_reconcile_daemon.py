@@ -14,6 +14,7 @@ from nova_dirsvc_plugin.cmd.sync import reconcile_service
 from nova_dirsvc_plugin.directories import memory
 from nova_dirsvc_plugin.nova_api import client
 from nova_dirsvc_plugin.outbox import repairs
+from nova_dirsvc_plugin.reconcile import poll as poller
 from tests import waiting
 from tests.functional import nova_service, test_sync
 from tests.functional.test_reconcile import ReconcileTestCase
@@ -216,9 +217,7 @@ class _Raising(memory.MemoryDirectory):
 
 
 class UnexpectedErrorTest(ReconcileTestCase):
-    def test_an_error_of_one_driver_ends_neither_the_daemon_nor_the_rest(self):
-        """It would start again, compare at once, and deliver nothing."""
-        self.nova.boot()
+    def daemon_conf(self):
         conf = cfg.ConfigOpts()
         for group in (
             options.SOURCE_OPTS,
@@ -227,6 +226,12 @@ class UnexpectedErrorTest(ReconcileTestCase):
         ):
             conf.register_opts(group, options.GROUP)
         conf(["--config-file", str(self.files[1])], project="test")
+        return conf
+
+    def test_an_error_of_one_driver_ends_neither_the_daemon_nor_the_rest(self):
+        """It would start again, compare at once, and deliver nothing."""
+        self.nova.boot()
+        conf = self.daemon_conf()
         conf.set_override("reconcile_interval", 3600, options.GROUP)
         conf.set_override("reconcile_policy", "sync", options.GROUP)
         self.useFixture(
@@ -247,3 +252,22 @@ class UnexpectedErrorTest(ReconcileTestCase):
         ).run(stop)
         (run,) = repairs.Repairs(self.outbox.path).runs()
         self.assertEqual("last", run.directory)
+
+    def test_an_error_of_a_poll_does_not_end_the_daemon(self):
+        conf = self.daemon_conf()
+        conf.set_override("poll_interval", 0.01, options.GROUP)
+        stop = threading.Event()
+        rounds = reconcile_service.PollRounds(conf, client.from_conf(conf))
+        polls = []
+
+        def poll(_):
+            polls.append(len(polls))
+            if len(polls) > 1:
+                stop.set()
+            raise RecursionError("maximum recursion depth exceeded")
+
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{poller.__name__}.Poller.poll", poll)
+        )
+        rounds.run(stop)
+        self.assertEqual([0, 1], polls)

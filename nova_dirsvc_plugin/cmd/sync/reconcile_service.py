@@ -154,6 +154,10 @@ class PollRounds:
         except (outbox.OutboxError, connection.NoAnswer) as error:
             LOG.warning("Nova's changes not polled: %s", error)
             return
+        except Exception:
+            # Delivery, in the same process, is to go on.
+            LOG.exception("Nova's changes not polled: report this as a bug")
+            return
         if polled.why_not_whole:
             LOG.warning(
                 "Nova's changes are not known to be all, the next poll asks"
