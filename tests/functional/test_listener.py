@@ -469,7 +469,7 @@ class BadTimesTest(ListenerTestCase):
         disk = self.folder / "disk"
         disk.mkdir()
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk],
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk],
             check=True,
         )
         self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
