@@ -45,7 +45,8 @@ class Answer:
 
     :ivar body: empty where it is no JSON object
     :ivar as_of: epoch seconds by the clock of who answers, when it was asked
-        or a little before; None where its time is not told
+        or a little before; None where its time is not told, or agrees with
+        the clock here
     """
 
     status: int
@@ -148,6 +149,7 @@ class Connection:
             self._mask_token()
             response = send()
             took = time.monotonic() - began
+            answered_at = time.time()
             self._mask_token()
             body = _read(whose, response)
         # requests' own errors are of the kind OSError.
@@ -159,6 +161,9 @@ class Connection:
         except (ValueError, RecursionError):
             content = None
         date = _date(response.headers.get("Date", ""))
+        if date is not None and 0.0 <= answered_at - date < 1.0:
+            # The clocks agree, and the one here has more than whole seconds.
+            date = None
         return Answer(
             response.status_code,
             content if isinstance(content, dict) else {},

@@ -9,8 +9,10 @@ import json
 import threading
 import time
 import uuid
+from unittest import mock
 
 import ddt
+import fixtures
 from keystoneauth1 import adapter, noauth, session
 from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import fixture as ksa_fixture
@@ -18,7 +20,7 @@ from keystoneauth1.identity import v3
 from requests_mock.contrib import fixture
 
 from nova_dirsvc_plugin import events, untrusted_text
-from nova_dirsvc_plugin.nova_api import client, listing
+from nova_dirsvc_plugin.nova_api import client, connection, listing
 from nova_dirsvc_plugin.nova_api.summary import Undecided
 from tests import waiting
 from tests.unit import base
@@ -176,6 +178,28 @@ class WholeTest(ListingCase):
         self.assertGreater(known, told - 60)
         self.assertEqual(told + 3600, unknown)
         self.assertLessEqual(listed.began_at, told)
+
+    def test_states_are_as_of_the_clock_here_where_nova_s_agrees(self):
+        """Nova's has whole seconds, within which two readings would tie."""
+        told = 1795343280.0
+        headers = {"Date": "Sun, 22 Nov 2026 10:28:00 GMT"}
+        self.net.get(
+            f"{NOVA}/os-services", json={"services": [UP]}, headers=headers
+        )
+        self.net.get(
+            f"{NOVA}/servers/detail",
+            [
+                {"json": {"servers": servers(1)}, "headers": headers},
+                {"json": {"servers": []}, "headers": headers},
+            ],
+        )
+        here = mock.Mock(wraps=time, time=lambda: told + 0.9)
+        self.useFixture(
+            fixtures.MonkeyPatch(f"{connection.__name__}.time", here)
+        )
+        self.nova = client.NovaClient(to_nova(), lambda: told + 0.8)
+        [one] = listing.read(self.nova)
+        self.assertEqual(told + 0.8, one.as_of)
 
     def test_a_cloud_without_instances_is_whole(self):
         self.pages([])
