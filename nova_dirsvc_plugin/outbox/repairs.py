@@ -18,7 +18,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import admin, counts, runs, sql, values
+from nova_dirsvc_plugin.outbox import (
+    admin,
+    counts,
+    runs,
+    sql,
+    sql_repairs,
+    values,
+)
 from nova_dirsvc_plugin.outbox.runs import Reading, Recent, Repair, Run
 from nova_dirsvc_plugin.outbox.values import OutboxError, State
 
@@ -55,7 +62,7 @@ class Repairs:
         :raises OutboxError: it is not stored
         """
         with self._admin.transaction() as database:
-            database.execute(sql.BEGIN_RUN, run.to_row())
+            database.execute(sql_repairs.BEGIN_RUN, run.to_row())
 
     def put(
         self, run_id: str, repairs: Sequence[Repair], read_at: float
@@ -73,7 +80,7 @@ class Repairs:
         :raises OutboxError: none of them is stored
         """
         with self._admin.transaction() as database:
-            row = database.execute(sql.RUN, (run_id,)).fetchone()
+            row = database.execute(sql_repairs.RUN, (run_id,)).fetchone()
             if row is None:
                 raise OutboxError(f"the outbox has no run {run_id}")
             return sum(
@@ -92,7 +99,7 @@ class Repairs:
         now = self._clock()
         row = values.event_row(event, now, run.directory)
         same = database.execute(
-            sql.SAME_REPAIRS,
+            sql_repairs.SAME_REPAIRS,
             row
             | {
                 "read_at": read_at,
@@ -111,7 +118,7 @@ class Repairs:
         if not database.execute(sql.STORE, row).fetchone():
             return False
         database.execute(
-            sql.STORE_REPAIR,
+            sql_repairs.STORE_REPAIR,
             row
             | {
                 "run_id": run.run_id,
@@ -130,7 +137,7 @@ class Repairs:
         """
         with self._admin.snapshot() as database:
             row = database.execute(
-                sql.WAITING_REPAIRS,
+                sql_repairs.WAITING_REPAIRS,
                 {
                     "directory": directory,
                     "position": counts.position(database, directory),
@@ -150,7 +157,8 @@ class Repairs:
         changed = collections.defaultdict[str, set[str]](set)
         with self._admin.snapshot() as database:
             for row in database.execute(
-                sql.RECENT_REPAIRS, {"directory": directory, "since": since}
+                sql_repairs.RECENT_REPAIRS,
+                {"directory": directory, "since": since},
             ):
                 if events.Verb(row["verb"]).removes:
                     removed.add(row["instance_uuid"])
@@ -164,7 +172,9 @@ class Repairs:
         :raises OutboxError: it cannot be read
         """
         with self._admin.snapshot() as database:
-            return [Run.from_row(row) for row in database.execute(sql.RUNS)]
+            return [
+                Run.from_row(row) for row in database.execute(sql_repairs.RUNS)
+            ]
 
     def before_images(
         self, run_id: str
@@ -188,7 +198,7 @@ class Repairs:
         """Return some of a run's before-images, which come after a place."""
         with self._admin.snapshot() as database:
             return database.execute(
-                sql.BEFORE_IMAGES,
+                sql_repairs.BEFORE_IMAGES,
                 {"run_id": run_id, "place": place, "limit": _READ_PORTION},
             ).fetchall()
 
@@ -197,7 +207,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        return self._some_of(sql.UNDELIVERED_OF_RUN, run)
+        return self._some_of(sql_repairs.UNDELIVERED_OF_RUN, run)
 
     def overtaken(self, run: Run) -> set[str]:
         """Return the instances of which Nova has said something later.
@@ -206,7 +216,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        return self._some_of(sql.OVERTAKEN_OF_RUN, run)
+        return self._some_of(sql_repairs.OVERTAKEN_OF_RUN, run)
 
     def kept_away(self, run_id: str) -> int:
         """Count the entries that no repair brings: of what is final.
@@ -215,7 +225,7 @@ class Repairs:
         """
         with self._admin.snapshot() as database:
             row = database.execute(
-                sql.KEPT_AWAY, {"run_id": run_id}
+                sql_repairs.KEPT_AWAY, {"run_id": run_id}
             ).fetchone()
         return int(row[0])
 
@@ -237,7 +247,9 @@ class Repairs:
         :raises OutboxError: it cannot be read
         """
         with self._admin.snapshot() as database:
-            (found,) = database.execute(sql.WAS_ALLOWED, (plan_id,)).fetchone()
+            (found,) = database.execute(
+                sql_repairs.WAS_ALLOWED, (plan_id,)
+            ).fetchone()
         return bool(found)
 
     # -- readings of Nova --------------------------------------------------
@@ -250,7 +262,7 @@ class Repairs:
         """
         with self._admin.transaction() as database:
             database.execute(
-                sql.NOTE_READING,
+                sql_repairs.NOTE_READING,
                 dataclasses.asdict(reading) | {"cloud": cloud, "kind": kind},
             )
 
@@ -260,7 +272,9 @@ class Repairs:
         :raises OutboxError: it cannot be read
         """
         with self._admin.snapshot() as database:
-            row = database.execute(sql.LAST_READING, (cloud, kind)).fetchone()
+            row = database.execute(
+                sql_repairs.LAST_READING, (cloud, kind)
+            ).fetchone()
         return None if row is None else Reading(**row)
 
 

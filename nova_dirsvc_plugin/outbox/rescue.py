@@ -24,7 +24,7 @@ from nova_dirsvc_plugin.outbox import (
     open_files,
     reports,
     schema,
-    sql,
+    sql_rescue,
 )
 
 LOG = logging.getLogger(__name__)
@@ -34,12 +34,12 @@ PORTION = 100
 
 #: Table -> the statements that read it there and store it here.
 _STATEMENTS = {
-    "entry": (sql.RESCUED_ENTRIES, sql.RESCUE_ENTRY),
-    "origin": (sql.RESCUED_ORIGINS, sql.RESCUE_ORIGIN),
-    "parked": (sql.RESCUED_PARKED, sql.RESCUE_PARKED),
-    "run": (sql.RESCUED_RUNS, sql.RESCUE_RUN),
-    "repair": (sql.RESCUED_REPAIRS, sql.RESCUE_REPAIR),
-    "reading": (sql.RESCUED_READINGS, sql.RESCUE_READING),
+    "entry": (sql_rescue.RESCUED_ENTRIES, sql_rescue.RESCUE_ENTRY),
+    "origin": (sql_rescue.RESCUED_ORIGINS, sql_rescue.RESCUE_ORIGIN),
+    "parked": (sql_rescue.RESCUED_PARKED, sql_rescue.RESCUE_PARKED),
+    "run": (sql_rescue.RESCUED_RUNS, sql_rescue.RESCUE_RUN),
+    "repair": (sql_rescue.RESCUED_REPAIRS, sql_rescue.RESCUE_REPAIR),
+    "reading": (sql_rescue.RESCUED_READINGS, sql_rescue.RESCUE_READING),
 }
 
 #: Columns that an outbox of an older release has not -> what stands for them.
@@ -123,7 +123,7 @@ class _Copy:
         """Copy, and return what ended it before all was copied, if so."""
         damage = ""
         columns = _columns(old)
-        tables = {name for (name,) in _Rows(old, sql.TABLES)}
+        tables = {name for (name,) in _Rows(old, sql_rescue.TABLES)}
         for table, (select, insert) in _STATEMENTS.items():
             if tables and table not in tables:
                 continue
@@ -161,18 +161,20 @@ class _Copy:
     def _salvaged(self, old: sqlite3.Connection) -> Iterator[Sequence[object]]:
         """Read entries one by one whose numbers are still found somewhere.
 
-        As in :data:`sql.RESCUED_ENTRIES`, all of an instance go together.
+        All of an instance go together, as in ``sql_rescue.RESCUED_ENTRIES``.
         """
-        (start,) = next(_Rows(old, sql.RESCUE_START), (0,))
-        known = dict(_Rows(old, sql.RESCUE_BACKLOG))
-        for walk, order in itertools.product(sql.WALKS, ("ASC", "DESC")):
+        (start,) = next(_Rows(old, sql_rescue.RESCUE_START), (0,))
+        known = dict(_Rows(old, sql_rescue.RESCUE_BACKLOG))
+        for walk, order in itertools.product(
+            sql_rescue.WALKS, ("ASC", "DESC")
+        ):
             for number, instance in _Rows(old, walk.format(order=order)):
                 if number > start:
                     known[number] = instance or known.get(number)
         for instance in set(known.values()) - {None}:
-            for (number,) in _Rows(old, sql.RESCUED_NUMBERS, instance):
+            for (number,) in _Rows(old, sql_rescue.RESCUED_NUMBERS, instance):
                 known[number] = instance
-        select = sql.RESCUED_ENTRY.format_map(_columns(old))
+        select = sql_rescue.RESCUED_ENTRY.format_map(_columns(old))
         for number, instance in sorted(known.items()):
             found = list(_Rows(old, select, number))
             yield from found
@@ -203,7 +205,7 @@ class _Rows(Iterator[Any]):
 
 def _columns(old: sqlite3.Connection) -> dict[str, str]:
     """Return column -> how it is read, of those that came later."""
-    found = {name for (name,) in _Rows(old, sql.COLUMNS)}
+    found = {name for (name,) in _Rows(old, sql_rescue.COLUMNS)}
     return {
         name: name if name in found or not found else instead
         for name, instead in _LATER_COLUMNS.items()

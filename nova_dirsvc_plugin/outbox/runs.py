@@ -36,7 +36,7 @@ class Run:
     summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_row(self) -> dict[str, Any]:
-        """Return the values of ``sql.BEGIN_RUN``."""
+        """Return the values of ``sql_repairs.BEGIN_RUN``."""
         row = dataclasses.asdict(self)
         return row | {"summary": json.dumps(self.summary)}
 

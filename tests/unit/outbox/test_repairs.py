@@ -14,7 +14,13 @@ import sqlite3
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, retry
 from nova_dirsvc_plugin.directories import memory
-from nova_dirsvc_plugin.outbox import admin, queries, repairs, schema
+from nova_dirsvc_plugin.outbox import (
+    admin,
+    queries,
+    repairs,
+    schema,
+    sql_repairs,
+)
 from tests.unit import base
 
 REFRESH, REMOVE = events.Verb.REFRESH, events.Verb.SOFT_UNREGISTER
@@ -499,13 +505,13 @@ class KnownTest(RepairsTestCase):
     def test_each_look_up_uses_an_index(self):
         with admin.OutboxAdmin(self.path).snapshot() as database:
             for statement in (
-                queries.sql.SAME_REPAIRS,
-                queries.sql.WAITING_REPAIRS,
-                queries.sql.RECENT_REPAIRS,
-                queries.sql.BEFORE_IMAGES,
-                queries.sql.UNDELIVERED_OF_RUN,
-                queries.sql.OVERTAKEN_OF_RUN,
-                queries.sql.KEPT_AWAY,
+                sql_repairs.SAME_REPAIRS,
+                sql_repairs.WAITING_REPAIRS,
+                sql_repairs.RECENT_REPAIRS,
+                sql_repairs.BEFORE_IMAGES,
+                sql_repairs.UNDELIVERED_OF_RUN,
+                sql_repairs.OVERTAKEN_OF_RUN,
+                sql_repairs.KEPT_AWAY,
                 queries.sql.COUNT_ELSEWHERE,
             ):
                 plan = [
