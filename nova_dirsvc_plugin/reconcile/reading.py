@@ -24,7 +24,7 @@ class Reading:
         self.projects: collections.Counter[str] = collections.Counter()
         #: instances that should have an entry, and those that should not
         self._kept: dict[str, str] = {}
-        self._unkept: dict[str, str] = {}
+        self._unkept: set[str] = set()
         self._undecided: dict[str, str] = {}
 
     def add(self, one: events.HostState | nova_summary.Undecided) -> None:
@@ -38,11 +38,10 @@ class Reading:
             return
         key = one.record.instance_uuid
         self._forget(key)
-        packed = packing.encode(packing.state_to_list(one))
         if one.verb.removes:
-            self._unkept[key] = packed
+            self._unkept.add(key)
         else:
-            self._kept[key] = packed
+            self._kept[key] = packing.encode(packing.state_to_list(one))
             self.projects[one.record.project_id] += 1
 
     def _forget(self, instance_uuid: str) -> None:
@@ -51,7 +50,7 @@ class Reading:
             assert earlier is not None  # noqa: S101 - it is kept
             self.projects[earlier.record.project_id] -= 1
             del self._kept[instance_uuid]
-        self._unkept.pop(instance_uuid, None)
+        self._unkept.discard(instance_uuid)
         self._undecided.pop(instance_uuid, None)
 
     def wanted(self, instance_uuid: str) -> events.HostState | None:
@@ -65,21 +64,9 @@ class Reading:
         """Return the uuids of the instances that should have an entry."""
         return iter(self._kept)
 
-    def all_unwanted(self) -> Iterator[events.HostState]:
-        """Return the states of instances that should have no entry.
-
-        They are soft-deleted, or were never launched.
-        """
-        for key, packed in self._unkept.items():
-            yield packing.state_from_list(key, packing.decode(packed))
-
     def undecided(self, instance_uuid: str) -> str:
         """Return why an instance's state is unknown; empty if it is not."""
         return self._undecided.get(instance_uuid, "")
-
-    def all_undecided(self) -> Iterator[tuple[str, str]]:
-        """Return the uuids of instances of unknown state, and why it is."""
-        return iter(self._undecided.items())
 
     def __contains__(self, instance_uuid: str) -> bool:
         """Whether Nova has listed an instance, in whatever state."""

@@ -72,7 +72,6 @@ class ReadingTest(base.TestCase):
         self.assertIsNone(self.reading.wanted(one.record.instance_uuid))
         self.assertIn(one.record.instance_uuid, self.reading)
         self.assertEqual([], list(self.reading.all_wanted()))
-        self.assertEqual([one], list(self.reading.all_unwanted()))
 
     def test_an_instance_that_was_not_read_has_no_state(self):
         key = clouds.new_uuid()
@@ -86,9 +85,6 @@ class ReadingTest(base.TestCase):
         self.assertIsNone(self.reading.wanted(key))
         self.assertIn(key, self.reading)
         self.assertEqual("its cell is down", self.reading.undecided(key))
-        self.assertEqual(
-            [(key, "its cell is down")], list(self.reading.all_undecided())
-        )
 
     def test_what_was_read_last_counts(self):
         key = clouds.new_uuid()
