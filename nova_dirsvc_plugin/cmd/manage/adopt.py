@@ -3,7 +3,6 @@
 """``adopt``: have the entries of somebody else given our owner mark."""
 
 import argparse
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -39,14 +38,7 @@ class Adopt(reconciling.DirectoryCommand, lister.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "-o",
-            "--output",
-            metavar="FILE",
-            type=pathlib.Path,
-            required=True,
-            help="the file to write, LDIF",
-        )
+        result_file.add_option(parser, "LDIF")
         return parser
 
     def take_action(

@@ -35,14 +35,7 @@ class Plan(reconciling.PolicyCommand, lister.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "-o",
-            "--output",
-            metavar="FILE",
-            type=pathlib.Path,
-            required=True,
-            help="the file to write, JSON",
-        )
+        result_file.add_option(parser, "JSON")
         parser.add_argument(
             "--ldif",
             metavar="FILE",

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file that a command writes: the whole of it, or nothing."""
 
+import argparse
 import contextlib
 import pathlib
 import stat
@@ -9,6 +10,21 @@ import tempfile
 from collections.abc import Iterable
 
 from nova_dirsvc_plugin.cmd.manage import base
+
+
+def add_option(parser: argparse.ArgumentParser, form: str) -> None:
+    """Add the option that names the file.
+
+    :param form: of what is written, for the help
+    """
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=pathlib.Path,
+        required=True,
+        help=f"the file to write, {form}",
+    )
 
 
 def write(path: pathlib.Path, lines: Iterable[str]) -> None:
