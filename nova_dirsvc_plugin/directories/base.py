@@ -216,7 +216,7 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def new_entry(self, state: events.HostState) -> Entry:
-        """Return the entry that applying a state makes where there is none.
+        """Return the entry that a state creates where there is no entry yet.
 
         Nothing is written; it is shown to who decides about it.
         """

@@ -89,7 +89,7 @@ class _Names:
         self._all_were_asked_for = False
 
     def name(self, of: str) -> str:
-        """Return the name of an id; empty where there is none."""
+        """Return the name that belongs to an id, or an empty text."""
         now = self._clock()
         if now >= self._forget_at:
             self._forget()

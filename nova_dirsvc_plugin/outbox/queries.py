@@ -252,7 +252,7 @@ def _decoded(text: object) -> Mapping[str, Any] | str:
 
 
 def _json(text: object) -> Any:
-    """Decode JSON; return what is none as it is."""
+    """Decode JSON; return anything else unchanged."""
     try:
         return json.loads(str(text))
     except ValueError:

@@ -182,6 +182,7 @@ class BufferedWriter:
         for number, write in enumerate(held, 1):
             write.say_stored()
             if not number % LINES:
+                # Yields to eventlet's other threads; it does not wait.
                 time.sleep(0)
 
     def _put_all(
@@ -219,7 +220,7 @@ class BufferedWriter:
     def _all_stored(self) -> bool:
         with self._turn:
             self._store_all()
-        # Before anybody is told: the process may end at any time.
+        # Before the log says so: the process may end at any time after it.
         self._update_report()
         with self._lock:
             if self._queue or not self._last_words:

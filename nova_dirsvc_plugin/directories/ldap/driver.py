@@ -147,7 +147,7 @@ class LdapDirectory(base.Directory):
     def _look_up(
         self, states: Sequence[events.HostState]
     ) -> dict[str, reading.Entries]:
-        """Read the entries that are to be removed for ever.
+        """Read the entries of instances that are unregistered.
 
         Many at a time cost a tenth of one by one. Where the server does not
         give them, each is read by its DN; a removal needs no search.

@@ -201,7 +201,7 @@ class UnsoundTest(ConformanceTestCase):
 
 
 class UnsoundComparisonTest(ConformanceTestCase):
-    """Faults by which a directory would be written for ever, or not at all."""
+    """Faults that make each run write again, or make none write."""
 
     def test_one_that_compares_what_it_does_not_keep_is_found(self):
         class DropsMacs(memory.MemoryDirectory):
