@@ -32,6 +32,19 @@ REQUIRED = {
     "tempest": {"python-ldap", "tempest"},
 }
 
+#: What is installed below share/.
+SHARED = {
+    "man/man8/nova-dirsvc-manage.8",
+    "man/man8/nova-dirsvc-sync.8",
+    "nova-dirsvc/logrotate.d/nova-dirsvc",
+    "nova-dirsvc/nova-dirsvc.conf.sample",
+    "nova-dirsvc/openapi.yaml",
+    "nova-dirsvc/schema.ldif",
+    "nova-dirsvc/systemd/nova-dirsvc-sync.service",
+    "nova-dirsvc/sysusers.d/nova-dirsvc.conf",
+    "nova-dirsvc/tmpfiles.d/nova-dirsvc.conf",
+}
+
 
 def build(source, **environment):
     """Build a wheel by the build back end itself, which is what pip calls.
@@ -119,6 +132,52 @@ class SourceTest(base.TestCase):
         self.assertIn("-3.1.0-", build(self.origin).name)
 
 
+def build_sdist(source):
+    """Build a source distribution, and unpack it.
+
+    :returns: its folder
+    """
+    target = source.with_name("sdists")
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from pbr import build; build.build_sdist({str(target)!r})",
+        ],
+        cwd=source,
+        env=os.environ | {"PBR_VERSION": "1.2.3"},
+        check=True,
+        capture_output=True,
+    )
+    [archive] = target.glob("*.tar.gz")
+    shutil.unpack_archive(archive, target)
+    return target / archive.name.removesuffix(".tar.gz")
+
+
+class InstallationTest(base.TestCase):
+    """An empty environment has what the wheel of an sdist brings."""
+
+    def test_an_operator_finds_what_he_needs_below_the_prefix(self):
+        source = self.folder / "source"
+        shutil.copytree(CHECKOUT, source, ignore=NO_SOURCES)
+        wheel = build(build_sdist(source), PBR_VERSION="1.2.3")
+        prefix = self.folder / "prefix"
+        subprocess.run([sys.executable, "-m", "venv", prefix], check=True)
+        subprocess.run(
+            [prefix / "bin/pip", "install", "--no-deps", "--no-index", wheel],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        found = {
+            str(path.relative_to(prefix / "share"))
+            for path in prefix.glob("share/**/*")
+            if path.is_file()
+        }
+        self.assertEqual(SHARED, found)
+        for program in ("nova-dirsvc-manage", "nova-dirsvc-sync"):
+            self.assertTrue((prefix / "bin" / program).exists(), program)
+
+
 class WheelTest(base.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -155,6 +214,7 @@ class WheelTest(base.TestCase):
         self.assertEqual(
             {
                 "nova_dirsvc_plugin",
+                "nova_dirsvc_plugin-1.2.3.data",
                 "nova_dirsvc_plugin-1.2.3.dist-info",
                 "nova_dirsvc_tempest_plugin",
             },
