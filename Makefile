@@ -6,6 +6,8 @@
 PYTHON ?= python3
 TOOLS := .venv
 BIN := $(TOOLS)/bin
+# uv installs from where pip does.
+RUN := tools/with-pip-index $(BIN)/python $(BIN)/python
 # Of a demo: its directory, ldap or rest, and the first of its ports.
 POCKET_OPTIONS = $(if $(DIRECTORY),--directory '$(DIRECTORY)') \
 	$(if $(PORT_BASE),--port-base '$(PORT_BASE)')
@@ -23,25 +25,25 @@ help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(TOOLS)/ready ## boot an instance, find its entry, delete it, gone (DIRECTORY=ldap or rest, PORT_BASE=23000)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket demo $(POCKET_OPTIONS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(RUN) -m pocket demo $(POCKET_OPTIONS)
 
 demo-up: $(TOOLS)/ready ## the same cloud, left running, and how to use it
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pocket up $(POCKET_OPTIONS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(RUN) -m pocket up $(POCKET_OPTIONS)
 
 demo-down: ## end all of it
 	@$(PYTHON) -m pocket down
 
 test: $(TOOLS)/ready ## every test that runs on one machine
-	@$(BIN)/python tests/run.py
+	@$(RUN) tests/run.py
 
 test-faults: $(TOOLS)/ready ## kill, freeze and fill what it stands on: ten minutes
-	@$(BIN)/python tests/run.py faults
+	@$(RUN) tests/run.py faults
 
 style: $(TOOLS)/ready ## ruff, hacking, mypy, bashate, shellcheck, doc8
-	@$(BIN)/python tests/run.py style types
+	@$(RUN) tests/run.py style types
 
 bench: $(TOOLS)/ready ## measure, beside a reference in the same run
-	@$(BIN)/tox run -q -e bench
+	@$(RUN) -m tox run -q -e bench
 
 devstack: ## a real stack.sh with this plugin, in a container: an hour, root
 	@tools/devstack/run
