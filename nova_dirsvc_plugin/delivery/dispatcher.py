@@ -62,6 +62,8 @@ class Dispatcher:
     :param clock: epoch seconds; best one that does not step
     :param checker: asks Nova for the state of an instance; without it late
         events are delivered as they are
+    :ivar turned_at: :func:`time.monotonic` of its last turn; one that hangs
+        takes none
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Dispatcher:
         uniform: Callable[[float, float], float] = random.uniform,
         checker: nova_check.NovaChecker | None = None,
     ) -> None:
+        self.turned_at = time.monotonic()
         self._name = name
         self._directory = directory
         self._outbox = entries
@@ -97,6 +100,7 @@ class Dispatcher:
         """Deliver until told to stop; the current batch is finished."""
         directory = self._availability
         while not stop.is_set():
+            self.turned_at = time.monotonic()
             failures = directory.failures
             try:
                 changes = self._outbox.changes()

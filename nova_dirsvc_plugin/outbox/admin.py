@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox from the side of an operator: list, retry, drop.
+"""The outbox from the side of an operator: list, retry, drop, forget.
 
 Unlike a source or the daemon, it makes no outbox and brings none up to date.
 Each decision is a short transaction of its own, so that Nova and the daemon,
@@ -106,6 +106,23 @@ class OutboxAdmin:
         :raises OutboxError: it cannot be written; some may be done
         """
         return self._decide(items, State.DROPPED, "", _drop)
+
+    def forget(self, directory: str) -> None:
+        """Remove what is kept for a directory; its own lock must be held.
+
+        The entries are kept for the others, and for as long as those that
+        were delivered. What is interrupted can be begun anew.
+
+        :raises OutboxError: it cannot be written; some may be done
+        """
+        values = {"directory": directory, "limit": PORTION}
+        for statement in (sql.FORGET_BACKLOG, sql.FORGET_SUMMARY):
+            gone = PORTION
+            while gone == PORTION:
+                with self.transaction() as database:
+                    gone = database.execute(statement, values).rowcount
+        with self.transaction() as database:
+            database.execute(sql.FORGET_POSITION, values)
 
     def reparse(self, number: int, read: Read) -> ReparseResult | None:
         """Make an entry of a parked notification, if it can be understood.

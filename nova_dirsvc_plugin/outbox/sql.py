@@ -307,6 +307,20 @@ WHERE directory = :directory AND number = :number
 
 DROP_PARKED = "DELETE FROM parked WHERE number = :number"
 
+#: A directory is forgotten a portion at a time, its position at last.
+FORGET_BACKLOG = """
+DELETE FROM backlog WHERE directory = :directory AND number IN (
+  SELECT number FROM backlog WHERE directory = :directory LIMIT :limit)
+"""
+
+FORGET_SUMMARY = """
+DELETE FROM summary WHERE (instance_uuid, directory) IN (
+  SELECT instance_uuid, directory FROM summary
+  WHERE directory = :directory LIMIT :limit)
+"""
+
+FORGET_POSITION = "DELETE FROM position WHERE directory = :directory"
+
 # -- what an operator sees --------------------------------------------------
 
 DIRECTORIES = """

@@ -24,7 +24,7 @@ import testtools
 from oslo_config import cfg
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.cmd.sync import lock
+from nova_dirsvc_plugin.outbox import lock
 from nova_dirsvc_plugin.sources import notification_driver
 from tests import recordings
 from tests.functional import test_outbox_users

@@ -10,12 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from nova_dirsvc_plugin.notifications import reader
-from nova_dirsvc_plugin.outbox import admin, queries
-from tests import recordings, waiting
+from nova_dirsvc_plugin.outbox import admin, lock, queries
+from tests import processes, recordings, waiting
 from tests.functional import directory389
 from tests.functional.test_sync import UUID, SyncTestCase
 from tests.unit import base
@@ -168,6 +169,63 @@ class ManageTest(ManageTestCase):
         self.assertEqual(
             ["stored", "deferred"], [what for _, what, _ in self.history()][:2]
         )
+
+    def test_status_sees_a_daemon_that_delivers_and_one_that_is_dead(self):
+        self.outbox.put(base.event(instance_uuid=UUID))
+        before = time.time()
+        daemon = self.start()
+        self.wait_for_line(UUID)
+        waiting.until(
+            lambda: not self.outbox.pending("log"), "it to be settled"
+        )
+        status = self.run_tool("outbox", "status", "-f", "json")
+        self.assertEqual((0, ""), (status.returncode, status.stderr))
+        [log] = json.loads(status.stdout)["directories"].values()
+        self.assertEqual(
+            (True, daemon.pid), (log["delivered"], log["process"])
+        )
+        file = lock.path_of(self.outbox.path, "log")
+        touched = waiting.until(
+            lambda: (seen := file.stat().st_mtime) > before and seen,
+            "the file of the lock to be touched",
+        )
+        waiting.until(
+            lambda: file.stat().st_mtime > touched, "it to be touched again"
+        )
+        processes.kill_group(daemon)
+        status = self.run_tool("outbox", "status")
+        self.assertEqual((3, ""), (status.returncode, status.stderr))
+        self.assertIn("log: nobody delivers, last seen", status.stdout)
+
+    def test_a_directory_that_is_not_delivered_to_any_more_is_forgotten(self):
+        self.options["directories"] = "log,memory"
+        self.outbox.put(base.event(instance_uuid=UUID))
+        daemon = self.start()
+        waiting.until(
+            lambda: not self.outbox.pending("memory"), "both to have it"
+        )
+        refused = self.run_tool("outbox", "forget", "memory", "--yes")
+        self.assertEqual(2, refused.returncode)
+        self.options["directories"] = "log"
+        self.files = (self.write_options(),)
+        refused = self.run_tool("outbox", "forget", "memory", "--yes")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("another nova-dirsvc-sync delivers", refused.stderr)
+        processes.kill_group(daemon)
+        self.start(*self.files)
+        status = self.run_tool("outbox", "status")
+        self.assertEqual(4, status.returncode, status.stdout)
+        self.assertIn("nova-dirsvc-manage outbox forget memory", status.stdout)
+        forgotten = self.run_tool("outbox", "forget", "memory", "--yes")
+        self.assertEqual(
+            (
+                0,
+                "memory: forgotten, with its entries: 0 waiting, 0 deferred,"
+                " 0 buried, 0 to confirm\n",
+            ),
+            (forgotten.returncode, forgotten.stdout),
+        )
+        self.assertEqual(0, self.run_tool("outbox", "status").returncode)
 
     def test_decisions_and_news_at_the_same_time_lose_nothing(self):
         numbers = [self.outbox.put(base.event()) for _ in range(100)]

@@ -4,6 +4,7 @@
 
 import argparse
 import sqlite3
+from collections.abc import Collection
 
 from cliff import command
 
@@ -44,6 +45,15 @@ class OutboxCommand(OperatorCommand):
     def outbox(self) -> admin.OutboxAdmin:
         return admin.OutboxAdmin(self.settings.outbox)
 
+    def configured(self, known: Collection[str]) -> Collection[str]:
+        """Return the directories that the daemon delivers to.
+
+        :param known: those of the outbox; without a file of options, they are
+        """
+        if known and not self.settings.sure:
+            return known
+        return self.settings.directories
+
     def directories(
         self, database: sqlite3.Connection, chosen: str | None = None
     ) -> list[str]:
@@ -51,9 +61,8 @@ class OutboxCommand(OperatorCommand):
 
         :raises config.WrongUse: it is none of them
         """
-        found = set(queries.directories(database))
-        if self.settings.sure or not found:
-            found.update(self.settings.directories)
+        known = queries.directories(database)
+        found = {*known, *self.configured(known)}
         if chosen is None:
             return sorted(found)
         if chosen not in found:

@@ -30,7 +30,7 @@ class Settings:
     """What is needed to use an outbox.
 
     :ivar directories: those that the daemon delivers to
-    :ivar sure: whether a file names them, or they are the default
+    :ivar sure: whether a file of options was read, or there was none
     """
 
     outbox: pathlib.Path
@@ -71,12 +71,10 @@ def read(given: argparse.Namespace) -> Settings:
     conf = configured(given)
     try:
         group = conf[options.GROUP]
-        where = conf.get_location("directories", options.GROUP)
         return Settings(
             outbox=pathlib.Path(given.outbox or group.outbox),
             directories=tuple(group.directories),
-            sure=where is not None
-            and where.location is not cfg.Locations.opt_default,
+            sure=bool(conf.config_file or conf.config_dir),
             record_users=group.record_users,
         )
     except (cfg.Error, ValueError) as error:

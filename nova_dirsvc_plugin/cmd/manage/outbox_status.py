@@ -11,20 +11,44 @@ from typing import Any
 from cliff import show
 
 from nova_dirsvc_plugin.cmd.manage import base, formatting
-from nova_dirsvc_plugin.outbox import counts, unstored
+from nova_dirsvc_plugin.outbox import health, lock, queries, unstored
+
+#: Exit statuses, beside those of every command: the first that applies.
+EXIT_NOT_DELIVERED = 3
+EXIT_PROBLEM = 4
 
 
 class OutboxStatus(base.OutboxCommand, show.ShowOne):
-    """Show the size of the outbox and the numbers of each directory."""
+    """Show the outbox, who delivers it, and what needs an operator.
+
+    The exit status is for monitoring: 0 if all is well, 3 if nobody delivers
+    to a directory of [nova_dirsvc] directories, 4 if there is another problem,
+    which the output names. 1 and 2 are as for each command.
+    """
+
+    _problems: Sequence[health.Problem] = ()
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--max-age",
+            metavar="SECONDS",
+            type=formatting.non_negative_int,
+            default=int(health.MAX_AGE),
+            help="an entry that has waited for longer is a problem; default:"
+            " %(default)s",
+        )
+        return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
         path = self.settings.outbox
         with self.outbox.snapshot() as database:
-            names = self.directories(database)
-            totals = counts.totals(database)
-            found = {name: counts.count(database, name) for name in names}
+            known = queries.directories(database)
+            facts = health.read(database, path, self.configured(known))
+        now = time.time()
+        self._problems = list(health.problems(facts, now, parsed_args.max_age))
         size = sum(
             file.stat().st_size
             for suffix in ("", "-wal")
@@ -34,26 +58,54 @@ class OutboxStatus(base.OutboxCommand, show.ShowOne):
             {
                 "outbox": formatting.clean(path),
                 "bytes": size,
-                "entries": totals.entries,
-                "last_stored": formatting.stamp(totals.last_stored),
-                "parked": totals.parked,
+                "entries": facts.totals.entries,
+                "last_stored": formatting.stamp(facts.totals.last_stored),
+                "parked": facts.totals.parked,
                 "unstored": _Processes(
-                    [_process(one) for one in unstored.find(path)]
+                    [_process(one) for one in facts.in_memory]
                 ),
                 "directories": _Lines(
                     {
-                        formatting.clean(name): _numbers(count)
-                        for name, count in found.items()
+                        formatting.clean(name): _directory(one, now)
+                        for name, one in facts.directories.items()
                     }
+                ),
+                "problems": _Problems(
+                    [_problem(one) for one in self._problems]
                 ),
             }
         )
 
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        status = super().run(parsed_args)
+        if status or not self._problems:
+            return status
+        if any(one.kind.stops for one in self._problems):
+            return EXIT_NOT_DELIVERED
+        return EXIT_PROBLEM
 
-def _numbers(count: counts.Count) -> dict[str, Any]:
-    return dataclasses.asdict(count) | {
-        "oldest": formatting.stamp(count.oldest),
-        "oldest_seconds": _age(count.oldest),
+
+def _directory(one: health.Directory, now: float) -> dict[str, Any]:
+    holder = one.holder or lock.NOBODY
+    return dataclasses.asdict(one.count) | {
+        "oldest": formatting.stamp(one.count.oldest),
+        "oldest_seconds": _age(one.count.oldest),
+        "configured": one.configured,
+        "delivered": health.delivers(one, now),
+        "process": holder.process,
+        "host": formatting.clean(holder.host),
+        "since": formatting.stamp(holder.since),
+        "last_seen": formatting.stamp(holder.seen),
+        "last_seen_seconds": _age(holder.seen),
+    }
+
+
+def _problem(one: health.Problem) -> dict[str, Any]:
+    return {
+        "problem": one.kind.value,
+        "directory": formatting.clean(one.directory),
+        "finding": formatting.clean(one.finding),
+        "remedy": formatting.clean(one.remedy),
     }
 
 
@@ -97,18 +149,47 @@ class _Lines(formatting.Nested):
     """A line for each directory."""
 
     def human_readable(self) -> str:
-        lines = []
-        for name, numbers in self._value.items():
-            line = (
-                f"{name}: read up to entry {numbers['position']}; "
-                + ", ".join(
-                    f"{numbers[state]} {state}"
-                    for state in ("waiting", "deferred", "buried", "confirm")
-                )
+        return "\n".join(
+            f"{name}: {_who(one)}; read up to entry {one['position']}; "
+            + ", ".join(
+                f"{one[state]} {state}"
+                for state in ("waiting", "deferred", "buried", "confirm")
             )
-            if numbers["oldest_seconds"] is not None:
-                line += (
-                    f"; oldest {formatting.span(numbers['oldest_seconds'])}"
-                )
-            lines.append(line)
-        return "\n".join(lines)
+            + (
+                ""
+                if one["oldest_seconds"] is None
+                else f"; oldest {formatting.span(one['oldest_seconds'])}"
+            )
+            for name, one in self._value.items()
+        )
+
+
+def _who(one: dict[str, Any]) -> str:
+    """Say who delivers to a directory."""
+    seen = ""
+    if one["last_seen_seconds"] is not None:
+        seen = f", last seen {formatting.span(one['last_seen_seconds'])} ago"
+    if one["delivered"] is None:
+        return "who delivers is not known: be root, or of the outbox's group"
+    if one["delivered"]:
+        return (
+            f"process {one['process']} on {one['host']} delivers since"
+            f" {one['since']}{seen}"
+            if one["process"]
+            else "delivered"
+        )
+    return f"nobody delivers{seen}"
+
+
+class _Problems(formatting.Nested):
+    """A line for each problem."""
+
+    def human_readable(self) -> str:
+        return (
+            "\n".join(
+                f"{one['directory'] or 'outbox'}: {one['finding']}:"
+                f" {one['remedy']}"
+                for one in self._value
+            )
+            or "none"
+        )

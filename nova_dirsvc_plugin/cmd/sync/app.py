@@ -12,13 +12,10 @@ from oslo_log import log as logging
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox, untrusted_text, version
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import (
-    delivery_service,
-    lock,
-    reconcile_service,
-)
+from nova_dirsvc_plugin.cmd.sync import delivery_service, reconcile_service
 from nova_dirsvc_plugin.directories import base, loading
 from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.outbox import lock
 from nova_dirsvc_plugin.sources import listener
 
 EXIT_WRONG_OPTIONS = 2
@@ -56,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(EXIT_WRONG_OPTIONS, error)
     path = conf[options.GROUP].outbox
     try:
-        locks = [lock.DirectoryLock(path, name) for name in directories]
-        for one in locks:
+        locks = {name: lock.DirectoryLock(path, name) for name in directories}
+        for one in locks.values():
             one.acquire()
         # Not before: this brings an outbox of an older release up to date,
         # and a daemon of that release may still use it.

@@ -9,10 +9,11 @@ this module is imported.
 
 import functools
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -21,7 +22,7 @@ from oslo_service import service
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import listener_service, lock
+from nova_dirsvc_plugin.cmd.sync import listener_service
 from nova_dirsvc_plugin.delivery import (
     clock,
     dispatcher,
@@ -30,6 +31,7 @@ from nova_dirsvc_plugin.delivery import (
 )
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.outbox import lock
 from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +45,9 @@ SHRINK_INTERVAL = 60.0
 #: Seconds between two looks whether the files of the locks are in place.
 LOCK_INTERVAL = 1.0
 
+#: Seconds between two notes that a directory is delivered to.
+TOUCH_INTERVAL = 5.0
+
 _DAY = 86400.0
 
 #: Runs until it is told to stop.
@@ -54,14 +59,14 @@ def run(
     directories: Mapping[str, base.Directory],
     bus: listener.Bus | None,
     nova: client.NovaClient | None,
-    locks: Sequence[lock.DirectoryLock],
+    locks: Mapping[str, lock.DirectoryLock],
     threads: Mapping[str, Target],
 ) -> None:
     """Serve until a signal ends it.
 
     :param bus: what to listen to, if anything
     :param nova: whom to ask about late events, if anyone
-    :param locks: those of the directories
+    :param locks: those of the directories, by their names
     :param threads: what else is run beside the dispatchers, by its names
     """
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
@@ -84,7 +89,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         conf: Any,
         directories: Mapping[str, base.Directory],
         nova: client.NovaClient | None,
-        locks: Sequence[lock.DirectoryLock],
+        locks: Mapping[str, lock.DirectoryLock],
         threads: Mapping[str, Target],
     ) -> None:
         self._conf = conf
@@ -92,6 +97,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         self._nova = nova
         self._locks = locks
         self._others = threads
+        self._dispatchers: dict[str, dispatcher.Dispatcher] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -100,7 +106,6 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         log_format.use()
         if not self._are_ours():
             os._exit(1)
-        self._spawn("locks", self._watch_locks)
         path = self._conf[options.GROUP].outbox
         settings = retry.Settings(
             batch_size=_mutable(self._conf, "batch_size"),
@@ -123,7 +128,9 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 clock=steady,
                 checker=checker,
             )
+            self._dispatchers[name] = worker
             self._spawn(name, worker.run)
+        self._spawn("locks", self._watch_locks)
         for name, target in self._others.items():
             self._spawn(name, target)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
@@ -170,14 +177,25 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
             os._exit(1)
 
     def _watch_locks(self, stop: threading.Event) -> None:
-        """End this process when another daemon may deliver as well."""
+        """End this process when another daemon may deliver as well.
+
+        What delivers is noted in the files of the locks.
+        """
+        touched_at = -math.inf
         while not stop.wait(LOCK_INTERVAL):
             if not self._are_ours():
                 os._exit(1)
+            now = time.monotonic()
+            if now < touched_at + TOUCH_INTERVAL:
+                continue
+            for name, one in self._dispatchers.items():
+                if one.turned_at > touched_at:
+                    self._locks[name].touch()
+            touched_at = now
 
     def _are_ours(self) -> bool:
         try:
-            for one in self._locks:
+            for one in self._locks.values():
                 one.renew()
         except lock.AlreadyLocked as error:
             LOG.error("Not delivering, tried again: %s", error)

@@ -114,6 +114,14 @@ class ManageTestCase(base.TestCase):
         self.assertEqual((0, ""), (status, err))
         return json.loads(out)
 
+    def status(self, *arguments, **named):
+        """Return what ``outbox status`` tells, however it exits."""
+        _, out, err = self.manage(
+            "outbox", "status", *arguments, "-f", "json", **named
+        )
+        self.assertEqual("", err)
+        return json.loads(out)
+
     def listed(self, *arguments):
         """List; give each line's number, directory and state."""
         return [

@@ -229,7 +229,7 @@ class StatusTest(ManageTestCase):
         self.bury(base.event(), base.event())
         self.put(base.event())
         self.park({"event_type": "t"})
-        found = self.told("outbox", "status")
+        found = self.status()
         self.assertEqual(
             (5, 1, str(self.path)),
             (found["entries"], found["parked"], found["outbox"]),
@@ -246,17 +246,17 @@ class StatusTest(ManageTestCase):
                 "confirm": 0,
                 "oldest": "2026-11-22T10:28:00.250Z",
             },
-            {name: counts[name] for name in counts if "seconds" not in name},
+            {name: counts[name] for name in list(counts)[:6]},
         )
 
     def test_an_outbox_that_nothing_was_stored_in_says_so(self):
         self.outbox.check_writable()
-        found = self.told("outbox", "status")
+        found = self.status()
         self.assertEqual((0, ""), (found["entries"], found["last_stored"]))
 
     def test_what_processes_of_nova_keep_in_memory_is_counted(self):
         self.put(base.event())
-        self.assertEqual([], self.told("outbox", "status")["unstored"])
+        self.assertEqual([], self.status()["unstored"])
         since = int(time.time()) - 100
 
         def keep(events, end):
@@ -277,7 +277,7 @@ class StatusTest(ManageTestCase):
             processes.append(process)
         ends[1].set()
         processes[1].join()
-        found = self.told("outbox", "status")["unstored"]
+        found = self.status()["unstored"]
         self.assertEqual(
             [
                 (processes[0].pid, 5470, True),
@@ -307,10 +307,10 @@ class StatusTest(ManageTestCase):
         self.bury(base.event())
         self.settle(directory="ldap")
         _, out, _ = self.manage("outbox", "status", "-f", "value")
-        self.assertEqual(2, len(self.told("outbox", "status")["directories"]))
+        self.assertEqual(2, len(self.status()["directories"]))
         _, out, _ = self.manage("outbox", "status")
         self.assertIn(
-            "log: read up to entry 1;"
+            "log: nobody delivers; read up to entry 1;"
             " 0 waiting, 0 deferred, 1 buried, 0 confirm ",
             out,
         )

@@ -49,9 +49,7 @@ class RepairsTest(ManageTestCase):
         self.assertEqual([(2, "log", "waiting")], self.listed())
         waiting = {
             name: numbers["waiting"]
-            for name, numbers in self.told("outbox", "status")[
-                "directories"
-            ].items()
+            for name, numbers in self.status()["directories"].items()
         }
         self.assertEqual({"log": 1, "rest": 0}, waiting)
 
