@@ -462,6 +462,15 @@ class BadInputTest(RestTestCase):
         answer = self.register(host_record=record)
         self.assert_problem(422, r"host_record\.addresses\.1\.ip", answer)
 
+    def test_what_is_nested_deeply_is_refused_where_it_does_not_fit(
+        self,
+    ) -> None:
+        nested = json.loads("[" * 300 + "]" * 300)
+        for field in ("user_name", "host_record"):
+            answer = self.register(**{field: nested})
+            self.assert_problem(422, "nested too deeply", answer)
+        self.assertEqual(201, self.register(unknown=nested).status_code)
+
     def test_a_header_that_does_not_fit_is_named(self) -> None:
         for name, value in (
             ("Dirsvc-Owner", "a b"),

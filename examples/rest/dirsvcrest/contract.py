@@ -3,11 +3,11 @@
 """What a request must look like, as openapi.yaml says it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import yaml
 
 OPENAPI = Path(__file__).parents[1] / "openapi.yaml"
@@ -23,28 +23,20 @@ class Contract:
     """The schemas of one OpenAPI document."""
 
     def __init__(self, path: Path = OPENAPI) -> None:
-        self._document = yaml.safe_load(path.read_text("utf-8"))
-        self._bodies: dict[str, _Schema] = {}
+        document = yaml.safe_load(path.read_text("utf-8"))
+        self._bodies = {
+            name: _Schema({"$ref": f"#/components/schemas/{name}"}, document)
+            for name in ("Registration", "Unregistration")
+        }
         self._parameters = {
             operation["operationId"]: [
-                _Parameter(parameter)
-                for parameter in map(
-                    self._resolved, operation.get("parameters", ())
-                )
+                _Parameter(_referred(parameter, document), document)
+                for parameter in operation.get("parameters", ())
             ]
-            for path_item in self._document["paths"].values()
+            for path_item in document["paths"].values()
             for operation in path_item.values()
             if "operationId" in operation
         }
-        for name in ("Registration", "Unregistration"):
-            self._bodies[name] = _Schema(self.schema(name))
-
-    def schema(self, name: str) -> _Keywords:
-        """Return a schema, without references."""
-        found: _Keywords = self._resolved(
-            self._document["components"]["schemas"][name]
-        )
-        return found
 
     def check_body(self, name: str, body: Any) -> None:
         """Check a body by a schema.
@@ -74,48 +66,39 @@ class Contract:
                 found[parameter.name] = parameter.value(text)
         return found
 
-    def _resolved(self, node: Any) -> Any:
-        """Return a part of the document with what its references refer to.
-
-        ECMA 262's dollar is the very end; Python's is also before a last
-        line feed.
-        """
-        if isinstance(node, list):
-            return [self._resolved(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            target = self._document
-            for step in node["$ref"].removeprefix("#/").split("/"):
-                target = target[step]
-            beside = {key: node[key] for key in node if key != "$ref"}
-            return self._resolved({**target, **beside})
-        resolved = {key: self._resolved(node[key]) for key in node}
-        pattern = resolved.get("pattern")
-        if isinstance(pattern, str):
-            resolved["pattern"] = re.sub(r"\$$", r"\\Z", pattern)
-        return resolved
-
 
 class _Schema:
-    def __init__(self, schema: _Keywords) -> None:
-        self._validator = jsonschema.Draft202012Validator(schema)
+    """A schema, compiled once.
+
+    :param document: has what its references refer to
+    """
+
+    def __init__(self, schema: _Keywords, document: _Keywords) -> None:
+        self._root = {**schema, "components": document["components"]}
+        self._validator = jsonschema_rs.Draft202012Validator(self._root)
 
     def check(self, value: Any, name: str) -> None:
-        error = jsonschema.exceptions.best_match(
-            self._validator.iter_errors(value)
-        )
-        if error is not None:
-            place = ".".join(filter(None, [name, *map(str, error.path)]))
-            raise Unfit(_said(place or "the body", error))
+        try:
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            place = ".".join(
+                filter(None, [name, *map(str, error.instance_path)])
+            )
+            wanted = _at(self._root, error.schema_path)
+            raise Unfit(_said(place or "the body", error, wanted)) from None
+        except ValueError:
+            # What does not fit is copied, 255 levels of it at most.
+            where = name or "the body"
+            raise Unfit(f"{where}: is nested too deeply") from None
 
 
 class _Parameter:
-    def __init__(self, parameter: dict[str, Any]) -> None:
+    def __init__(self, parameter: _Keywords, document: _Keywords) -> None:
         self.name = parameter["name"]
         self.place = parameter["in"]
-        self._schema = _Schema(parameter["schema"])
-        self._is_number = parameter["schema"]["type"] == "integer"
+        schema = parameter["schema"]
+        self._schema = _Schema(schema, document)
+        self._is_number = _referred(schema, document)["type"] == "integer"
 
     def value(self, text: str) -> str | int:
         value: str | int = text
@@ -125,16 +108,31 @@ class _Parameter:
         return value
 
 
-def _said(place: str, error: jsonschema.ValidationError) -> str:
-    """Say what is wrong in words that hold nothing of the request's."""
-    if error.validator == "required":
-        missing = next(
-            name
-            for name in error.validator_value
-            if name not in error.instance
-        )
-        return f"{place}: {missing} is missing"
-    wanted = error.validator_value
+def _referred(node: _Keywords, document: _Keywords) -> _Keywords:
+    """Return what a reference refers to, or a node that is none."""
+    if "$ref" not in node:
+        return node
+    steps = node["$ref"].removeprefix("#/").split("/")
+    found: _Keywords = _at(document, steps)
+    return found
+
+
+def _at(node: Any, steps: Sequence[Any]) -> Any:
+    for step in steps:
+        node = node[step]
+    return node
+
+
+def _said(
+    place: str, error: jsonschema_rs.ValidationError, wanted: Any
+) -> str:
+    """Say what is wrong in words that hold nothing of the request's.
+
+    :param wanted: what the schema says by the keyword that failed
+    """
+    keyword = error.schema_path[-1]
+    if keyword == "required":
+        return f"{place}: {error.kind.property} is missing"
     if isinstance(wanted, list):
         wanted = " or ".join(map(str, wanted))
-    return f"{place}: does not fit {error.validator}: {wanted}"
+    return f"{place}: does not fit {keyword}: {wanted}"
