@@ -7,7 +7,6 @@ import functools
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import uuid
 
@@ -104,13 +103,10 @@ class ListenerTestCase(test_sync.SyncTestCase):
         """Return the instances of the outbox's entries, in order."""
         if not self.outbox.path.exists():
             return []
-        with sqlite3.connect(self.outbox.path) as database:
-            return [
-                instance
-                for (instance,) in database.execute(
-                    "SELECT instance_uuid FROM entry ORDER BY number"
-                )
-            ]
+        rows = outboxes.run_sql(
+            self.outbox.path, "SELECT instance_uuid FROM entry ORDER BY number"
+        )
+        return [instance for (instance,) in rows]
 
     def wait_for(self, count):
         waiting.until(
@@ -181,11 +177,11 @@ class ListenerTest(ListenerTestCase):
         self.assertEqual(expected, self.rows(self.outbox))
 
     def rows(self, entries):
-        with sqlite3.connect(entries.path) as database:
-            return database.execute(
-                "SELECT message_id, event_type, verb, instance_uuid,"
-                " occurred_at, request_id, record FROM entry ORDER BY number"
-            ).fetchall()
+        return outboxes.run_sql(
+            entries.path,
+            "SELECT message_id, event_type, verb, instance_uuid,"
+            " occurred_at, request_id, record FROM entry ORDER BY number",
+        )
 
     def test_hook_and_listener_at_once_store_an_event_once(self):
         conf = rabbitmq.configuration(

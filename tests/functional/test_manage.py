@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import pty
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from nova_dirsvc_plugin.notifications import reader
 from nova_dirsvc_plugin.outbox import admin, lock, queries
-from tests import processes, recordings, waiting
+from tests import outboxes, processes, recordings, waiting
 from tests.functional import directory389
 from tests.functional.test_sync import UUID, SyncTestCase
 from tests.unit import base
@@ -85,13 +84,13 @@ class ManageTestCase(SyncTestCase):
 class ManageTest(ManageTestCase):
     def spoil(self, record):
         """Change the stored record of entry 1; give what it was."""
-        with sqlite3.connect(self.outbox.path) as database:
-            ((good,),) = database.execute(
-                "SELECT record FROM entry WHERE number = 1"
-            )
-            database.execute(
-                "UPDATE entry SET record = ? WHERE number = 1", (record,)
-            )
+        path = self.outbox.path
+        ((good,),) = outboxes.run_sql(
+            path, "SELECT record FROM entry WHERE number = 1"
+        )
+        outboxes.run_sql(
+            path, "UPDATE entry SET record = ? WHERE number = 1", record
+        )
         return good
 
     def test_what_was_buried_is_delivered_when_its_cause_is_mended(self):
@@ -139,11 +138,11 @@ class ManageTest(ManageTestCase):
         self.assertEqual(1, refused.returncode)
         self.assertIn("9.0", refused.stderr)
         self.assertEqual(1, refused.stderr.count("\n"))
-        with sqlite3.connect(self.outbox.path) as database:
-            database.execute(
-                "UPDATE parked SET notification ="
-                " replace(notification, '\"9.0\"', '\"1.4\"')"
-            )
+        outboxes.run_sql(
+            self.outbox.path,
+            "UPDATE parked SET notification ="
+            " replace(notification, '\"9.0\"', '\"1.4\"')",
+        )
         understood = self.run_tool("outbox", "retry", "parked-1")
         self.assertEqual(
             (0, "parked-1: is entry 1 now\n"),
@@ -229,16 +228,7 @@ class ManageTest(ManageTestCase):
 
     def test_decisions_and_news_at_the_same_time_lose_nothing(self):
         numbers = [self.outbox.put(base.event()) for _ in range(100)]
-        claim = self.outbox.claim("log", 1000)
-        self.outbox.settle(
-            "log",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.BURIED, "no")
-                for turn in claim.turns
-                for entry in turn.entries
-            ],
-        )
+        outboxes.settle(self.outbox, "log", outbox.State.BURIED, reason="no")
         self.start()
         stop, stored = threading.Event(), []
         writer = threading.Thread(target=self.write, args=(stop, stored))

@@ -10,6 +10,7 @@ import tempfile
 import testtools
 
 from nova_dirsvc_plugin import outbox
+from tests import outboxes
 from tests.unit import base
 
 GROUP = 61616
@@ -80,15 +81,8 @@ def put_three(path):
 
 def settle_all(path):
     box = outbox.Outbox(path)
-    while claim := box.claim("d", 100):
-        box.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.DELIVERED)
-                for entry in claim.entries
-            ],
-        )
+    while outboxes.settle(box):
+        pass
 
 
 def refused_by_name(path):

@@ -7,7 +7,6 @@ import fcntl
 import os
 import pathlib
 import signal
-import sqlite3
 import subprocess
 import sys
 
@@ -15,8 +14,7 @@ import fixtures
 import testtools
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.outbox import schema
-from tests import ports, processes, waiting
+from tests import outboxes, ports, processes, waiting
 from tests.functional import directory389
 from tests.unit import base
 
@@ -300,16 +298,13 @@ class RefusalTest(SyncTestCase):
     def test_an_outbox_that_another_daemon_uses_is_not_brought_up_to_date(
         self,
     ):
-        with sqlite3.connect(self.outbox.path) as database:
-            database.executescript(schema.MIGRATIONS[0])
-            database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            database.execute("PRAGMA user_version = 1")
+        outboxes.make_older(self.outbox.path, 1)
         with (self.folder / "outbox.db.log.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.assert_refused(1, "another nova-dirsvc-sync delivers to log")
-        ((found,),) = database.execute("PRAGMA user_version")
-        self.assertEqual(1, found)
-        database.close()
+        self.assertEqual(
+            [(1,)], outboxes.run_sql(self.outbox.path, "PRAGMA user_version")
+        )
         self.start()
 
     def test_a_lock_whose_file_is_removed_is_taken_again(self):

@@ -1,6 +1,5 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-import sqlite3
 import threading
 import time
 import uuid
@@ -326,8 +325,10 @@ class StepTest(DispatcherTestCase):
     def test_a_record_that_cannot_be_read_is_buried_at_once(self):
         self.put(REGISTER, A)
         self.put(REGISTER, B)
-        with sqlite3.connect(self.outbox.path) as database:
-            database.execute("UPDATE entry SET record = '[]' WHERE number = 1")
+        outboxes.run_sql(
+            self.outbox.path,
+            "UPDATE entry SET record = '[]' WHERE number = 1",
+        )
         self.steps(1)
         ((_, reason),) = outboxes.buried(self.outbox, "d")
         self.assertEqual("the row is damaged: its checksum is wrong", reason)
@@ -794,15 +795,14 @@ class RunTest(DispatcherTestCase):
 
     def test_what_cannot_be_settled_is_no_outage_of_the_directory(self):
         self.outbox.put(base.event(REGISTER, A))
-        with sqlite3.connect(self.outbox.path) as database:
-            database.execute(
-                "CREATE TRIGGER full BEFORE INSERT ON journal"
-                " BEGIN SELECT raise(ABORT, 'disk is full'); END"
-            )
+        outboxes.run_sql(
+            self.outbox.path,
+            "CREATE TRIGGER full BEFORE INSERT ON journal"
+            " BEGIN SELECT raise(ABORT, 'disk is full'); END",
+        )
         self.start()
         waiting.until(lambda: "unavailable" in self.log.output, "the warning")
-        with sqlite3.connect(self.outbox.path) as database:
-            database.execute("DROP TRIGGER full")
+        outboxes.run_sql(self.outbox.path, "DROP TRIGGER full")
         waiting.until(lambda: not self.outbox.pending("d"), "it to be settled")
         self.assertIn("disk is full", self.log.output)
         self.assertNotIn("Directory d: ", self.log.output)

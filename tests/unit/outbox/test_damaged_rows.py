@@ -4,13 +4,11 @@
 
 import itertools
 import pathlib
-import sqlite3
 import types
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, retry
 from nova_dirsvc_plugin.directories import log, memory
-from nova_dirsvc_plugin.outbox import admin, queries
 from tests import outboxes
 from tests.unit import base
 
@@ -65,19 +63,10 @@ class DamagedRowsTest(base.TestCase):
 
     def defer(self):
         """Claim what there is, and put it off."""
-        claim = self.outbox.claim("d", 10)
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.DEFERRED)
-                for entry in claim.entries
-            ],
-        )
+        outboxes.settle(self.outbox, state=outbox.State.DEFERRED)
 
     def change(self, statement, *values):
-        with sqlite3.connect(self.path) as database:
-            database.execute(statement, values)
+        outboxes.run_sql(self.path, statement, *values)
 
     def delivered(self, directory):
         steps = dispatcher.Dispatcher(
@@ -99,8 +88,7 @@ class DamagedRowsTest(base.TestCase):
         return instances[1::2]
 
     def check_buried(self):
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            found = queries.items(database, ["d"], {outbox.State.BURIED})
+        found = outboxes.items(self.path, "d", outbox.State.BURIED)
         self.assertEqual(
             list(range(1, 2 * len(COLUMNS) * len(VALUES), 2)),
             [item.number for item in found],

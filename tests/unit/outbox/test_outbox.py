@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sqlite3
 import stat
 
 from nova_dirsvc_plugin import events, outbox
@@ -32,14 +31,7 @@ class OutboxTestCase(base.TestCase):
     def settle(
         self, claim, state=outbox.State.DELIVERED, directory="d", **fields
     ):
-        self.outbox.settle(
-            directory,
-            claim,
-            [
-                outbox.Settlement(entry, state, **fields)
-                for entry in claim.entries
-            ],
-        )
+        outboxes.settle(self.outbox, directory, state, claim, **fields)
 
     def drain(self, directory="d"):
         """Settle all as done; give (verb, instance) in that order."""
@@ -168,14 +160,12 @@ class OpenTest(OutboxTestCase):
 
     def test_a_database_of_somebody_else_is_left_alone(self):
         self.path.parent.mkdir()
-        with sqlite3.connect(self.path) as database:
-            database.execute("CREATE TABLE theirs (a)")
+        outboxes.run_sql(self.path, "CREATE TABLE theirs (a)")
         self.assertIn("not an outbox", self.refused())
 
     def test_an_outbox_of_a_newer_release_asks_for_an_upgrade(self):
         self.outbox.put(base.event())
-        with sqlite3.connect(self.path) as database:
-            database.execute("PRAGMA user_version = 99")
+        outboxes.run_sql(self.path, "PRAGMA user_version = 99")
         self.outbox.close()
         self.assertIn("upgrade", self.refused())
 
@@ -301,17 +291,15 @@ class ClaimTest(OutboxTestCase):
         self.put((REGISTER, A))
         self.settle(self.claim(), outbox.State.DEFERRED)
         claim = self.claim()
-        with sqlite3.connect(self.path) as database:
-            database.execute("DELETE FROM backlog")
+        outboxes.run_sql(self.path, "DELETE FROM backlog")
         self.settle(claim, outbox.State.DEFERRED)
         self.assertEqual(0, self.outbox.pending("d"))
 
     def test_what_was_dropped_is_not_how_things_stand(self):
         self.put((REGISTER, A))
         self.settle(self.claim(), outbox.State.BURIED)
-        with sqlite3.connect(self.path) as database:
-            database.execute("DELETE FROM backlog")
-            database.execute("UPDATE journal SET state = 'dropped'")
+        outboxes.run_sql(self.path, "DELETE FROM backlog")
+        outboxes.run_sql(self.path, "UPDATE journal SET state = 'dropped'")
         self.put((REGISTER, A))
         (turn,) = self.claim().turns
         self.assertEqual(([], []), (turn.taken, turn.removals))

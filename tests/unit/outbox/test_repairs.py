@@ -9,7 +9,6 @@ import os
 import random
 import resource
 import signal
-import sqlite3
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, retry
@@ -21,6 +20,7 @@ from nova_dirsvc_plugin.outbox import (
     schema,
     sql_repairs,
 )
+from tests import outboxes
 from tests.unit import base
 
 REFRESH, REMOVE = events.Verb.REFRESH, events.Verb.SOFT_UNREGISTER
@@ -77,22 +77,10 @@ class RepairsTestCase(base.TestCase):
         )
 
     def settle(self, state=outbox.State.DELIVERED, directory="d", **fields):
-        claim = self.outbox.claim(directory, 100)
-        self.outbox.settle(
-            directory,
-            claim,
-            [
-                outbox.Settlement(entry, state, **fields)
-                for entry in claim.entries
-            ],
-        )
-        return claim
+        return outboxes.settle(self.outbox, directory, state, **fields)
 
     def rows(self, statement):
-        with sqlite3.connect(self.path) as database:
-            found = database.execute(statement).fetchall()
-        database.close()
-        return found
+        return outboxes.run_sql(self.path, statement)
 
 
 class OneDirectoryTest(RepairsTestCase):
@@ -214,10 +202,8 @@ class OneDirectoryTest(RepairsTestCase):
 
     def test_what_a_disk_has_changed_is_of_no_directory(self):
         self.put(self.repair(), self.repair(instance=B))
-        with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE entry SET directory = 'e' WHERE number=1")
-            database.execute("UPDATE entry SET directory = '' WHERE number=2")
-        database.close()
+        self.rows("UPDATE entry SET directory = 'e' WHERE number = 1")
+        self.rows("UPDATE entry SET directory = '' WHERE number = 2")
         self.deliver()
         self.assertEqual({"d": [], "e": []}, self.names())
         with admin.OutboxAdmin(self.path).snapshot() as database:
@@ -581,17 +567,15 @@ class KeptTest(RepairsTestCase):
             self.path.parent.mkdir()
             aside = self.path.with_name("outbox.db.broken-20260101T000000.0")
             event = base.event()
-            with sqlite3.connect(aside) as database:
-                for script in schema.MIGRATIONS[:version]:
-                    database.executescript(script)
-                database.execute(f"PRAGMA user_version = {version}")
-                database.execute(
-                    "INSERT INTO entry (message_id, event_type, verb,"
-                    " instance_uuid, occurred_at, stored_at, request_id,"
-                    " record) VALUES (?, 't', 'refresh', ?, 1, 1, '', ?)",
-                    ("m", event.instance_uuid, event.record.to_json()),
-                )
-            database.close()
+            outboxes.make_older(aside, version)
+            outboxes.run_sql(
+                aside,
+                "INSERT INTO entry (message_id, event_type, verb,"
+                " instance_uuid, occurred_at, stored_at, request_id,"
+                " record) VALUES ('m', 't', 'refresh', ?, 1, 1, '', ?)",
+                event.instance_uuid,
+                event.record.to_json(),
+            )
             aside.with_name(aside.name + ".not-taken").touch()
             self.outbox = outbox.Outbox(self.path)
             (entry,) = self.outbox.claim("d", 10).entries

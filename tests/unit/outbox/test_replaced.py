@@ -166,14 +166,7 @@ class EveryFaultTest(ReplacedTestCase):
             self.assertLessEqual(known, self.stored(), name)
 
     def settle(self, claim):
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.DELIVERED)
-                for entry in claim.entries
-            ],
-        )
+        outboxes.settle(self.outbox, claim=claim)
 
     def test_a_process_that_starts_meanwhile_mixes_nothing(self):
         for name, change, _ in self.each(READABLE):
@@ -224,8 +217,7 @@ class OverwrittenTest(ReplacedTestCase):
         """Have it grow, change it, and return what is known then."""
         self.put(self.outbox)
         known = {self.put(self.outbox) for _ in range(100)}
-        with contextlib.closing(sqlite3.connect(self.path)) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        outboxes.run_sql(self.path, "PRAGMA wal_checkpoint(TRUNCATE)")
         known |= {self.put(box) for box in (self.outbox, self.other)}
         change()
         error = self.assertRaises(
@@ -260,15 +252,7 @@ class OverwrittenTest(ReplacedTestCase):
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
         self.outbox.put_all(base.event() for _ in range(500))
-        claim = self.outbox.claim("d", 1000)
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outbox.State.DELIVERED)
-                for entry in claim.entries
-            ],
-        )
+        outboxes.settle(self.outbox)
         with self.outbox._session.transaction() as database:
             database.execute("DELETE FROM entry")
         known = self.overwritten(vacuum)
@@ -277,20 +261,9 @@ class OverwrittenTest(ReplacedTestCase):
 
 
 class TakenOverTest(ReplacedTestCase):
-    def settle(self, state, **fields):
-        claim = self.outbox.claim("d", 100)
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, state, **fields)
-                for entry in claim.entries
-            ],
-        )
-
     def test_what_was_delivered_everywhere_is_left_behind(self):
         self.put(self.outbox)
-        self.settle(outbox.State.DELIVERED)
+        outboxes.settle(self.outbox)
         waits = self.put(self.outbox)
         remove(MAIN)(self.path.parent)
         self.assertEqual({waits, self.put(self.outbox)}, self.stored())
@@ -327,7 +300,7 @@ class TakenOverTest(ReplacedTestCase):
     def test_an_instance_is_taken_over_with_all_its_events(self):
         event = base.event()
         self.outbox.put(event)
-        self.settle(outbox.State.DELIVERED)
+        outboxes.settle(self.outbox)
         self.outbox.put(base.event(events.Verb.REFRESH, event.instance_uuid))
         self.outbox.put(events.Origin(event.request_id, "192.0.2.7"))
         remove(MAIN)(self.path.parent)
@@ -338,7 +311,7 @@ class TakenOverTest(ReplacedTestCase):
 
     def test_what_is_buried_or_parked_is_taken_over(self):
         buried = self.put(self.outbox)
-        self.settle(outbox.State.BURIED)
+        outboxes.settle(self.outbox, state=outbox.State.BURIED)
         self.outbox.put(events.Parked({"message_id": "m"}, "i", "why"))
         remove(MAIN)(self.path.parent)
         self.assertEqual({buried, self.put(self.outbox)}, self.stored())

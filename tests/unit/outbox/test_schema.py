@@ -5,7 +5,8 @@
 import sqlite3
 
 from nova_dirsvc_plugin import events, outbox
-from nova_dirsvc_plugin.outbox import admin, queries, schema
+from nova_dirsvc_plugin.outbox import admin, queries
+from tests import outboxes
 from tests.unit import base
 
 #: Number -> state, deferrals and reason as version 2 had them, and the state
@@ -29,12 +30,8 @@ class MigrationTest(base.TestCase):
 
     def make(self, version):
         """Make an outbox as an older release left it."""
-        with sqlite3.connect(self.path) as database:
-            for script in schema.MIGRATIONS[:version]:
-                database.executescript(script)
-            database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version = {version}")
-        return database
+        outboxes.make_older(self.path, version)
+        return sqlite3.connect(self.path)
 
     def put(self, database, number):
         event = base.event(instance_uuid=f"{number:032x}")

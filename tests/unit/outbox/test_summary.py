@@ -11,6 +11,7 @@ from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import decision, retry, state
 from nova_dirsvc_plugin.directories import base as contract
 from nova_dirsvc_plugin.outbox import admin, queries
+from tests import outboxes
 from tests.unit import base
 
 A, B = "a" * 32, "b" * 32
@@ -187,14 +188,10 @@ class BoundTestCase(base.TestCase):
         return self.outbox.claim("d", limit, one_each)
 
     def settle(self, claim, outcome=outbox.State.DELIVERED, **fields):
-        self.outbox.settle(
-            "d",
-            claim,
-            [
-                outbox.Settlement(entry, outcome, **fields)
-                for entry in claim.entries
-            ],
-        )
+        outboxes.settle(self.outbox, "d", outcome, claim, **fields)
+
+    def deferred(self):
+        return outboxes.items(self.path, "d", outbox.State.DEFERRED)
 
     def deliver(self):
         while claim := self.claim():
@@ -295,10 +292,7 @@ class BoundTest(BoundTestCase):
                 outbox.State.DEFERRED,
                 not_before=self.now + 10.0,
             )
-            with admin.OutboxAdmin(self.path).snapshot() as database:
-                (item,) = queries.items(
-                    database, ["d"], [outbox.State.DEFERRED]
-                )
+            (item,) = self.deferred()
             self.now += 11.0
             end(item)
             (entry,) = self.claim(one_each=True).entries
@@ -310,9 +304,7 @@ class BoundTest(BoundTestCase):
         self.settle(self.claim(), outbox.State.DEFERRED, not_before=1010.0)
         self.put(1)
         claim = self.claim()
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            items = queries.items(database, ["d"], [outbox.State.DEFERRED])
-        admin.OutboxAdmin(self.path).drop(items)
+        admin.OutboxAdmin(self.path).drop(self.deferred())
         self.settle(claim)
         self.assertEqual([2], [entry.number for entry in self.claim().entries])
 

@@ -8,6 +8,7 @@ import fixtures
 
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.outbox import schema, sql, upkeep
+from tests import outboxes
 from tests.unit import base
 
 #: Bytes in a record, so that few of them fill the write-ahead log.
@@ -76,15 +77,8 @@ class LogTest(UpkeepTestCase):
 
 class PurgeTest(UpkeepTestCase):
     def deliver(self, state=outbox.State.DELIVERED):
-        while claim := self.outbox.claim("d", 100):
-            self.outbox.settle(
-                "d",
-                claim,
-                [
-                    outbox.Settlement(entry, state, reason="no")
-                    for entry in claim.entries
-                ],
-            )
+        while outboxes.settle(self.outbox, state=state, reason="no"):
+            pass
 
     def test_each_transaction_is_small_and_what_stays_is_seen_once(self):
         self.put(250)

@@ -89,8 +89,7 @@ class BufferedWriterTest(base.TestCase):
         self.assertEqual(UUID, instance)
         self.assertIn("'2.0'", reason)
         self.assertIn(f"instance {UUID} cannot be understood", self.log.output)
-        with sqlite3.connect(self.path) as database:
-            dump = "\n".join(database.iterdump())
+        dump = outboxes.dump(self.path)
         self.assertIn("alice", dump)
         self.assertNotIn("secret", dump + self.log.output)
 
@@ -150,13 +149,11 @@ class BufferedWriterTest(base.TestCase):
         box = outbox.Outbox(self.path, busy_timeout=0.05)
         self.intake = buffered_writer.BufferedWriter(box)
         self.take(*recordings.create_end())
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        for number in range(3):
-            self.take(*recordings.create_end(f"{number:032x}"))
-        self.assertEqual(3, self.intake.held)
-        self.assertEqual(1, self.log.output.count("database is locked"))
-        other.execute("ROLLBACK")
+        with outboxes.locked(self.path):
+            for number in range(3):
+                self.take(*recordings.create_end(f"{number:032x}"))
+            self.assertEqual(3, self.intake.held)
+            self.assertEqual(1, self.log.output.count("database is locked"))
         waiting.until(lambda: not self.intake.held, "all to be stored")
         self.assertEqual(4, len(self.stored()))
 
@@ -269,18 +266,15 @@ class BufferedWriterTest(base.TestCase):
             self.assertIn(": lost: the process ends", self.ending(child))
             self.path.parent.unlink()
             self.outbox.put(base.event())
-            locked = sqlite3.connect(self.path, isolation_level=None)
-            locked.execute("BEGIN IMMEDIATE")
-            process = self.popen(child)
-            for line in process.stderr:
-                if "not stored, kept in memory" in line:
-                    break
-            locked.execute("ROLLBACK")
+            with outboxes.locked(self.path):
+                process = self.popen(child)
+                for line in process.stderr:
+                    if "not stored, kept in memory" in line:
+                        break
             rest = process.stderr.read()
             self.assertEqual(0, process.wait(waiting.LIMIT))
             self.assertNotIn("lost", rest)
             self.assertEqual(2, len(self.stored()))
-            locked.close()
             self.outbox.close()
             for file in self.path.parent.iterdir():
                 file.unlink()

@@ -3,12 +3,11 @@
 """The notification driver in a process that eventlet has patched."""
 
 import json
-import sqlite3
 import subprocess
 import sys
 
 from nova_dirsvc_plugin import outbox
-from tests import waiting
+from tests import outboxes, waiting
 from tests.unit import base
 
 #: Takes events in many greenlets. Prints what touched a file on the hub, how
@@ -174,18 +173,14 @@ class EventletTest(base.TestCase):
         return seen
 
     def stored(self):
-        with sqlite3.connect(self.path) as database:
-            return database.execute("SELECT count(*) FROM entry").fetchone()[0]
+        return len(outboxes.run_sql(self.path, "SELECT * FROM entry"))
 
     def test_no_greenlet_waits_for_another_process_but_those_that_store(self):
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        process = self.start()
-        waiting.until(
-            lambda: list(self.folder.glob("*.unstored-*")), "the report"
-        )
-        other.execute("ROLLBACK")
-        other.close()
+        with outboxes.locked(self.path):
+            process = self.start()
+            waiting.until(
+                lambda: list(self.folder.glob("*.unstored-*")), "the report"
+            )
         _, _, lines = self.end(process)
         self.assertLessEqual(lines, 40)
         self.assertEqual(201, self.stored())

@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sqlite3
 import threading
 import time
 
@@ -15,7 +14,7 @@ from oslo_config import cfg
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.outbox import aside, rescue, schema
 from nova_dirsvc_plugin.sources import buffered_writer
-from tests import waiting
+from tests import outboxes, waiting
 from tests.unit import base
 from tests.unit.outbox import test_aside, test_replaced
 from tests.unit.outbox.test_unstored import found
@@ -46,9 +45,8 @@ class LongWorkTestCase(base.TestCase):
         return event.instance_uuid
 
     def stored(self):
-        with contextlib.closing(sqlite3.connect(self.path)) as database:
-            rows = database.execute("SELECT instance_uuid FROM entry")
-            return {instance for (instance,) in rows}
+        rows = outboxes.run_sql(self.path, "SELECT instance_uuid FROM entry")
+        return {instance for (instance,) in rows}
 
     def until_stored(self, writer):
         waiting.until(lambda: not writer.held, "what is held to be stored")
@@ -116,12 +114,7 @@ class BlockedTest(LongWorkTestCase):
 
     def test_no_call_brings_an_outbox_of_an_older_release_up_to_date(self):
         self.path.parent.mkdir()
-        with contextlib.closing(sqlite3.connect(self.path)) as database:
-            for script in schema.MIGRATIONS[:-1]:
-                database.executescript(script)
-            database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            version = len(schema.MIGRATIONS) - 1
-            database.execute(f"PRAGMA user_version = {version}")
+        outboxes.make_older(self.path, len(schema.MIGRATIONS) - 1)
         self.block(schema, "_migrate")
         self.assert_calls_return(self.writer(), set())
 

@@ -13,7 +13,7 @@ from paste import deploy
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.sources import remote_address as middleware
-from tests import waiting
+from tests import outboxes, waiting
 from tests.unit import base
 
 REQUEST = "req-8217bf15-5838-4524-872f-3592fa99abb3"
@@ -74,12 +74,11 @@ class FilterCase(base.TestCase):
             return {}
         # Another may just have made the file: see that it is complete.
         outbox.Outbox(self.path).check_writable()
-        with sqlite3.connect(self.path) as database:
-            return dict(
-                database.execute(
-                    "SELECT request_id, remote_address FROM origin"
-                )
+        return dict(
+            outboxes.run_sql(
+                self.path, "SELECT request_id, remote_address FROM origin"
             )
+        )
 
 
 @ddt.ddt

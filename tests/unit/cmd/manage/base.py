@@ -10,6 +10,7 @@ import fixtures
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.cmd.manage import app
+from tests import outboxes
 from tests.unit import base
 
 A = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -44,16 +45,7 @@ class ManageTestCase(base.TestCase):
 
     def settle(self, state=outbox.State.DELIVERED, directory="log", **fields):
         """Settle all that a directory may have now."""
-        claim = self.outbox.claim(directory, 1000)
-        self.outbox.settle(
-            directory,
-            claim,
-            [
-                outbox.Settlement(entry, state, **fields)
-                for turn in claim.turns
-                for entry in turn.entries
-            ],
-        )
+        outboxes.settle(self.outbox, directory, state, **fields)
         self.now += 1
 
     def bury(self, *items, directory="log", reason="no such attribute"):

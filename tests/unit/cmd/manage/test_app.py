@@ -1,11 +1,9 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-import contextlib
-import sqlite3
-
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd.manage import formatting
-from nova_dirsvc_plugin.outbox import admin, schema
+from nova_dirsvc_plugin.outbox import admin
+from tests import outboxes
 from tests.unit import base
 from tests.unit.cmd.manage.base import ManageTestCase
 
@@ -48,33 +46,25 @@ class OpenTest(ManageTestCase):
         self.assertEqual(text, self.path.read_text())
 
     def test_a_database_of_somebody_else_is_left_alone(self):
-        with sqlite3.connect(self.path) as database:
-            database.execute("CREATE TABLE entry (a)")
+        outboxes.run_sql(self.path, "CREATE TABLE entry (a)")
         self.refused("not an outbox")
 
     def test_an_outbox_of_an_older_release_is_not_brought_up_to_date(self):
-        with sqlite3.connect(self.path) as database:
-            database.executescript(schema.MIGRATIONS[0])
-            database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-            database.execute("PRAGMA user_version = 1")
+        outboxes.make_older(self.path, 1)
         self.refused("nova-dirsvc-sync of this release")
-        with sqlite3.connect(self.path) as database:
-            ((version,),) = database.execute("PRAGMA user_version")
-        self.assertEqual(1, version)
+        self.assertEqual(
+            [(1,)], outboxes.run_sql(self.path, "PRAGMA user_version")
+        )
 
     def test_an_outbox_of_a_newer_release_asks_for_an_upgrade(self):
         self.put(base.event())
-        with sqlite3.connect(self.path) as database:
-            database.execute("PRAGMA user_version = 99")
+        outboxes.run_sql(self.path, "PRAGMA user_version = 99")
         self.refused("upgrade")
 
     def test_one_that_another_process_holds_says_to_try_again(self):
         self.put(base.event())
         self.settle()
-        with contextlib.closing(
-            sqlite3.connect(self.path, isolation_level=None)
-        ) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with outboxes.locked(self.path):
             box = admin.OutboxAdmin(self.path, busy_timeout=0.0)
             error = self.assertRaises(
                 outbox.OutboxError, box.reparse, 1, lambda *_: None

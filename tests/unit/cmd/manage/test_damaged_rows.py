@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An operator can look at rows that a disk has changed."""
 
-import sqlite3
-
+from tests import outboxes
 from tests.unit import base as unit
 from tests.unit.cmd.manage import base
 
@@ -24,8 +23,9 @@ class DamagedRowsTest(base.ManageTestCase):
         self.park({"message_id": "m"}, base.A)
         for table, columns in COLUMNS.items():
             for column in columns.split():
-                with sqlite3.connect(self.path) as database:
-                    database.execute(f"UPDATE {table} SET {column} = x'ff'")
+                outboxes.run_sql(
+                    self.path, f"UPDATE {table} SET {column} = x'ff'"
+                )
                 for command in (
                     ("outbox", "list", "--all"),
                     ("outbox", "show", "1"),

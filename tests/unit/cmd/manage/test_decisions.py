@@ -1,7 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
 import json
-import sqlite3
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.notifications import reader
@@ -22,16 +21,13 @@ class DecidingTestCase(ManageTestCase):
 
     def decisions(self, *whats):
         """Return the journal's notes of these kinds."""
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            return [
-                tuple(row)
-                for row in database.execute(
-                    "SELECT number, directory, state FROM journal"
-                    " WHERE state IN (SELECT value FROM json_each(?))"
-                    " ORDER BY number, directory",
-                    (json.dumps(whats),),
-                )
-            ]
+        return outboxes.run_sql(
+            self.path,
+            "SELECT number, directory, state FROM journal"
+            " WHERE state IN (SELECT value FROM json_each(?))"
+            " ORDER BY number, directory",
+            json.dumps(whats),
+        )
 
     def park_real(self, version="2.0"):
         """Park alice's boot as a release that is too old for it does."""
@@ -45,14 +41,16 @@ class DecidingTestCase(ManageTestCase):
 
     def rewrite(self, **states):
         """Change what is stored of the parked notification's payload."""
-        with sqlite3.connect(self.path) as database:
-            ((text,),) = database.execute("SELECT notification FROM parked")
-            notification = json.loads(text)
-            notification["payload"].update(states)
-            database.execute(
-                "UPDATE parked SET notification = ?",
-                (json.dumps(notification),),
-            )
+        ((text,),) = outboxes.run_sql(
+            self.path, "SELECT notification FROM parked"
+        )
+        notification = json.loads(text)
+        notification["payload"].update(states)
+        outboxes.run_sql(
+            self.path,
+            "UPDATE parked SET notification = ?",
+            json.dumps(notification),
+        )
 
 
 class RetryTest(DecidingTestCase):
@@ -83,13 +81,13 @@ class RetryTest(DecidingTestCase):
         self.put(base.event(instance_uuid=A))
         self.settle()
         self.bury(base.event())
-        with sqlite3.connect(self.path) as database:
-            database.execute(
-                "UPDATE backlog"
-                " SET state = 'deferred', deferrals = 1, not_before = ?"
-                " WHERE number = 2",
-                (self.now + 60,),
-            )
+        outboxes.run_sql(
+            self.path,
+            "UPDATE backlog"
+            " SET state = 'deferred', deferrals = 1, not_before = ?"
+            " WHERE number = 2",
+            self.now + 60,
+        )
         self.assertEqual([], self.due())
         self.assertEqual(0, self.manage("outbox", "retry", 2)[0])
         self.assertEqual(1, self.due()[0][0])
@@ -209,8 +207,7 @@ class ReadAgainTest(DecidingTestCase):
 
     def test_what_is_spoilt_stays(self):
         self.park({"event_type": "t"})
-        with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE parked SET notification = x'ff'")
+        outboxes.run_sql(self.path, "UPDATE parked SET notification = x'ff'")
         status, _, err = self.manage("outbox", "retry", "parked-1")
         self.assertEqual(1, status)
         self.assertIn("damaged", err)

@@ -3,12 +3,12 @@
 import dataclasses
 import multiprocessing
 import os
-import sqlite3
 import time
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.cmd.manage import formatting
 from nova_dirsvc_plugin.outbox import unstored
+from tests import outboxes
 from tests.unit import base
 from tests.unit.cmd.manage.base import A, B, ManageTestCase
 
@@ -193,8 +193,7 @@ class ShowTest(ManageTestCase):
 
     def test_a_record_that_cannot_be_read_says_why(self):
         self.put(base.event())
-        with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE entry SET record = '{'")
+        outboxes.run_sql(self.path, "UPDATE entry SET record = '{'")
         self.assertIn("unreadable", self.told("outbox", "show", 1))
 
     def test_no_name_of_a_tenant_moves_the_cursor(self):
