@@ -15,6 +15,10 @@ from tests.unit import base
 A, B = "a" * 32, "b" * 32
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 REFRESH = events.Verb.REFRESH
+SOFT_UNREGISTER = events.Verb.SOFT_UNREGISTER
+
+#: Seconds after which a young removal is done a second time.
+CONFIRMS_AFTER = retry.OLDEST_ANSWER + directories.LONGEST_BATCH
 
 
 class Moody(memory.MemoryDirectory):
@@ -60,11 +64,15 @@ class DispatcherTestCase(base.TestCase):
             self.folder / "outbox.db", clock=self.clock
         )
         self.directory = Moody()
+        self.claim_by(10)
+
+    def claim_by(self, batch_size):
+        """Let a dispatcher deliver so many entries at a time."""
         self.dispatcher = dispatcher.Dispatcher(
             "d",
             self.directory,
             self.outbox,
-            retry.Settings(batch_size=10, max_attempts=3),
+            retry.Settings(batch_size=batch_size, max_attempts=3),
             clock=self.clock,
             uniform=lambda low, high: high,
         )
@@ -72,8 +80,12 @@ class DispatcherTestCase(base.TestCase):
     def clock(self):
         return self.now
 
-    def put(self, verb, instance):
-        self.outbox.put(base.event(verb, instance))
+    def put(self, verb, instance, **fields):
+        return self.outbox.put(base.event(verb, instance, **fields))
+
+    def name(self, instance):
+        """Return the name that the directory has of an instance."""
+        return self.directory.content[instance].record.display_name
 
     def steps(self, count):
         """Take steps; let a minute pass between them."""
@@ -173,27 +185,27 @@ class StepTest(DispatcherTestCase):
         )
 
     def test_what_went_with_a_refused_entry_is_tried_without_it(self):
-        self.outbox.put(base.event(REGISTER, A, display_name="good"))
-        self.outbox.put(base.event(REFRESH, A, display_name="bad"))
+        self.put(REGISTER, A, display_name="good")
+        self.put(REFRESH, A, display_name="bad")
         self.steps_among_others(10)
         self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
-        self.assertEqual("good", self.directory.content[A].record.display_name)
+        self.assertEqual("good", self.name(A))
         self.assertEqual(0, self.outbox.pending("d"))
 
     def test_nothing_is_skipped_for_what_waits_and_is_then_refused(self):
-        self.claim_by_twos()
+        self.claim_by(2)
         self.put(REGISTER, B)
-        self.outbox.put(base.event(REGISTER, A, display_name="good"))
-        self.outbox.put(base.event(REFRESH, A, display_name="bad"))
+        self.put(REGISTER, A, display_name="good")
+        self.put(REFRESH, A, display_name="bad")
         self.steps_among_others(10)
         self.assertEqual(1, len(outboxes.buried(self.outbox, "d")))
-        self.assertEqual("good", self.directory.content[A].record.display_name)
+        self.assertEqual("good", self.name(A))
 
     def test_nothing_is_skipped_for_what_an_operator_then_drops(self):
-        self.claim_by_twos()
+        self.claim_by(2)
         self.put(REGISTER, B)
         self.put(REGISTER, A)
-        number = self.outbox.put(base.event(REFRESH, A))
+        number = self.put(REFRESH, A)
         self.dispatcher.step()
         self.directory.out = True
         self.dispatcher.step()
@@ -206,29 +218,26 @@ class StepTest(DispatcherTestCase):
         self.assertEqual([A, B], self.held())
 
     def test_two_unregisters_of_one_time_do_not_skip_each_other(self):
-        self.claim_by_twos()
+        self.claim_by(2)
         self.put(REGISTER, A)
         self.steps(1)
         self.put(REGISTER, B)
         for _ in range(2):
-            self.outbox.put(base.event(UNREGISTER, A, occurred_at=900.0))
+            self.put(UNREGISTER, A, occurred_at=900.0)
         self.steps(3)
         self.assertEqual([B], self.held())
 
     def test_of_two_events_of_one_time_the_removal_decides(self):
-        removes = events.Verb.SOFT_UNREGISTER
-        for verbs in ((REFRESH, removes), (removes, REFRESH)):
+        for verbs in ((REFRESH, SOFT_UNREGISTER), (SOFT_UNREGISTER, REFRESH)):
             for names in (("1", "2"), ("2", "1")):
                 for pause in (0, 1):
                     instance = uuid.uuid4().hex
                     for verb, name in zip(verbs, names, strict=True):
-                        self.outbox.put(
-                            base.event(
-                                verb,
-                                instance,
-                                f"{name} {instance}",
-                                occurred_at=900.0,
-                            )
+                        self.put(
+                            verb,
+                            instance,
+                            f"{name} {instance}",
+                            occurred_at=900.0,
                         )
                         self.steps(pause)
                     self.steps(1)
@@ -239,48 +248,25 @@ class StepTest(DispatcherTestCase):
             for names in (("first", "second"), ("second", "first")):
                 instance, started = uuid.uuid4().hex, self.now
                 for name in names:
-                    self.outbox.put(
-                        base.event(
-                            REFRESH,
-                            instance,
-                            occurred_at=started + behind + len(name),
-                            display_name=name,
-                        )
+                    self.put(
+                        REFRESH,
+                        instance,
+                        occurred_at=started + behind + len(name),
+                        display_name=name,
                     )
                     self.now += 0.5
                     self.dispatcher.step()
-                kept = self.directory.content[instance]
-                self.assertEqual("second", kept.record.display_name)
+                self.assertEqual("second", self.name(instance))
 
     def test_without_an_answer_a_clock_that_is_not_ahead_is_believed(self):
-        self.outbox.put(
-            base.event(
-                REGISTER, A, occurred_at=self.now + 3600, display_name="one"
-            )
-        )
+        self.put(REGISTER, A, occurred_at=self.now + 3600, display_name="one")
         self.steps(1)
-        self.outbox.put(
-            base.event(REFRESH, A, occurred_at=self.now, display_name="two")
-        )
+        self.put(REFRESH, A, occurred_at=self.now, display_name="two")
         self.steps(1)
-        self.assertEqual("two", self.directory.content[A].record.display_name)
-        self.outbox.put(
-            base.event(
-                events.Verb.SOFT_UNREGISTER, A, occurred_at=self.now - 1
-            )
-        )
+        self.assertEqual("two", self.name(A))
+        self.put(SOFT_UNREGISTER, A, occurred_at=self.now - 1)
         self.steps(1)
         self.assertEqual([], self.held())
-
-    def claim_by_twos(self):
-        self.dispatcher = dispatcher.Dispatcher(
-            "d",
-            self.directory,
-            self.outbox,
-            retry.Settings(batch_size=2, max_attempts=3),
-            clock=self.clock,
-            uniform=lambda low, high: high,
-        )
 
     def test_attempts_are_apart_by_the_back_off(self):
         self.directory.answers[A] = directories.Rejected("no")
@@ -430,9 +416,7 @@ class LateNewsTest(DispatcherTestCase):
         return {uuid: self.answers[uuid] for uuid in uuids}
 
     def news(self, verb, instance, age, **fields):
-        self.outbox.put(
-            base.event(verb, instance, occurred_at=self.now - age, **fields)
-        )
+        self.put(verb, instance, occurred_at=self.now - age, **fields)
 
     def nova_says(self, verb, instance, **fields):
         self.answers[instance] = events.HostState(
@@ -455,7 +439,7 @@ class LateNewsTest(DispatcherTestCase):
         self.assertEqual([], self.held())
 
     def test_old_news_is_replaced_by_novas_but_for_the_names(self):
-        self.nova_says(events.Verb.REFRESH, A, display_name="now")
+        self.nova_says(REFRESH, A, display_name="now")
         self.news(REGISTER, A, 61, display_name="then", user_name="alice")
         self.steps(1)
         record = self.directory.content[A].record
@@ -464,10 +448,10 @@ class LateNewsTest(DispatcherTestCase):
         )
 
     def test_a_delete_that_nova_only_says_it_ended_is_asked_about(self):
-        self.nova_says(events.Verb.REFRESH, A)
+        self.nova_says(REFRESH, A)
         self.news(REGISTER, A, age=5)
         self.steps(1)
-        self.news(events.Verb.SOFT_UNREGISTER, A, age=0)
+        self.news(SOFT_UNREGISTER, A, age=0)
         self.steps(1)
         self.assertEqual([A], self.held())
 
@@ -487,7 +471,7 @@ class LateNewsTest(DispatcherTestCase):
             1,
             self.log.output.count("Nova to confirm their state: nova-api is"),
         )
-        self.nova_says(events.Verb.REFRESH, A)
+        self.nova_says(REFRESH, A)
         self.steps(1)
         self.assertEqual([A, B], self.held())
 
@@ -502,7 +486,7 @@ class LateNewsTest(DispatcherTestCase):
             ]
         )
         self.assertFalse(self.dispatcher.step())
-        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
+        self.now += CONFIRMS_AFTER
         self.dispatcher.step()
         self.assertEqual([], self.held())
         self.assertIn(
@@ -525,18 +509,18 @@ class LateNewsTest(DispatcherTestCase):
         self.now -= 600
         self.assertTrue(self.dispatcher.step())
         self.assertFalse(self.dispatcher.step())
-        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
+        self.now += CONFIRMS_AFTER
         self.assertTrue(self.dispatcher.step())
         self.now += 1000
         self.assertFalse(self.dispatcher.step())
 
     def test_of_two_removals_alike_one_is_confirmed(self):
-        for verb in (UNREGISTER, events.Verb.SOFT_UNREGISTER):
+        for verb in (UNREGISTER, SOFT_UNREGISTER):
             instance = uuid.uuid4().hex
             self.nova_says(verb, instance)
             at = self.now - 5
             for _ in range(2):
-                self.outbox.put(base.event(verb, instance, occurred_at=at))
+                self.put(verb, instance, occurred_at=at)
                 self.steps(1)
             self.now += 1000
             self.steps(1)
@@ -547,14 +531,13 @@ class LateNewsTest(DispatcherTestCase):
             )
 
     def test_a_removal_that_nova_denies_confirms_none_before_it(self):
-        removes = events.Verb.SOFT_UNREGISTER
-        self.nova_says(removes, A)
-        self.news(removes, A, age=0)
+        self.nova_says(SOFT_UNREGISTER, A)
+        self.news(SOFT_UNREGISTER, A, age=0)
         self.steps(2)
         self.nova_says(REFRESH, A)
         self.news(events.Verb.RESTORE, A, age=0)
         self.steps(1)
-        self.news(removes, A, age=0)
+        self.news(SOFT_UNREGISTER, A, age=0)
         self.steps(1)
         self.assertEqual([A], self.held())
         self.now += 1000
@@ -565,7 +548,7 @@ class LateNewsTest(DispatcherTestCase):
         self.nova_says(REFRESH, A, display_name="now")
         self.news(REGISTER, A, -3600, display_name="then", compute_host="c1")
         self.steps(1)
-        self.assertEqual("now", self.directory.content[A].record.display_name)
+        self.assertEqual("now", self.name(A))
         self.assertEqual(1, self.log.output.count("WARNING"))
         self.assertIn(
             f"WARNING Outbox entry 1: register instance {A}: its time is 3600"
@@ -584,11 +567,10 @@ class LateNewsTest(DispatcherTestCase):
             self.news(REFRESH, instance, age=0, display_name="second")
             self.nova_says(REFRESH, instance, display_name="second")
             self.steps(1)
-            kept = self.directory.content[instance]
-            self.assertEqual("second", kept.record.display_name)
+            self.assertEqual("second", self.name(instance))
             self.now += 5
-            self.news(events.Verb.SOFT_UNREGISTER, instance, age=0)
-            self.nova_says(events.Verb.SOFT_UNREGISTER, instance)
+            self.news(SOFT_UNREGISTER, instance, age=0)
+            self.nova_says(SOFT_UNREGISTER, instance)
             self.steps(1)
             self.assertEqual([], self.held())
 
@@ -601,11 +583,10 @@ class LateNewsTest(DispatcherTestCase):
             self.assertEqual(0.0, self.directory.content[instance].as_of)
 
     def test_a_removal_is_done_after_one_of_the_future_that_nova_denied(self):
-        removes = events.Verb.SOFT_UNREGISTER
         self.news(REGISTER, A, age=5)
         self.steps(1)
-        for verb, age in ((REFRESH, -(10**9)), (removes, 0)):
-            self.news(removes, A, age)
+        for verb, age in ((REFRESH, -(10**9)), (SOFT_UNREGISTER, 0)):
+            self.news(SOFT_UNREGISTER, A, age)
             self.nova_says(verb, A)
             self.steps(1)
         self.assertEqual([], self.held())
@@ -615,7 +596,7 @@ class LateNewsTest(DispatcherTestCase):
         self.steps(1)
         self.nova_says(REFRESH, A, display_name="first")
         self.now += 3000
-        self.news(events.Verb.SOFT_UNREGISTER, A, age=-(10**9))
+        self.news(SOFT_UNREGISTER, A, age=-(10**9))
         self.now -= 3000
         self.steps(1)
         self.now += 3000
@@ -623,14 +604,13 @@ class LateNewsTest(DispatcherTestCase):
         self.now -= 3000
         self.nova_says(REFRESH, A, display_name="second")
         self.steps(1)
-        kept = self.directory.content[A]
-        self.assertEqual("second", kept.record.display_name)
+        self.assertEqual("second", self.name(A))
 
     def test_a_soft_delete_of_the_future_waits_for_no_clock(self):
         self.news(REGISTER, A, age=5)
         self.steps(1)
-        self.news(events.Verb.SOFT_UNREGISTER, A, age=-86400)
-        self.nova_says(events.Verb.SOFT_UNREGISTER, A)
+        self.news(SOFT_UNREGISTER, A, age=-86400)
+        self.nova_says(SOFT_UNREGISTER, A)
         self.steps(1)
         self.assertEqual([], self.held())
 
@@ -691,18 +671,16 @@ class LateNewsTest(DispatcherTestCase):
         self.nova_says(REFRESH, A, display_name="after")
         self.news(REFRESH, A, age=90, display_name="two")
         self.steps(2)
-        self.assertEqual(
-            "after", self.directory.content[A].record.display_name
-        )
+        self.assertEqual("after", self.name(A))
 
     def test_a_removal_is_not_done_once_more_after_a_restore(self):
-        self.nova_says(events.Verb.SOFT_UNREGISTER, A)
-        self.news(events.Verb.SOFT_UNREGISTER, A, age=1)
+        self.nova_says(SOFT_UNREGISTER, A)
+        self.news(SOFT_UNREGISTER, A, age=1)
         self.dispatcher.step()
         self.now += 2
         self.news(events.Verb.RESTORE, A, age=1)
         self.dispatcher.step()
-        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
+        self.now += CONFIRMS_AFTER
         self.dispatcher.step()
         self.assertEqual([A], self.held())
 
@@ -710,7 +688,7 @@ class LateNewsTest(DispatcherTestCase):
         self.news(UNREGISTER, A, age=1)
         self.dispatcher.step()
         self.directory.out = True
-        self.now += retry.OLDEST_ANSWER + directories.LONGEST_BATCH
+        self.now += CONFIRMS_AFTER
         self.dispatcher.step()
         self.directory.out = False
         self.now += 60
@@ -721,19 +699,15 @@ class LateNewsTest(DispatcherTestCase):
 
     def test_of_many_events_at_once_one_is_written(self):
         for name in ("o", "tw", "three"):
-            self.outbox.put(
-                base.event(
-                    events.Verb.REFRESH,
-                    A,
-                    display_name=name,
-                    occurred_at=self.now - 1 / len(name),
-                )
+            self.put(
+                REFRESH,
+                A,
+                display_name=name,
+                occurred_at=self.now - 1 / len(name),
             )
         self.dispatcher.step()
         self.assertEqual(1, self.directory.asked)
-        self.assertEqual(
-            "three", self.directory.content[A].record.display_name
-        )
+        self.assertEqual("three", self.name(A))
         self.assertIn(
             "skipped: directory d: covered by entry 3", self.log.output
         )
@@ -794,7 +768,7 @@ class RunTest(DispatcherTestCase):
         self.assertNotIn("Directory d: ", self.log.output)
 
     def test_what_cannot_be_settled_is_no_outage_of_the_directory(self):
-        self.outbox.put(base.event(REGISTER, A))
+        self.put(REGISTER, A)
         outboxes.run_sql(
             self.outbox.path,
             "CREATE TRIGGER full BEFORE INSERT ON journal"

@@ -23,17 +23,29 @@ def parse(ctxt, message):
 
 def told(scenario, *event_types):
     """Return (type, verb, compute host) of a scenario's events."""
-    heard = [parse(*recorded) for recorded in recordings.scenario(scenario)]
     return [
         (event.event_type, event.verb, event.record.compute_host)
-        for event in heard
-        if event and (event.event_type in event_types or not event_types)
+        for event in events_of(scenario)
+        if event.event_type in event_types or not event_types
     ]
 
 
 def verb(event_type, **changes):
     event = parse(*recordings.varied(event_type, **changes))
     return event and event.verb
+
+
+def unversioned(event_type="instance.create.end", **changes):
+    """Return a recorded unversioned notification, with other values."""
+    return recordings.varied(
+        f"compute.{event_type}", None, recordings.UNVERSIONED, **changes
+    )
+
+
+def events_of(scenario):
+    """Return the events of a scenario, in order."""
+    parsed = [parse(*recorded) for recorded in recordings.scenario(scenario)]
+    return [event for event in parsed if event]
 
 
 class ScenariosTest(base.TestCase):
@@ -92,11 +104,7 @@ class ScenariosTest(base.TestCase):
         )
 
     def test_a_forced_delete_of_a_lost_compute_is_told_by_the_update(self):
-        gone = [
-            event
-            for recorded in recordings.scenario("compute_down")
-            if (event := parse(*recorded)) and event.verb == "unregister"
-        ]
+        gone = [e for e in events_of("compute_down") if e.verb == "unregister"]
         ended = {e.instance_uuid for e in gone if "delete" in e.event_type}
         self.assertEqual(
             ["instance.update"],
@@ -147,8 +155,8 @@ class ScenariosTest(base.TestCase):
     def test_an_interface_brings_and_takes_its_addresses(self):
         counts = [
             len(event.record.addresses)
-            for recorded in recordings.scenario("interface")
-            if (event := parse(*recorded)) and "interface" in event.event_type
+            for event in events_of("interface")
+            if "interface" in event.event_type
         ]
         self.assertEqual([2, 1], counts)
 
@@ -163,9 +171,7 @@ class ScenariosTest(base.TestCase):
 
     def test_a_rename_is_told(self):
         names = dict.fromkeys(
-            event.record.display_name
-            for recorded in recordings.scenario("rename_metadata")
-            if (event := parse(*recorded))
+            event.record.display_name for event in events_of("rename_metadata")
         )
         self.assertEqual(2, len(names))
 
@@ -299,11 +305,8 @@ class UnversionedTest(base.TestCase):
 
     def test_an_unversioned_update_does_not_speak_of_addresses(self):
         event = parse(
-            *recordings.varied(
-                "compute.instance.update",
-                None,
-                recordings.UNVERSIONED,
-                launched_at="2026-11-22T09:44:29.000000",
+            *unversioned(
+                "instance.update", launched_at="2026-11-22T09:44:29.000000"
             )
         )
         self.assertEqual("refresh", event.verb)
@@ -327,31 +330,20 @@ class UnversionedTest(base.TestCase):
             (None, "base"),
         ):
             event = parse(
-                *recordings.varied(
-                    "compute.instance.create.end",
-                    None,
-                    recordings.UNVERSIONED,
-                    image_ref_url=url,
-                    image_meta={"base_image_ref": "base"},
+                *unversioned(
+                    image_ref_url=url, image_meta={"base_image_ref": "base"}
                 )
             )
             self.assertEqual(expected, event.record.image_uuid)
 
     def test_a_forced_delete_is_told_where_nova_tells_it(self):
-        ctxt, message = recordings.varied(
-            "compute.instance.delete.end", None, recordings.UNVERSIONED
-        )
+        ctxt, message = unversioned("instance.delete.end")
         message["event_type"] = "compute.instance.force_delete.end"
         self.assertEqual("unregister", parse(ctxt, message).verb)
 
     def test_an_unversioned_time_that_is_none_is_empty(self):
         complaints = []
-        ctxt, message = recordings.varied(
-            "compute.instance.create.end",
-            None,
-            recordings.UNVERSIONED,
-            created_at="None",
-        )
+        ctxt, message = unversioned(created_at="None")
         event = payloads.parse(ctxt, message, complaints.append)
         self.assertEqual(("", []), (event.record.created_at, complaints))
 
@@ -365,12 +357,7 @@ class UnversionedTest(base.TestCase):
             ("hostname", 7),
         ):
             complaints = []
-            ctxt, message = recordings.varied(
-                "compute.instance.create.end",
-                None,
-                recordings.UNVERSIONED,
-                **{name: value},
-            )
+            ctxt, message = unversioned(**{name: value})
             self.assertIsNotNone(
                 payloads.parse(ctxt, message, complaints.append)
             )
@@ -378,9 +365,7 @@ class UnversionedTest(base.TestCase):
 
     def test_an_unversioned_payload_of_any_other_shape_is_refused(self):
         for payload in (None, [], "x", 7, {}, {"instance_id": "x"}):
-            ctxt, message = recordings.varied(
-                "compute.instance.create.end", None, recordings.UNVERSIONED
-            )
+            ctxt, message = unversioned()
             message["payload"] = payload
             self.assertRaises(payloads.Unreadable, parse, ctxt, message)
 
