@@ -334,11 +334,7 @@ class BufferedWriterTest(base.TestCase):
         self.assertEqual([UUID], self.stored())
 
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):
-        self.useFixture(
-            base.fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.sources.buffered_writer.HELD_AT_MOST", 2
-            )
-        )
+        self.patch(buffered_writer, "HELD_AT_MOST", 2)
         self.path.parent.write_text("a file in the way")
         for number in range(3):
             self.take(*recordings.create_end(f"{number:032x}"))
@@ -365,28 +361,30 @@ class OutboxDriverTest(base.TestCase):
         self.assertEqual(1, outbox.Outbox(path).pending("d"))
 
     def test_it_says_at_the_first_notification_that_it_is_loaded(self):
-        path = self.folder / "nova.db"
-        conf = cfg.ConfigOpts()
-        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-        conf([], default_config_files=[])
-        conf.set_override("outbox", str(path), group=options.GROUP)
-        driver = notification_driver.OutboxDriver(conf, ["versioned"], None)
+        driver = self.driver()
         self.assertEqual("", self.log.output)
         for _ in range(2):
             driver.notify({}, {"event_type": "service.update"}, "INFO", -1)
         self.assertEqual(
-            "INFO Notification driver nova_dirsvc loaded for topic versioned,"
-            f" outbox {path}\n",
+            "INFO Notification driver nova_dirsvc loaded for topic t,"
+            f" outbox {self.path}\n",
             self.log.output,
         )
 
-    def driver(self):
-        conf = cfg.ConfigOpts()
-        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-        conf([], default_config_files=[])
+    def test_without_users_the_name_is_not_stored(self):
+        driver = self.driver(record_users=False)
+        driver.notify(*recordings.create_end(), "INFO", -1)
+        self.assertIn(UUID, outboxes.dump(self.path))
+        self.assertNotIn("alice", outboxes.dump(self.path))
+
+    def driver(self, **values):
         self.path = self.folder / "nova.db"
-        conf.set_override("outbox", str(self.path), group=options.GROUP)
-        return notification_driver.OutboxDriver(conf, ["t"], None)
+        self.conf = cfg.ConfigOpts()
+        self.conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
+        self.conf([], default_config_files=[])
+        for name, value in {"outbox": str(self.path), **values}.items():
+            self.conf.set_override(name, value, group=options.GROUP)
+        return notification_driver.OutboxDriver(self.conf, ["t"], None)
 
     def test_nothing_that_it_is_given_is_raised_or_forgotten(self):
         driver = self.driver()
@@ -439,11 +437,10 @@ class OutboxDriverTest(base.TestCase):
         self.assertEqual(1, outbox.Outbox(self.path).pending("d"))
 
     def test_the_default_path_is_a_system_path(self):
-        conf = cfg.ConfigOpts()
-        conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-        conf([], default_config_files=[])
+        self.driver()
+        self.conf.clear_override("outbox", group=options.GROUP)
         self.assertEqual(
-            "/var/lib/nova-dirsvc/outbox.db", conf.nova_dirsvc.outbox
+            "/var/lib/nova-dirsvc/outbox.db", self.conf.nova_dirsvc.outbox
         )
 
 
