@@ -9,6 +9,7 @@ test changes at will, and fails where a test wants it to.
 import datetime
 import http.server
 import json
+import sys
 import threading
 import urllib.parse
 import uuid
@@ -53,8 +54,7 @@ class NovaService(fixtures.Fixture):
         class Handler(_Handler):
             nova = service
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), Handler)
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -201,6 +201,15 @@ class NovaService(fixtures.Fixture):
                 entry("identity", f"{self.origin}/v3"),
             ],
         }
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that was killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
