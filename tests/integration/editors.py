@@ -152,8 +152,12 @@ class RestEditor:
 
     def everything(self) -> dict[str, Any]:
         """Read all documents, by the uuids of their instances."""
-        documents = self._ask("GET").json()["instances"]
-        return {one["instance_uuid"]: one for one in documents}
+        found: dict[str, Any] = {}
+        page: dict[str, str] = {}
+        while documents := self._ask("GET", params=page).json()["instances"]:
+            found |= {one["instance_uuid"]: one for one in documents}
+            page = {"marker": documents[-1]["instance_uuid"]}
+        return found
 
     def key(self, instance_uuid: str) -> str:
         """Return what :meth:`everything` calls an instance's entry."""
