@@ -8,7 +8,6 @@ for one directory. It is stored with the entry as it was, in one transaction:
 there is never one without the other.
 """
 
-import collections
 import dataclasses
 import json
 import os
@@ -21,15 +20,17 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import (
     admin,
     counts,
+    recent,
     runs,
     sql,
     sql_repairs,
     values,
 )
-from nova_dirsvc_plugin.outbox.runs import Reading, Recent, Repair, Run
+from nova_dirsvc_plugin.outbox.recent import Check, Recent
+from nova_dirsvc_plugin.outbox.runs import Reading, Repair, Run
 from nova_dirsvc_plugin.outbox.values import OutboxError, State
 
-__all__ = ("PORTION", "Reading", "Recent", "Repair", "Repairs", "Run")
+__all__ = ("PORTION", "Check", "Reading", "Recent", "Repair", "Repairs", "Run")
 
 #: Repairs in one transaction: Nova, which waits for it, hardly does.
 PORTION = 100
@@ -65,7 +66,11 @@ class Repairs:
             database.execute(sql_repairs.BEGIN_RUN, run.to_row())
 
     def put(
-        self, run_id: str, repairs: Sequence[Repair], read_at: float
+        self,
+        run_id: str,
+        repairs: Sequence[Repair],
+        read_at: float,
+        check: Check | None = None,
     ) -> int:
         """Store repairs, with what was before, in one transaction.
 
@@ -76,6 +81,7 @@ class Repairs:
 
         :param repairs: best :data:`PORTION` at a time
         :param read_at: epoch seconds, when the reading of the directory began
+        :param check: what has to let repairs that change or remove something
         :returns: how many are to be delivered that were not
         :raises OutboxError: none of them is stored
         """
@@ -83,9 +89,14 @@ class Repairs:
             row = database.execute(sql_repairs.RUN, (run_id,)).fetchone()
             if row is None:
                 raise OutboxError(f"the outbox has no run {run_id}")
+            run = Run.from_row(row)
+            if check and any(map(recent.takes_away, repairs)):
+                # Here, so that no other run comes in between.
+                check.raise_for(
+                    recent.read(database, run.directory, check.since, run_id)
+                )
             return sum(
-                self._put(database, Run.from_row(row), repair, read_at)
-                for repair in repairs
+                self._put(database, run, repair, read_at) for repair in repairs
             )
 
     def _put(
@@ -153,18 +164,8 @@ class Repairs:
         :param since: epoch seconds
         :raises OutboxError: it cannot be read
         """
-        removed = set()
-        changed = collections.defaultdict[str, set[str]](set)
         with self._admin.snapshot() as database:
-            for row in database.execute(
-                sql_repairs.RECENT_REPAIRS,
-                {"directory": directory, "since": since},
-            ):
-                if events.Verb(row["verb"]).removes:
-                    removed.add(row["instance_uuid"])
-                for name in runs.decoded(row["attributes"]):
-                    changed[name].add(row["instance_uuid"])
-        return Recent(removed, changed)
+            return recent.read(database, directory, since)
 
     def runs(self) -> list[Run]:
         """Return the runs that are kept, the latest first.

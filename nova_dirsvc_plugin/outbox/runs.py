@@ -1,11 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Values of a run: its repairs, what was before, how much was asked."""
+"""Values of a run: its repairs, and what was before."""
 
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import events
@@ -66,18 +66,6 @@ class Repair:
     event: events.Event
     before: Mapping[str, Any] | None = None
     attributes: Sequence[str] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Recent:
-    """What was asked of a directory since some time.
-
-    :ivar removals: uuids of the instances that lost their entry
-    :ivar changes: attribute -> those whose entry was changed in it
-    """
-
-    removals: Set[str]
-    changes: Mapping[str, Set[str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -50,12 +50,13 @@ SELECT (
           AND e.number = x.number))
 """
 
-#: What runs that were not allowed by an operator have asked of a directory.
+#: What other runs that were not allowed by an operator have asked of a
+#: directory.
 RECENT_REPAIRS = """
 SELECT r.instance_uuid, r.verb, r.attributes
 FROM repair AS r INDEXED BY repair_stored JOIN run USING (run_id)
 WHERE r.stored_at >= :since AND run.directory = :directory
-  AND run.verb <> 'undo' AND NOT run.allowed
+  AND run.run_id <> :besides AND run.verb <> 'undo' AND NOT run.allowed
 """
 
 RUN = "SELECT * FROM run WHERE run_id = ?"

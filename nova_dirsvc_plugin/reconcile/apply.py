@@ -9,6 +9,7 @@ killed run has stored is delivered; the next run finds the rest.
 
 import dataclasses
 import datetime
+import functools
 import itertools
 import secrets
 import time
@@ -16,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from nova_dirsvc_plugin import events
+from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.outbox import repairs as outbox_repairs
 from nova_dirsvc_plugin.outbox import runs
 from nova_dirsvc_plugin.reconcile import before_image, guard
@@ -52,12 +53,15 @@ class Applied:
     :ivar stored: repairs that are to be delivered because of it
     :ivar left: writes of the plan that were not stored
     :ivar waiting: repairs of the directory that are not delivered
+    :ivar stops: why the guard has stopped it after all: another run came in
+        between
     """
 
     run_id: str = ""
     stored: int = 0
     left: int = 0
     waiting: int = 0
+    stops: Sequence[str] = ()
 
 
 class Applier:
@@ -114,7 +118,8 @@ class Applier:
     ) -> Applied:
         """Store the writes of a plan, and wait until they are delivered.
 
-        The guard is asked by the caller before.
+        The guard is asked by the caller before, and here with each portion:
+        another run may come in between.
 
         :param verb: of the run
         :param allowed: an operator has allowed what the guard has stopped
@@ -138,6 +143,7 @@ class Applier:
             map(_repair, itertools.islice(plan.writes(), count)),
             count,
             plan.reading.started_at,
+            None if allowed else guard.Planned.of(plan),
         )
         return dataclasses.replace(applied, left=applied.left + writes - count)
 
@@ -147,26 +153,58 @@ class Applier:
         repairs: Iterable[runs.Repair],
         count: int,
         read_at: float,
+        planned: guard.Planned | None = None,
     ) -> Applied:
         """Store the repairs of a run, and wait until they are delivered.
 
         :param count: how many there are
         :param read_at: epoch seconds, when what they rest on was read
+        :param planned: what they take away, if the guard limits that
         :raises outbox.OutboxError: a portion is not stored
         """
         if not count:
             return Applied()
         self._repairs.begin(run)
         stored = done = 0
+        stops: Sequence[str] = ()
         for portion in portions(repairs, outbox_repairs.PORTION):
             waiting = self._waiting(run.directory, ROOM)
             if waiting > ROOM:
                 return Applied(run.run_id, stored, count - done, waiting)
-            stored += self._repairs.put(run.run_id, portion, read_at)
+            try:
+                stored += self._put(run, portion, read_at, planned)
+            except guard.Stopped as stopped:
+                stops = stopped.args
+                break
+            except outbox.OutboxError as error:
+                raise outbox.OutboxError(
+                    f"run {run.run_id} for {run.directory} has stored {stored}"
+                    f" repairs, which are delivered, and not {count - done}"
+                    f" others: {error}"
+                ) from error
             done += len(portion)
             self._show(f"storing for {run.directory}", done, count)
         waiting = self._waiting(run.directory, 0)
-        return Applied(run.run_id, stored, count - done, waiting)
+        return Applied(run.run_id, stored, count - done, waiting, stops)
+
+    def _put(
+        self,
+        run: runs.Run,
+        portion: Sequence[runs.Repair],
+        read_at: float,
+        planned: guard.Planned | None,
+    ) -> int:
+        """Store some repairs; all that a run plans counts, with each portion.
+
+        :raises Stopped: none of them is stored
+        """
+        check = None
+        if planned:
+            check = outbox_repairs.Check(
+                self._clock() - GUARD_WINDOW,
+                functools.partial(planned.check, self._limits),
+            )
+        return self._repairs.put(run.run_id, portion, read_at, check)
 
     def _waiting(self, directory: str, room: int) -> int:
         """Wait until few repairs of a directory are waiting.

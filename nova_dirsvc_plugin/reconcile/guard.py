@@ -9,7 +9,7 @@ other drift; it is much at once.
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence, Set
-from typing import Protocol
+from typing import Protocol, Self
 
 from nova_dirsvc_plugin.reconcile import plan as plans
 
@@ -63,6 +63,59 @@ class Limits:
         return max(self.changes, int(entries * self.changes_percent / 100))
 
 
+class Stopped(Exception):
+    """More would be written than the guard lets pass; sentences."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Planned:
+    """What a plan would take away.
+
+    :ivar entries: with our mark that the directory has
+    :ivar removals: uuids of the instances whose entry would be removed
+    :ivar changes: attribute -> those in whose entry it would be changed
+    """
+
+    entries: int
+    removals: Set[str]
+    changes: Mapping[str, Set[str]]
+
+    @classmethod
+    def of(cls, plan: plans.Plan) -> Self:
+        changed = collections.defaultdict[str, set[str]](set)
+        if Kind.DIFFERING in plan.policy.written:
+            for item in plan.items.of(Kind.DIFFERING):
+                for one in item.differences:
+                    changed[one.attribute].add(item.instance_uuid)
+        removed = (
+            ()
+            if plan.why_none_is_removed()
+            else plan.items.uuids(Kind.REMOVAL)
+        )
+        return cls(plan.entries, frozenset(removed), changed)
+
+    def check(self, limits: Limits, recent: Recent) -> None:
+        """Check that it is within the limits.
+
+        :raises Stopped: it is not
+        """
+        stops = self.beyond(limits, recent)
+        if stops:
+            raise Stopped(*stops)
+
+    def beyond(self, limits: Limits, recent: Recent) -> list[str]:
+        """Return sentences; empty if it is within the limits.
+
+        What waits since an earlier run is planned again, and counts once.
+
+        :param recent: what other runs have asked for within the last hour
+        """
+        return [
+            *_removals(self, recent, limits),
+            *_changes(self, recent, limits),
+        ]
+
+
 def check(
     plan: plans.Plan,
     recent: Recent,
@@ -83,10 +136,9 @@ def check(
     :param was_allowed: it was allowed before, which counts once
     :param is_known: instances were read from the plan's cloud before
     """
-    stops = _strangers(plan, is_known) or [
-        *_removals(plan, recent, limits),
-        *_changes(plan, recent, limits),
-    ]
+    stops = _strangers(plan, is_known) or Planned.of(plan).beyond(
+        limits, recent
+    )
     if not stops:
         return []
     way_on = _way_on(plan.plan_id, allow, was_allowed)
@@ -138,44 +190,30 @@ def _strangers(plan: plans.Plan, is_known: bool) -> list[str]:
     ]
 
 
-def _removals(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
-    planned = (
-        [] if plan.why_none_is_removed() else plan.items.uuids(Kind.REMOVAL)
-    )
-    most = limits.most_removals(plan.entries)
-    # What waits since an earlier run is planned again, and counts once.
-    before = len(recent.removals - set(planned))
-    if not planned or len(planned) + before <= most:
+def _removals(planned: Planned, recent: Recent, limits: Limits) -> list[str]:
+    removals, most = planned.removals, limits.most_removals(planned.entries)
+    before = len(recent.removals - removals)
+    if not removals or len(removals) + before <= most:
         return []
     return [
-        f"{len(planned)} of {plan.entries} entries would be removed, after"
+        f"{len(removals)} of {planned.entries} entries would be removed, after"
         f" {before} others within the last hour: more than {most} (the"
         f" larger of guard_max_removals, {limits.removals}, and"
         f" guard_max_removals_percent, {limits.removals_percent:g} %)."
     ]
 
 
-def _changes(plan: plans.Plan, recent: Recent, limits: Limits) -> list[str]:
-    most = limits.most_changes(plan.entries)
+def _changes(planned: Planned, recent: Recent, limits: Limits) -> list[str]:
+    most = limits.most_changes(planned.entries)
     stops = []
-    for attribute, planned in sorted(_changed(plan).items()):
-        before = len(recent.changes.get(attribute, set()) - planned)
-        if len(planned) + before > most:
+    for attribute, changed in sorted(planned.changes.items()):
+        before = len(recent.changes.get(attribute, set()) - changed)
+        if len(changed) + before > most:
             stops.append(
-                f"{attribute} would be changed in {len(planned)} of"
-                f" {plan.entries} entries, after {before} others within the"
+                f"{attribute} would be changed in {len(changed)} of"
+                f" {planned.entries} entries, after {before} others within the"
                 f" last hour: more than {most} (the larger of"
                 f" guard_max_changes, {limits.changes}, and"
                 f" guard_max_changes_percent, {limits.changes_percent:g} %)."
             )
     return stops
-
-
-def _changed(plan: plans.Plan) -> Mapping[str, Set[str]]:
-    """Return attribute -> instances in whose entry it would be changed."""
-    found = collections.defaultdict[str, set[str]](set)
-    if Kind.DIFFERING in plan.policy.written:
-        for item in plan.items.of(Kind.DIFFERING):
-            for one in item.differences:
-                found[one.attribute].add(item.instance_uuid)
-    return found

@@ -3,6 +3,7 @@
 """The commands that have a directory written to: what they share."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from nova_dirsvc_plugin.cmd.manage import formatting, reconciling
@@ -133,10 +134,7 @@ class ApplyCommand(WriteCommand):
             return apply.Applied()
         stops = applier.check(plan, parsed_args.allow)
         if stops:
-            self.note(
-                Exit.GUARD,
-                *(f"directory {plan.directory}: {stop}" for stop in stops),
-            )
+            self._note_stops(plan, stops)
             return apply.Applied(left=apply.write_count(plan))
         if parsed_args.dry_run:
             self.note(Exit.DRIFT)
@@ -144,13 +142,21 @@ class ApplyCommand(WriteCommand):
         applied = applier.apply(
             plan,
             verb,
-            allowed=bool(applier.check(plan)),
+            allowed=bool(parsed_args.allow and applier.check(plan)),
             most=parsed_args.max_count,
         )
+        if applied.stops:
+            self._note_stops(plan, applied.stops)
         self.note_applied(plan.directory, applied)
         if plan.counts[plans.Kind.CONFLICT]:
             self.note(Exit.DRIFT)
         return applied
+
+    def _note_stops(self, plan: plans.Plan, stops: Sequence[str]) -> None:
+        self.note(
+            Exit.GUARD,
+            *(f"directory {plan.directory}: {stop}" for stop in stops),
+        )
 
 
 def line(plan: plans.Plan, applied: apply.Applied) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nova_dirsvc_plugin import conf as options
@@ -186,14 +186,11 @@ def _apply(plan: plans.Plan, applier: apply.Applier) -> None:
         return
     stops = applier.check(plan)
     if stops:
-        LOG.error(
-            "Directory %s: stopped by the guard; see nova-dirsvc-manage"
-            " reconcile --dry-run: %s",
-            plan.directory,
-            " ".join(stops),
-        )
+        _log_stops(plan, stops)
         return
     applied = applier.apply(plan, "reconcile")
+    if applied.stops:
+        _log_stops(plan, applied.stops)
     LOG.log(
         logging.WARNING if applied.waiting or applied.left else logging.INFO,
         "Directory %s: reconciled by run %s: %d missing, %d differing, %d to"
@@ -206,6 +203,15 @@ def _apply(plan: plans.Plan, applier: apply.Applier) -> None:
         applied.stored,
         applied.waiting,
         applied.left,
+    )
+
+
+def _log_stops(plan: plans.Plan, stops: Sequence[str]) -> None:
+    LOG.error(
+        "Directory %s: stopped by the guard; see nova-dirsvc-manage"
+        " reconcile --dry-run: %s",
+        plan.directory,
+        " ".join(stops),
     )
 
 

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Repairs are stored in portions, on a real outbox."""
 
+import sqlite3
+
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.outbox import repairs as outbox_repairs
 from nova_dirsvc_plugin.outbox import runs
 from nova_dirsvc_plugin.reconcile import apply, guard
 from tests.unit import base
+from tests.unit.reconcile import clouds, test_plan
 
 
 class StoreTest(base.TestCase):
@@ -19,14 +22,17 @@ class StoreTest(base.TestCase):
         self.waits = 0
         self.most = 0
 
-    def store(self, count, wait, patience=60.0):
-        applier = apply.Applier(
+    def applier(self, wait, patience=60.0):
+        return apply.Applier(
             self.repairs,
             guard.Limits(),
             patience,
             wait,
             lambda step, done, total: None,
         )
+
+    def store(self, count, wait, patience=60.0):
+        applier = self.applier(wait, patience)
         found = [
             runs.Repair(base.event(events.Verb.REFRESH)) for _ in range(count)
         ]
@@ -71,6 +77,50 @@ class StoreTest(base.TestCase):
     def test_told_to_stop_it_does(self):
         applied = self.store(2000, lambda seconds: True)
         self.assertEqual(apply.ROOM + outbox_repairs.PORTION, applied.waiting)
+
+    def plan(self, kind, count):
+        made = [test_plan.made(kind) for _ in range(count)]
+        return clouds.made_of(*made, entries=20)
+
+    def test_two_runs_at_once_do_not_remove_twice_as_many(self):
+        """The guard lets both begin; the tool and the daemon, for example."""
+        one, two = (self.plan(clouds.Kind.REMOVAL, 15) for _ in range(2))
+        applier = self.applier(self.deliver)
+        self.assertEqual([], applier.check(one))
+        self.assertEqual([], applier.check(two))
+        self.assertEqual(15, applier.apply(one, "reconcile").stored)
+        applied = applier.apply(two, "apply")
+        self.assertEqual((0, 15), (applied.stored, applied.left))
+        (why,) = applied.stops
+        self.assertIn("15 of 20 entries would be removed, after 15 oth", why)
+        allowed = applier.apply(two, "apply", allowed=True)
+        self.assertEqual((15, ()), (allowed.stored, allowed.stops))
+
+    def test_two_runs_at_once_do_not_change_twice_as_many(self):
+        one, two = (self.plan(clouds.Kind.DIFFERING, 40) for _ in range(2))
+        applier = self.applier(self.deliver)
+        self.assertEqual(40, applier.apply(one, "reconcile").stored)
+        applied = applier.apply(two, "reconcile")
+        self.assertEqual((0, 40), (applied.stored, applied.left))
+        self.assertIn("in 40 of 20 entries, after 40", applied.stops[0])
+
+    def test_a_disk_that_fills_leaves_the_name_of_the_run(self):
+        self.assertEqual(100, outbox_repairs.PORTION)
+        with sqlite3.connect(self.outbox.path) as database:
+            database.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON repair"
+                " WHEN (SELECT count(*) FROM repair) = 150"
+                " BEGIN SELECT raise(ABORT, 'database or disk is full'); END"
+            )
+        error = self.assertRaises(
+            outbox.OutboxError, self.store, 250, self.deliver
+        )
+        self.assertIn(
+            "run r for memory has stored 100 repairs, which are delivered, and"
+            " not 150 others: ",
+            str(error),
+        )
+        self.assertIn("disk is full", str(error))
 
     def test_the_name_of_a_run_sorts_by_its_time(self):
         names = [apply.new_run_id(at) for at in (0.0, 1e9, 1.8e9)]
