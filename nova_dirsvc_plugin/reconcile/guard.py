@@ -15,7 +15,7 @@ from nova_dirsvc_plugin.reconcile import plan as plans
 
 Kind = plans.Kind
 
-#: Entries from which on it is strange if none fits Nova.
+#: Entries from which on it is strange if none fits Nova, though one did.
 _A_FEW = 3
 
 
@@ -134,7 +134,7 @@ def check(
     :param recent: what was written to that directory within the last hour
     :param allow: the name of the plan that an operator allows
     :param was_allowed: it was allowed before, which counts once
-    :param is_known: instances were read from the plan's cloud before
+    :param is_known: instances of entries were read from that cloud before
     """
     stops = _strangers(plan, is_known) or Planned.of(plan).beyond(
         limits, recent
@@ -169,24 +169,18 @@ def _strangers(plan: plans.Plan, is_known: bool) -> list[str]:
     """Stop where none of the entries is of an instance that Nova has listed.
 
     Whatever the policy: another cloud's would be registered as ours. A cloud
-    whose last instances are gone is believed if it had any before.
+    that had instances with entries before is believed that the last are gone,
+    and that a few others are gone while new ones have come.
     """
-    if plan.fitting or plan.is_empty:
+    if plan.fitting or plan.is_empty or not plan.entries:
         return []
-    if not plan.reading.instances:
-        if not plan.entries or is_known:
-            return []
-        return [
-            f"Nova lists no instance, and none was read from"
-            f" {plan.reading.cloud} before: check whether [nova] leads to the"
-            f" cloud of this owner mark, which has {plan.entries} entries."
-        ]
-    if plan.entries < _A_FEW:
+    instances = plan.reading.instances
+    if is_known and (not instances or plan.entries < _A_FEW):
         return []
     return [
-        f"Not one of {plan.entries} entries is of the"
-        f" {plan.reading.instances} instances that Nova has listed: check"
-        " whether [nova] leads to the cloud of this owner mark."
+        f"Not one of {plan.entries} entries is of the {instances} instances"
+        f" that Nova lists at {plan.reading.cloud}: check whether [nova] leads"
+        " to the cloud of this owner mark."
     ]
 
 

@@ -13,11 +13,13 @@ from nova_dirsvc_plugin.reconcile import packing
 class Reading:
     """The states of all instances; some 600 bytes for each.
 
+    :ivar keep: whether the outbox keeps how many there are
     :ivar summary: what the reading is worth, set when it has ended
     :ivar projects: project id -> instances that should have an entry
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = False) -> None:
+        self.keep = keep
         self.summary = nova_summary.Summary(
             0.0, 0, ("the reading has not ended",), ""
         )

@@ -19,6 +19,9 @@ from nova_dirsvc_plugin.reconcile import apply, comparison, guard, proof
 from nova_dirsvc_plugin.reconcile import plan as plans
 from nova_dirsvc_plugin.reconcile import reading as readings
 
+#: Instances, so few of which may be gone at once, whatever the guard allows.
+FEW = 20
+
 #: Seconds for which the last whole reading tells how many to expect. After
 #: that a cloud may have as few instances as it has.
 EXPECTED_FOR = 86_400.0
@@ -57,14 +60,14 @@ class Reconciler:
     def read(self, *, keep: bool) -> readings.Reading:
         """Read all instances of Nova.
 
-        :param keep: whether their number is kept, so that a next reading
-            with fewer than half of it is not whole
+        :param keep: whether their number is kept once an entry fits one, so
+            that a next reading with fewer than half of it is not whole
         :raises connection.NoAnswer: it is not known where Nova is
         :raises outbox.OutboxError: the outbox cannot be used
         """
         cloud = self._nova.connection.endpoint()
         expected = self._expected(cloud)
-        found = readings.Reading()
+        found = readings.Reading(keep)
         listed = listing.read(
             self._nova,
             expected,
@@ -72,14 +75,7 @@ class Reconciler:
         )
         for one in listed:
             found.add(self._completed(one))
-        found.summary = summary = listed.summary()
-        # An empty one is no sign that this is the cloud of our entries.
-        if keep and summary.whole and summary.instances:
-            self._repairs.note_reading(
-                cloud,
-                runs.WHOLE,
-                runs.Reading(summary.started_at, summary.instances),
-            )
+        found.summary = listed.summary()
         return found
 
     def _expected(self, cloud: str) -> int:
@@ -90,7 +86,7 @@ class Reconciler:
         last = self._repairs.last_reading(cloud, runs.WHOLE)
         if (
             last is None
-            or last.instances <= self._limits.removals
+            or last.instances <= max(self._limits.removals, FEW)
             or self._clock() - last.read_at > EXPECTED_FOR
         ):
             return 0
@@ -130,6 +126,7 @@ class Reconciler:
         :param only: the instances that were asked for; None for all
         :raises base.DirectoryUnavailable: not all of it could be read
         :raises base.EntriesNotKept: it never can be
+        :raises outbox.OutboxError: the outbox cannot be used
         """
         compared = comparison.Comparison(
             reading, name, self._owner, policy, directory.differences
@@ -141,6 +138,7 @@ class Reconciler:
         plan = compared.finish(
             directory.find(compared.to_find()), self._clock()
         )
+        self._note(reading, plan)
         candidates = plan.counts[plans.Kind.CANDIDATE]
         return proof.prove(
             plan,
@@ -148,6 +146,20 @@ class Reconciler:
             self._limits,
             lambda done: self._show("asking Nova", done, candidates),
         )
+
+    def _note(self, reading: readings.Reading, plan: plans.Plan) -> None:
+        """Keep how many instances there are.
+
+        Not if it may be another cloud: none is of an entry.
+        """
+        summary = reading.summary
+        is_ours = plan.fitting or not plan.entries
+        if reading.keep and summary.whole and summary.instances and is_ours:
+            self._repairs.note_reading(
+                summary.cloud,
+                runs.WHOLE,
+                runs.Reading(summary.started_at, summary.instances),
+            )
 
     def _completed(
         self, one: events.HostState | nova_summary.Undecided

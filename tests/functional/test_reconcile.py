@@ -274,6 +274,38 @@ class GuardTest(ReconcileTestCase):
         self.assertIn("gone", undone["Reason"])
         self.assertEqual({}, self.entries())
 
+    def test_the_last_instance_goes_where_each_removal_is_to_be_allowed(self):
+        [key] = self.fill(1)
+        self.configure(guard_max_removals=0, guard_max_removals_percent=0)
+        self.nova.delete(key)
+        line = self.reconcile(5)
+        self.assertIn("1 of 1 entries would be removed", self.said_last)
+        self.reconcile(4, "--allow", line["Plan"])
+        self.assertEqual({}, self.entries())
+
+
+class FewEntriesTest(ReconcileTestCase):
+    def setUp(self):
+        super().setUp()
+        self.fill(2)
+
+    def test_they_stay_when_the_endpoint_is_of_another_cloud(self):
+        before = self.entries()
+        self.nova = self.useFixture(nova_service.NovaService())
+        self.configure()
+        self.nova.boot_many(5)
+        for _ in range(2):
+            line = self.reconcile(5)
+            self.assertIn("Not one of 2 entries", self.said_last)
+            self.assertEqual((2, 5), numbers(line, "Removals Missing"))
+            self.assertEqual(before, self.entries())
+
+    def test_others_come_instead_of_them_in_the_same_cloud(self):
+        self.nova.servers.clear()
+        self.nova.boot_many(5)
+        self.reconcile(4)
+        self.assertEqual({*self.nova.servers}, {*self.entries()})
+
 
 @ddt.ddt
 class NothingRemovedTest(ReconcileTestCase):
@@ -350,7 +382,7 @@ class NothingRemovedTest(ReconcileTestCase):
         self.before = self.entries()
         self.nova = self.useFixture(nova_service.NovaService())
         self.configure()
-        line = self.unharmed(5, "Nova lists no instance, and none was read")
+        line = self.unharmed(5, "of the 0 instances that Nova lists")
         self.assertEqual((15, 0), numbers(line, "Removals Stored"))
 
     def test_the_database_of_nova_is_of_yesterday(self):

@@ -107,7 +107,14 @@ class RemovalsTest(base.TestCase):
         self.assertIn("Not one of 4 entries is of the 500 instances", why)
         self.assertIn("[nova]", why)
         self.assertEqual([], stops(*some, entries=4, fitting=1))
-        self.assertEqual([], stops(*some[:2], entries=2, fitting=0))
+
+    def test_one_or_two_do_where_no_entry_has_ever_fitted_that_cloud(self):
+        for count in (1, 2):
+            some = many(Kind.REMOVAL, count)
+            fields = {"entries": count, "fitting": 0}
+            self.assertEqual([], stops(*some, **fields))
+            (why, _) = stops(*some, known=False, **fields)
+            self.assertIn(f"Not one of {count} entries", why)
 
     def test_the_last_entries_of_an_empty_cloud_do_not(self):
         reading = summary.Summary(1.0, 0, (), clouds.URL)
@@ -122,7 +129,8 @@ class RemovalsTest(base.TestCase):
             some = many(Kind.REMOVAL, count)
             fields = {"entries": count, "fitting": 0, "reading": reading}
             (why, way_on) = stops(*some, known=False, **fields)
-            self.assertIn(f"from {clouds.URL} before", why)
+            self.assertIn("of the 0 instances that Nova lists at", why)
+            self.assertIn(clouds.URL, why)
             plan_id = way_on.rpartition(" ")[2]
             self.assertEqual(
                 [], stops(*some, known=False, allow=plan_id, **fields)
