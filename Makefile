@@ -16,10 +16,11 @@ KIND = $(or $(DIRECTORY),$(POCKET_DIRECTORY),ldap)
 PROFILES = directory pocket rest test
 demo demo-up: PROFILES = pocket $(if $(filter rest,$(KIND)),rest,directory)
 style: PROFILES = test
+test-quick: PROFILES = directory test
 bench: PROFILES = directory pocket rest test bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up demo-down test test-faults bench style devstack clean packages
+.PHONY: help demo demo-up demo-down test test-quick test-faults bench style devstack clean packages
 
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +37,11 @@ demo-down: ## end all of it
 test: $(TOOLS)/ready ## every test that runs on one machine
 	@$(RUN) tests/run.py
 
+test-quick: $(TOOLS)/ready ## style, types, unit tests, one contract on a 389 DS: two minutes
+	@$(RUN) tests/run.py quick
+
 test-faults: $(TOOLS)/ready ## kill, freeze and fill what it stands on: ten minutes
-	@$(RUN) tests/run.py faults
+	@$(RUN) tests/run.py faults faults-replayed
 
 style: $(TOOLS)/ready ## ruff, hacking, mypy, bashate, shellcheck, doc8
 	@$(RUN) tests/run.py style types
