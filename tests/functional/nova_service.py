@@ -11,6 +11,7 @@ import http.server
 import json
 import sys
 import threading
+import time
 import urllib.parse
 import uuid
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ class NovaService(fixtures.Fixture):
     :ivar services: of ``os-services``
     :ivar projects: id -> name; so is users
     :ivar max_limit: instances on a page, as ``[api] max_limit``
+    :ivar ahead: seconds that its clock is ahead of that here
     :ivar fault: answers instead of the cloud, where it wants to
     :ivar requests: path and parameters of each request
     """
@@ -45,6 +47,7 @@ class NovaService(fixtures.Fixture):
         self.users = {"u1": "alice", "u2": "bob"}
         self.is_admin = True
         self.max_limit = 1000
+        self.ahead = 0.0
         self.fault: Fault | None = None
         self.requests: list[tuple[str, dict[str, str]]] = []
 
@@ -226,6 +229,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.do_GET()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(
+            (timestamp or time.time()) + self.nova.ahead
+        )
 
     def _send(self, status: int, body: Any) -> None:
         if not status:

@@ -27,13 +27,20 @@ MANY = 5000
 
 
 class ManageTestCase(SyncTestCase):
+    """The operator's tool, beside a daemon.
+
+    :cvar program: what is run, and its first arguments
+    """
+
+    program = (PROGRAM,)
+
     def setUp(self):
         super().setUp()
         self.files = ()
 
     def run_tool(self, *arguments):
         """Run the program with the daemon's options; give what it did."""
-        command = [PROGRAM]
+        command = [*self.program]
         for file in self.files or (self.write_options(),):
             command += ["--config-file", str(file)]
         result = subprocess.run(

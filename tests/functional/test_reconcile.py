@@ -3,6 +3,9 @@
 """Reconciling, as an operator does it, with Nova's wire format."""
 
 import json
+import sys
+import threading
+import time
 import uuid
 
 import ddt
@@ -17,6 +20,15 @@ from tests.functional import (
 from tests.unit import base
 
 OWNER = "my-cloud"
+
+#: The program with less patience.
+IMPATIENT = """
+import functools, sys
+from nova_dirsvc_plugin.cmd import scripts
+from nova_dirsvc_plugin.nova_api import listing
+listing.Listing = functools.partial(listing.Listing, page_limit=5.0)
+sys.exit(scripts.manage())
+"""
 
 
 class ReconcileTestCase(test_manage.ManageTestCase):
@@ -325,14 +337,19 @@ class NothingRemovedTest(ReconcileTestCase):
         return line
 
     def fail_at_page(self, number, answer):
-        """Answer something else from that page on."""
+        """Answer something else from that page on, or nothing until then."""
         pages = []
 
         def fault(path, params):
             if not path.endswith("/servers/detail"):
                 return None
             pages.append(params.get("marker"))
-            return answer if len(pages) >= number else None
+            if len(pages) < number:
+                return None
+            if isinstance(answer, threading.Event):
+                answer.wait(waiting.LIMIT)
+                return nova_service.HANG_UP
+            return answer
 
         self.nova.fault = fault
 
@@ -349,6 +366,13 @@ class NothingRemovedTest(ReconcileTestCase):
     def test_a_connection_that_ends_in_page_3(self):
         self.fail_at_page(3, nova_service.HANG_UP)
         self.unharmed(6, "page 3")
+
+    def test_a_page_that_does_not_come_in_time(self):
+        ends = threading.Event()
+        self.addCleanup(ends.set)
+        self.program = (sys.executable, "-c", IMPATIENT)
+        self.fail_at_page(3, ends)
+        self.unharmed(6, "page 3: Nova did not answer within 5 s")
 
     def test_a_page_that_comes_twice(self):
         again = self.nova.answer("/v2.1/servers/detail", {"limit": "10"})
@@ -422,6 +446,48 @@ class NothingRemovedTest(ReconcileTestCase):
         self.assertIn("directory rest cannot be read", self.said_last)
         self.service.start()
         self.assertEqual(self.before, self.entries())
+
+
+@ddt.ddt
+class ClockTest(ReconcileTestCase):
+    """The clocks of Nova and of the daemon's host do not agree."""
+
+    # By a clock that is behind Nova's, the entries are of a time to come.
+    @ddt.data((3600.0, 0), (-3600.0, 1))
+    @ddt.unpack
+    def test_only_what_is_gone_is_removed(self, ahead, removals):
+        self.nova.ahead = ahead
+        booted = self.fill(6)
+        gone, moved = booted[:2]
+        # Booted while the list was read, which has it not.
+        new = self.nova.boot(7)
+        page = self.nova.answer("/v2.1/servers/detail", {"limit": "500"})
+        page[1]["servers"] = [
+            one for one in page[1]["servers"] if one["id"] not in (new, gone)
+        ]
+
+        def fault(path, params):
+            if not path.endswith("/servers/detail"):
+                return None
+            return (200, {"servers": []}) if "marker" in params else page
+
+        self.nova.fault = fault
+        self.outbox.put(
+            base.event(instance_uuid=new, occurred_at=time.time() + ahead)
+        )
+        waiting.until(lambda: new in self.entries(), "the entry of an event")
+        self.nova.delete(gone)
+        address = nova_service.address(200)
+        self.nova.servers[moved]["addresses"] = {"private": [address]}
+        line = self.reconcile(4)
+        self.assertEqual(
+            (0, 1, removals, 2 - removals, 1 + removals),
+            numbers(line, "Missing Differing Removals Unsure Stored"),
+        )
+        left = {*booted, new} - ({gone} if removals else set())
+        self.assertEqual(left, {*self.entries()})
+        seen = self.entries()[moved]["host_record"]["addresses"][0]["ip"]
+        self.assertEqual(address["addr"], seen)
 
 
 class DefaultOwnerTest(ReconcileTestCase):
