@@ -30,9 +30,12 @@ def claim(
     limit: int,
     now: float,
     one_each: bool,
+    under_way: Claim | None,
 ) -> Claim:
     """Read the next turns of a directory; see :meth:`Outbox.claim`."""
-    chosen = selection.select(database, directory, limit, now, one_each)
+    chosen = selection.select(
+        database, directory, limit, now, one_each, under_way
+    )
     groups = ((chosen.deliver, False), (chosen.confirm, True))
     read = _read(
         database, directory, chosen.deliver | chosen.confirm, limit + WINDOW
@@ -58,6 +61,7 @@ def claim(
         chosen.waiting,
         chosen.position,
         chosen.deferred,
+        instances=chosen.instances,
     )
 
 

@@ -14,7 +14,6 @@ with many entries, ``summary`` names the few that can still decide.
 """
 
 import dataclasses
-import math
 import os
 import pathlib
 import sqlite3
@@ -32,6 +31,7 @@ from nova_dirsvc_plugin.outbox.values import (
     State,
     event_row,
     parked_row,
+    waiting_row,
 )
 
 #: A request id that Nova never uses, and the size of a part of a batch in
@@ -112,7 +112,11 @@ class Outbox:
     # -- dispatchers -------------------------------------------------------
 
     def claim(
-        self, directory: str, limit: int, one_each: bool = False
+        self,
+        directory: str,
+        limit: int,
+        one_each: bool = False,
+        under_way: Claim | None = None,
     ) -> Claim:
         """Return the next turns of a directory, each of another instance.
 
@@ -127,11 +131,21 @@ class Outbox:
         :param one_each: one entry an instance, for a directory that appends
             each event; otherwise all of an instance, for one that holds
             their state
+        :param under_way: the claim that is not settled yet, if there is one.
+            Nothing of its instances is returned, and nothing that is new
+            after an entry of theirs
         :raises OutboxError: it cannot be read
         """
         with self._session as database:
+            if under_way:
+                self._check_replaced(under_way)
             claim = claiming.claim(
-                database, directory, max(limit, 2), self._clock(), one_each
+                database,
+                directory,
+                max(limit, 2),
+                self._clock(),
+                one_each,
+                under_way,
             )
             return dataclasses.replace(
                 claim, generation=self._session.generation
@@ -163,19 +177,22 @@ class Outbox:
                 (number, directory, one.outcome.value, one.reason, now, now)
             )
         kept += [
-            _waiting_row(directory, number, instance)
+            waiting_row(directory, number, instance)
             for number, instance in claim.waiting
         ]
         with self._session.transaction() as database:
-            if claim.generation != self._session.generation:
-                raise OutboxError(
-                    f"outbox {self.path} was replaced while entries of the"
-                    " old one were delivered"
-                )
+            self._check_replaced(claim)
             database.executemany(sql.REMOVE, final)
             database.executemany(sql.KEEP, kept)
             database.executemany(sql.NOTE, notes)
             _advance(database, directory, claim, settlements)
+
+    def _check_replaced(self, claim: Claim) -> None:
+        if claim.generation != self._session.generation:
+            raise OutboxError(
+                f"outbox {self.path} was replaced while entries of the old"
+                " one were delivered"
+            )
 
     def pending(self, directory: str) -> int:
         """Count the entries that are still to be delivered to a directory."""
@@ -280,21 +297,3 @@ def _advance(
         ],
     )
     database.execute(sql.ADVANCE, (directory, claim.position))
-
-
-def _waiting_row(
-    directory: str, number: int, instance_uuid: str
-) -> dict[str, Any]:
-    """Return the values of ``sql.KEEP`` for an entry that was not tried."""
-    return {
-        "directory": directory,
-        "number": number,
-        "instance_uuid": instance_uuid,
-        "state": State.WAITING.value,
-        "attempts": 0,
-        "deferrals": 0,
-        "deferred_at": 0.0,
-        # It is not looked at before it is woken: there may be thousands.
-        "not_before": math.inf,
-        "reason": "",
-    }

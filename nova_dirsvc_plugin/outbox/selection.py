@@ -8,9 +8,11 @@ What was deferred and is due, what is to be confirmed, and what is new.
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from nova_dirsvc_plugin.outbox import counts, rows, sql
+from nova_dirsvc_plugin.outbox.values import Claim
 
 #: Seconds: a deferred entry never waits longer.
 MAX_WAIT = 3600.0
@@ -38,6 +40,12 @@ class Selection:
     position: int
     deferred: list[str]
 
+    @property
+    def instances(self) -> frozenset[str]:
+        """Those that have something in it."""
+        waiting = (instance for _, instance in self.waiting)
+        return frozenset((*self.deliver, *self.confirm, *waiting))
+
 
 def select(
     database: sqlite3.Connection,
@@ -45,10 +53,12 @@ def select(
     limit: int,
     now: float,
     one_each: bool,
+    under_way: Claim | None,
 ) -> Selection:
     """Choose entries; see :meth:`Outbox.claim`."""
-    due = _due(database, directory, limit, now)
-    confirm = _to_confirm(database, directory, limit, now)
+    held = under_way.instances if under_way else frozenset()
+    due = _due(database, directory, limit, now, held)
+    confirm = _to_confirm(database, directory, limit, now, held)
     deferred: dict[str, Counts] = {}
     _add(deferred, due)
     if not one_each:
@@ -59,7 +69,9 @@ def select(
         }
         _add(deferred, database.execute(sql.OPEN, values))
     room = max(1, limit - len(due) - len(confirm))
-    chosen = _with_fresh(database, directory, deferred, room, one_each)
+    chosen = _with_fresh(
+        database, directory, deferred, room, one_each, under_way
+    )
     _add(
         chosen.confirm,
         (row for row in confirm if row["instance_uuid"] not in chosen.deliver),
@@ -73,6 +85,7 @@ def _with_fresh(
     deferred: dict[str, Counts],
     room: int,
     one_each: bool,
+    under_way: Claim | None,
 ) -> Selection:
     """Add what is new to what was deferred.
 
@@ -80,11 +93,16 @@ def _with_fresh(
     """
     fresh: dict[str, Counts] = {}
     elsewhere, waiting = [], []
-    position = counts.position(database, directory)
+    if under_way:
+        position = under_way.position
+    else:
+        position = counts.position(database, directory)
     values = {"directory": directory, "position": position, "limit": room}
     for row in database.execute(sql.FRESH, values):
-        position = row["number"]
         instance = rows.text(row["instance_uuid"])
+        if under_way and instance in under_way.instances:
+            break
+        position = row["number"]
         if row["elsewhere"]:
             elsewhere.append((position, instance))
         elif (
@@ -102,7 +120,11 @@ def _with_fresh(
 
 
 def _due(
-    database: sqlite3.Connection, directory: str, limit: int, now: float
+    database: sqlite3.Connection,
+    directory: str,
+    limit: int,
+    now: float,
+    held: Collection[str],
 ) -> list[sqlite3.Row]:
     """Read deferred entries that are due.
 
@@ -123,14 +145,18 @@ def _due(
             sql.DUE_DAMAGED,
             sql.DUE_NO_TIME,
         )
-        for row in database.execute(statement, values)
+        for row in _not_held(database, statement, values, held)
     ]
     due.sort(key=lambda row: row["deferrals"])
     return due
 
 
 def _to_confirm(
-    database: sqlite3.Connection, directory: str, limit: int, now: float
+    database: sqlite3.Connection,
+    directory: str,
+    limit: int,
+    now: float,
+    held: Collection[str],
 ) -> list[sqlite3.Row]:
     """Read removals that are to be confirmed by now."""
     values = {
@@ -141,8 +167,24 @@ def _to_confirm(
     return [
         row
         for statement in (sql.CONFIRM, sql.CONFIRM_SET_BACK)
-        for row in database.execute(statement, values)
+        for row in _not_held(database, statement, values, held)
     ]
+
+
+def _not_held(
+    database: sqlite3.Connection,
+    statement: str,
+    values: dict[str, Any],
+    held: Collection[str],
+) -> list[sqlite3.Row]:
+    """Read so many rows of instances that are not under way."""
+    limit = values["limit"]
+    found = database.execute(
+        statement, values | {"limit": limit + len(held)}
+    ).fetchall()
+    return [
+        row for row in found if rows.text(row["instance_uuid"]) not in held
+    ][:limit]
 
 
 def _add(group: dict[str, Counts], found: Iterable[sqlite3.Row]) -> None:

@@ -83,6 +83,22 @@ def event_row(
     return values
 
 
+def waiting_row(directory: str, number: int, instance: str) -> dict[str, Any]:
+    """Return the values of ``sql.KEEP`` for an entry that was not tried."""
+    return {
+        "directory": directory,
+        "number": number,
+        "instance_uuid": instance,
+        "state": State.WAITING.value,
+        "attempts": 0,
+        "deferrals": 0,
+        "deferred_at": 0.0,
+        # It is not looked at before it is woken: there may be thousands.
+        "not_before": math.inf,
+        "reason": "",
+    }
+
+
 def parked_row(parked: events.Parked, now: float) -> dict[str, Any]:
     """Return the values of ``sql.PARK``."""
     return {
@@ -183,6 +199,7 @@ class Claim:
     :ivar deferred: instances of the turns that others may wait behind, as
         the backlog names them
     :ivar generation: of the files that it was read from
+    :ivar instances: those of the turns and of what waits
     """
 
     turns: Sequence[Turn] = ()
@@ -190,6 +207,7 @@ class Claim:
     position: int = 0
     deferred: Sequence[str] = ()
     generation: int = 0
+    instances: frozenset[str] = frozenset()
 
     @property
     def entries(self) -> Sequence[outbox_entry.Entry]:

@@ -11,6 +11,7 @@ from tests.unit import base
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
 A, B = "a" * 8 + "-0000-4000-8000-000000000000", "b" * 32
+C = "c" * 32
 
 
 class OutboxTestCase(base.TestCase):
@@ -202,6 +203,30 @@ class ClaimTest(OutboxTestCase):
         self.put((UNREGISTER, A))
         (turn,) = self.claim().turns
         self.assertEqual([1, 2, 3, 4], [one.number for one in turn.entries])
+
+    def test_nothing_of_an_instance_that_is_under_way_is_returned(self):
+        self.put((REGISTER, A), (REGISTER, B), (REGISTER, C))
+        self.settle(self.claim(), outbox.State.DEFERRED, not_before=1010.0)
+        self.now = 1011.0
+        first = self.claim(limit=4)
+        self.assertEqual([(REGISTER, A), (REGISTER, B)], told(first.entries))
+        second = self.outbox.claim("d", 4, under_way=first)
+        self.assertEqual([(REGISTER, C)], told(second.entries))
+        self.settle(first)
+        self.settle(second)
+        self.assertFalse(self.claim())
+
+    def test_what_is_new_after_an_instance_that_is_under_way_waits(self):
+        self.put((REGISTER, A))
+        first = self.claim()
+        self.put((REGISTER, B), (UNREGISTER, A), (REGISTER, C))
+        second = self.outbox.claim("d", 100, under_way=first)
+        self.assertEqual([(REGISTER, B)], told(second.entries))
+        self.settle(first)
+        self.settle(second)
+        self.assertEqual(
+            [(UNREGISTER, A), (REGISTER, C)], told(self.claim().entries)
+        )
 
     def test_novas_time_of_an_event_is_kept_whatever_the_clock_here(self):
         self.outbox.put(base.event(occurred_at=self.now + 1e9))
