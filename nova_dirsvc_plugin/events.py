@@ -253,11 +253,15 @@ class HostState:
         entry that is as the record
     :ivar record: the instance, as far as it is known
     :ivar as_of: epoch seconds, the time of the event that the state rests on
+    :ivar known: an earlier state of this instance, or this one, may have been
+        written before. A driver may then look for the entry first; whatever
+        it finds, the result is the same
     """
 
     verb: Verb
     record: HostRecord
     as_of: float = 0.0
+    known: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def final(self) -> bool:

@@ -89,16 +89,15 @@ def decide_state(turn: outbox.Turn) -> Decision:
         return _skip(entries, needless)
     lead = decisive if decisive in entries else entries[-1]
     covered = tuple(entry for entry in entries if entry is not lead)
-    return Decision(
-        Write(
-            lead,
-            desired,
-            covered,
-            confirm=turn.confirm,
-            newest=max(news, key=_number).event.message_id,
-            doubtful=doubtful,
-        )
+    write = Write(
+        lead,
+        desired,
+        covered,
+        confirm=turn.confirm,
+        newest=max(news, key=_number).event.message_id,
+        doubtful=doubtful,
     )
+    return Decision(as_known(write) if _was_tried(turn) else write)
 
 
 def decide_log(turn: outbox.Turn) -> Decision:
@@ -156,6 +155,12 @@ def is_late(write: Write, now: float, late_after: float) -> bool:
     )
 
 
+def as_known(write: Write) -> Write:
+    """Mark a write: the directory may have the state, or one before."""
+    known = dataclasses.replace(write.desired, known=True)
+    return dataclasses.replace(write, desired=known)
+
+
 def corrected(write: Write, answer: events.HostState) -> Write:
     """Replace a late state by Nova's answer, which has no names of users.
 
@@ -165,9 +170,18 @@ def corrected(write: Write, answer: events.HostState) -> Write:
     as_of = write.desired.as_of
     return dataclasses.replace(
         write,
-        desired=dataclasses.replace(answer, record=record, as_of=as_of),
+        desired=dataclasses.replace(
+            answer, record=record, as_of=as_of, known=write.desired.known
+        ),
         nova_answer=f"late event, corrected from Nova: {answer.verb}",
         contradicts_outbox=answer.verb.removes != write.desired.verb.removes,
+    )
+
+
+def _was_tried(turn: outbox.Turn) -> bool:
+    """Return whether a directory was given a state of an instance before."""
+    return any(not entry.event.verb.removes for entry in turn.taken) or any(
+        entry.deferrals for entry in turn.entries
     )
 
 

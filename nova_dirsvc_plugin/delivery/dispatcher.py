@@ -4,12 +4,15 @@
 
 Claim a batch, decide what to write, check late states with Nova, let the
 driver apply them, settle each entry by its outcome: that is
-:meth:`Dispatcher.step`, and the whole job. Errors are of two kinds.
+:meth:`Dispatcher.step`, and the whole job. While a driver waits for its
+directory, the batch before is settled, and the next one is claimed and
+decided. Errors are of two kinds.
 *Unavailable* is waited out and never counts; *rejected* is tried a few
 times and then buried, if the directory takes what others have. An entry that
 is deferred makes room for the others.
 """
 
+import functools
 import logging
 import random
 import threading
@@ -20,12 +23,13 @@ from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import (
     ahead,
     availability,
+    batch,
     decision,
-    held,
     nova_check,
     outage,
     refusals,
     retry,
+    settling,
 )
 from nova_dirsvc_plugin.delivery import clock as clocks
 from nova_dirsvc_plugin.directories import base
@@ -38,15 +42,6 @@ POLL_INTERVAL = 0.02
 
 #: Seconds after which deferred entries are claimed without a change.
 RECHECK_INTERVAL = 0.5
-
-#: Causes of a deferral that need no operator, or have a report of their own.
-_EXPECTED = (
-    outbox.Cause.AWAITS_NOVA,
-    outbox.Cause.COVERED,
-    outbox.Cause.HELD,
-    outbox.Cause.FOREIGN,
-    outbox.Cause.UNAVAILABLE,
-)
 
 #: Seconds between two tracebacks of a driver that raises.
 TRACEBACK_INTERVAL = 60.0
@@ -89,12 +84,21 @@ class Dispatcher:
             settings, clock, uniform, confirms=not self._append_only
         )
         self._refusals = refusals.Refusals()
-        self._ahead_report = ahead.AheadReport(clock)
-        self._held_report = held.HeldReport(name, clock)
         self._availability = availability.Availability(
             name, entries, clock, uniform
         )
+        self._settling = settling.Settling(
+            name, entries, self._availability, clock
+        )
         self._outage = outage.OutboxOutage(name, entries, clock, uniform)
+        self._batches = batch.Batches(
+            name,
+            entries,
+            settings.batch_size,
+            ahead.AheadReport(clock),
+            append_only=self._append_only,
+        )
+        self._next: batch.Batch | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; the current batch is finished."""
@@ -116,6 +120,7 @@ class Dispatcher:
                 stop.wait(directory.wait())
             elif not busy:
                 self._wait_for_change(stop, changes)
+        self._end()
         self._directory.close()
 
     def step(self) -> bool:
@@ -125,77 +130,83 @@ class Dispatcher:
         :raises outbox.OutboxError: it is not known to be settled, and will
             be delivered again
         """
-        failing = self._availability.failures or self._outage.failures
-        limit = PROBE if failing else self._limit
-        claim = self._outbox.claim(self._name, limit, self._append_only)
-        if not claim:
+        try:
+            return self._step()
+        except outbox.OutboxError:
+            self._settling.forget()
+            self._next = None
+            self._batches.expect_again()
+            raise
+
+    def _step(self) -> bool:
+        current = self._next or self._batches.begin(self._next_limit())
+        self._next = None
+        if current is None:
             return False
-        writes, settlements = self._decide(claim)
-        if self._checker:
-            writes = self._check(writes, self._checker, settlements)
+        settlements = [*current.settlements]
+        writes = self._check(current.writes, settlements)
         writes, kept_back = self._refusals.hold_back(writes)
         answers: list[tuple[decision.Write, base.Outcome]] = [*kept_back]
+        answered = self._apply(current, writes) if writes else ()
+        # The one before, where the driver has left no time for that.
+        self._settling.settle()
         if writes:
-            outcomes = self._refusals.judge(
-                writes, self._apply([write.desired for write in writes])
-            )
+            outcomes = self._refusals.judge(writes, answered)
             self._availability.update(writes, outcomes)
             self._update_limit(outcomes)
             answers += zip(writes, outcomes, strict=True)
         for write, outcome in answers:
             settlements += self._policy.resolve(write, outcome)
-        self._outbox.settle(self._name, claim, settlements)
-        self._held_report.add(
-            settlements, is_out=self._availability.failures > 0
-        )
-        for settlement in settlements:
-            self._log_settlement(settlement)
+        self._settling.keep(current.claim, settlements)
+        if self._next and self._next.limit > self._next_limit():
+            self._batches.take_back(self._next)
+            self._next = None
+        if self._next is None:
+            self._settling.settle()
         return True
 
-    # -- what to write -----------------------------------------------------
+    def _overlap(self, current: batch.Batch) -> None:
+        """Do what can be done while the directory works on a batch.
 
-    def _decide(
-        self, claim: outbox.Claim
-    ) -> tuple[list[decision.Write], list[outbox.Settlement]]:
-        """Return the writes that a claim asks for, and what needs none."""
-        decide = (
-            decision.decide_log if self._append_only else decision.decide_state
-        )
-        writes, settlements = [], []
-        for turn in claim.turns:
-            self._ahead_report.add(turn.entries)
-            decided = decide(turn)
-            if decided.write:
-                writes.append(decided.write)
-            settlements += [
-                outbox.Settlement(entry, outbox.State.SKIPPED, reason)
-                for entry, reason in (
-                    *decided.skipped,
-                    *decision.skip_elsewhere(turn).skipped,
-                )
-            ] + [
-                outbox.Settlement(
-                    entry,
-                    outbox.State.BURIED,
-                    entry.unreadable,
-                    outbox.Cause.UNREADABLE,
-                )
-                for entry in turn.unreadable
-            ]
-        return writes, settlements
+        What fails is done after it, and fails there.
+        """
+        try:
+            self._settling.settle()
+            if not self._failing():
+                self._next = self._batches.begin(self._limit, current.claim)
+        except outbox.OutboxError:
+            return
+        if self._next and self._next.writes:
+            self._directory.look_ahead(self._next.states)
+
+    def _failing(self) -> bool:
+        return bool(self._availability.failures or self._outage.failures)
+
+    def _next_limit(self) -> int:
+        return PROBE if self._failing() else self._limit
+
+    def _end(self) -> None:
+        """Settle the last batch; what was begun is claimed again."""
+        try:
+            self._settling.settle()
+        except outbox.OutboxError as error:
+            self._outage.mark_failed(error)
+
+    # -- what to write -----------------------------------------------------
 
     def _check(
         self,
         writes: Sequence[decision.Write],
-        checker: nova_check.NovaChecker,
         settlements: list[outbox.Settlement],
-    ) -> list[decision.Write]:
+    ) -> Sequence[decision.Write]:
         """Replace late states by Nova's answers.
 
         :param settlements: gets what is deferred until Nova has answered
         :returns: what to write
         """
-        checked = []
+        checker, checked = self._checker, []
+        if checker is None:
+            return writes
         for write in writes:
             if not self._policy.is_late(write):
                 checked.append(write)
@@ -212,18 +223,33 @@ class Dispatcher:
     # -- the directory -----------------------------------------------------
 
     def _apply(
-        self, states: Sequence[events.HostState]
+        self, current: batch.Batch, writes: Sequence[decision.Write]
     ) -> Sequence[base.Outcome]:
-        """Let the driver apply a batch, even if the driver raises.
+        """Let the driver apply the writes of a batch."""
+        overlap = functools.partial(self._overlap, current)
+        return self._applied(
+            [write.desired for write in writes],
+            lambda states: self._directory.apply_overlapping(states, overlap),
+        )
+
+    def _applied(
+        self,
+        states: Sequence[events.HostState],
+        apply: Callable[[Sequence[events.HostState]], Sequence[base.Outcome]],
+    ) -> Sequence[base.Outcome]:
+        """Let the driver apply states, even if the driver raises.
 
         The state that makes it raise is found one by one, and rejected.
         """
         try:
-            return self._directory.apply(states)
+            return apply(states)
         except Exception as error:
             self._report_raised(len(states))
             if len(states) > 1:
-                return [self._apply([state])[0] for state in states]
+                one_by_one = self._directory.apply
+                return [
+                    self._applied([state], one_by_one)[0] for state in states
+                ]
             if isinstance(error, MemoryError):
                 return [base.Unavailable("this process is out of memory")]
             reason = f"{type(error).__name__}: {error}"
@@ -246,39 +272,6 @@ class Dispatcher:
             self._limit = max(len(outcomes) // 2, PROBE)
         else:
             self._limit = min(self._limit * 2, self._batch_size)
-
-    # -- one entry ---------------------------------------------------------
-
-    def _log_settlement(self, settlement: outbox.Settlement) -> None:
-        """Log what was done about an entry, by the one template."""
-        entry, reason = settlement.entry, settlement.reason
-        LOG.log(
-            self._level(settlement),
-            "Outbox entry %d: %s instance %s: %s: directory %s%s%s",
-            entry.number,
-            entry.event.verb,
-            entry.event.instance_uuid,
-            settlement.outcome,
-            self._name,
-            ": " if reason else "",
-            reason,
-        )
-
-    def _level(self, settlement: outbox.Settlement) -> int:
-        match settlement.outcome:
-            case outbox.State.DELIVERED:
-                return logging.INFO
-            case outbox.State.BURIED:
-                return logging.ERROR
-            case outbox.State.DEFERRED if not (
-                # While all are deferred, one line reports that.
-                self._availability.failures
-                or settlement.state is outbox.State.CONFIRM
-                or settlement.cause in _EXPECTED
-            ):
-                return logging.WARNING
-            case _:
-                return logging.DEBUG
 
     # -- waiting -----------------------------------------------------------
 

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract of a directory driver: one class, its options, five methods.
 
+Two more are for drivers that wait for answers: they let delivery work
+meanwhile.
+
 A driver has never heard of Nova, of the outbox or of other directories. It
 is called by one thread at a time. To write one: subclass
 :class:`Directory`, name it in the entry point group
@@ -11,7 +14,7 @@ is called by one thread at a time. To write one: subclass
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nova_dirsvc_plugin import errors, events, untrusted_text
@@ -127,6 +130,10 @@ class Difference:
 WrongOption = errors.WrongOption
 
 
+def nothing() -> None:
+    """Do nothing meanwhile."""
+
+
 class Directory(abc.ABC):
     """One directory service.
 
@@ -166,6 +173,32 @@ class Directory(abc.ABC):
 
         Returns within :data:`LONGEST_BATCH`. An error is an answer, not an
         exception: one :data:`Outcome` for each, in the same order.
+        """
+
+    def apply_overlapping(
+        self,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None],
+    ) -> Sequence[Outcome]:
+        """Apply states, and let other things be done in the waiting time.
+
+        A driver that waits for answers overrides this. The others apply the
+        states and never call the function.
+
+        :param meanwhile: is called once at most, by the thread that has
+            called this, best when many requests are under way. It takes
+            milliseconds, or seconds where a disk is slow; it raises nothing,
+            and calls nothing of this driver but :meth:`look_ahead`
+        """
+        return self.apply(states)
+
+    def look_ahead(  # noqa: B027 - most have nothing to look for
+        self, states: Sequence[events.HostState]
+    ) -> None:
+        """Begin to read what it takes to apply the states of the next batch.
+
+        It does not wait for answers, and raises nothing. The next batch may
+        be another one, or not come: nothing is written for these states.
         """
 
     @abc.abstractmethod

@@ -152,6 +152,12 @@ class Picky(memory.MemoryDirectory):
         self.chance = chance
         self.out = False
 
+    def apply_overlapping(self, states, meanwhile):
+        # Most drivers wait for answers, and some have no time to.
+        if self.chance.random() < 0.8:
+            meanwhile()
+        return self.apply(states)
+
     def _apply(self, state):
         if self.out:
             return base.Unavailable("out")

@@ -57,13 +57,15 @@ class Moody(memory.MemoryDirectory):
 
 
 class DispatcherTestCase(base.TestCase):
+    DIRECTORY = Moody
+
     def setUp(self):
         super().setUp()
         self.now = 1000.0
         self.outbox = outbox.Outbox(
             self.folder / "outbox.db", clock=self.clock
         )
-        self.directory = Moody()
+        self.directory = self.DIRECTORY()
         self.claim_by(10)
 
     def claim_by(self, batch_size):
