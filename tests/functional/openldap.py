@@ -28,6 +28,7 @@ rootdn "{user}"
 rootpw {password}
 directory {folder}/data
 maxsize 104857600
+index novaInstanceUuid eq
 """
 
 

@@ -1,5 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import collections
 import contextlib
 import dataclasses
 import pathlib
@@ -16,6 +17,7 @@ from tests import drivers, ports, waiting
 from tests.functional import directory389, directory_contract
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
+REFRESH = events.Verb.REFRESH
 
 
 class DriverTestCase(testtools.TestCase):
@@ -177,7 +179,7 @@ class LdapEntryTest(LdapDirectoryTestCase):
         )
         self.assertEqual(before + 1, self.operations("modifyentryops"))
 
-    def test_many_are_looked_up_by_one_search_to_be_removed(self):
+    def test_many_are_looked_up_by_few_searches_to_be_removed(self):
         records = [directory_contract.record() for _ in range(20)]
         driver = self.driver()
         self.ask(driver, REGISTER, *records)
@@ -186,7 +188,7 @@ class LdapEntryTest(LdapDirectoryTestCase):
             [base.Done()] * 20, self.ask(driver, UNREGISTER, *records)
         )
         # Each count is a search, too.
-        self.assertEqual(before + 2, self.operations("searchops"))
+        self.assertEqual(before + 3, self.operations("searchops"))
 
     def operations(self, name):
         """Return how many operations of a kind the server has done."""
@@ -225,6 +227,138 @@ class LdapEntryTest(LdapDirectoryTestCase):
         self.assertEqual([b"somebody"], self.entry(one)["novaOwnerMark"])
 
 
+class Requests:
+    """Counts what a driver sends, and what the server refuses.
+
+    :ivar sent: methods of python-ldap's
+    """
+
+    WRITES = ("add_ext", "modify_ext", "delete_ext")
+
+    def __init__(self, driver):
+        self.sent = collections.Counter()
+        self.refused = []
+        self._tickets = {}
+        connection = driver._connection
+        send, receive = connection.send, connection.receive
+
+        def count_sent(request):
+            ticket = send(request)
+            self.sent[request[0]] += 1
+            self._tickets[ticket] = request
+            return ticket
+
+        def count_received(ticket):
+            try:
+                return receive(ticket)
+            except ldap.LDAPError:
+                method, arguments = self._tickets[ticket]
+                if method in self.WRITES:
+                    self.refused.append((method, arguments[0]))
+                raise
+
+        connection.send, connection.receive = count_sent, count_received
+
+    @property
+    def writes(self):
+        return sum(self.sent[name] for name in self.WRITES)
+
+
+class LookFirstTest(LdapDirectoryTestCase):
+    """No write is sent to be refused."""
+
+    COUNT = 40
+
+    def setUp(self):
+        super().setUp()
+        self.ours = self.driver()
+        self.records = [directory_contract.record() for _ in range(self.COUNT)]
+
+    def states(self, verb, as_of=10.0, known=True, **fields):
+        return [
+            events.HostState(
+                verb, dataclasses.replace(one, **fields), as_of, known
+            )
+            for one in self.records
+        ]
+
+    def apply(self, states):
+        """Apply states; each is to be done. Return the requests."""
+        requests = Requests(self.ours)
+        self.assertEqual({base.Done()}, set(self.ours.apply(states)))
+        self.assertEqual([], requests.refused)
+        return requests
+
+    def test_what_is_there_already_is_not_written(self):
+        self.apply(self.states(REGISTER, known=False))
+        for verb in (REGISTER, REFRESH, events.Verb.RESTORE):
+            requests = self.apply(self.states(verb))
+            self.assertEqual(0, requests.writes)
+            self.assertEqual(3, requests.sent["search_ext"])
+
+    def test_what_has_changed_is_modified_once(self):
+        self.apply(self.states(REGISTER, known=False))
+        requests = self.apply(self.states(REFRESH, 20.0, user_name="bob"))
+        self.assertEqual(self.COUNT, requests.sent["modify_ext"])
+        self.assertEqual(self.COUNT, requests.writes)
+        self.assertEqual([b"bob"], self.entry(self.records[0])["novaUserName"])
+
+    def test_what_is_not_there_is_added(self):
+        requests = self.apply(self.states(REFRESH))
+        self.assertEqual(self.COUNT, requests.sent["add_ext"])
+        self.assertEqual(self.COUNT, requests.writes)
+
+    def test_what_is_new_is_added_without_a_look(self):
+        requests = self.apply(self.states(REGISTER, known=False))
+        self.assertEqual({"add_ext": self.COUNT}, dict(requests.sent))
+
+    def test_what_is_gone_is_not_deleted_once_more(self):
+        self.apply(self.states(REGISTER, known=False))
+        requests = self.apply(self.states(UNREGISTER))
+        self.assertEqual(self.COUNT, requests.sent["delete_ext"])
+        self.assertEqual(3, requests.sent["search_ext"])
+        requests = self.apply(self.states(UNREGISTER))
+        self.assertEqual(0, requests.writes)
+
+    def test_one_alone_is_read_and_not_written(self):
+        self.records = self.records[:1]
+        self.apply(self.states(REGISTER, known=False))
+        self.assertEqual(0, self.apply(self.states(REFRESH)).writes)
+        self.apply(self.states(UNREGISTER))
+        self.assertEqual(0, self.apply(self.states(UNREGISTER)).writes)
+
+    def test_the_next_batch_is_looked_up_while_this_one_is_written(self):
+        requests = Requests(self.ours)
+        news = self.states(REFRESH, 20.0, user_name="bob")
+        self.ours.apply(self.states(REGISTER, known=False))
+        other = directory_contract.record()
+        self.ours.apply_overlapping(
+            [events.HostState(REGISTER, other)],
+            lambda: self.ours.look_ahead(news),
+        )
+        searches = requests.sent["search_ext"]
+        self.assertEqual(3, searches)
+        self.assertEqual({base.Done()}, set(self.ours.apply(news)))
+        self.assertEqual(searches, requests.sent["search_ext"])
+        self.assertEqual([b"bob"], self.entry(self.records[0])["novaUserName"])
+
+    def test_a_batch_that_was_looked_up_need_not_come(self):
+        self.apply(self.states(REGISTER, known=False))
+        other = directory_contract.record()
+        for meanwhile in (
+            self.states(REFRESH, 20.0, user_name="bob"),
+            self.states(UNREGISTER),
+        ):
+            self.ours.apply_overlapping(
+                [events.HostState(REGISTER, other)],
+                lambda states=meanwhile: self.ours.look_ahead(states),
+            )
+        # What was looked up to be removed does not tell what to change.
+        requests = self.apply(self.states(REFRESH, 30.0, user_name="eve"))
+        self.assertEqual(self.COUNT, requests.sent["modify_ext"])
+        self.assertEqual([b"eve"], self.entry(self.records[0])["novaUserName"])
+
+
 class LdapOvertakenTest(LdapDirectoryTestCase):
     """Somebody removes the entry after the driver saw it."""
 
@@ -254,6 +388,142 @@ class LdapOvertakenTest(LdapDirectoryTestCase):
         state = events.HostState(REGISTER, news, as_of=10.0)
         outcome = self.apply_overtaken("modify_ext", state)
         self.assertIsInstance(outcome, base.Unavailable)
+
+
+class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
+    """Somebody writes between the look and the write of a batch."""
+
+    def setUp(self):
+        super().setUp()
+        self.one, self.another = (
+            directory_contract.record() for _ in range(2)
+        )
+        self.ours, self.other = self.driver(), self.driver()
+
+    def states(self, verb, as_of, **fields):
+        return [
+            events.HostState(
+                verb, dataclasses.replace(one, **fields), as_of, known=True
+            )
+            for one in (self.one, self.another)
+        ]
+
+    def apply(self, states, meanwhile):
+        """Look up a batch, let something happen, and apply the batch."""
+        outcomes = []
+
+        def look():
+            self.ours.look_ahead(states)
+            # The look is over by now.
+            meanwhile()
+
+        other = directory_contract.record()
+        self.ours.apply_overlapping([events.HostState(REGISTER, other)], look)
+        outcomes = self.ours.apply(states)
+        self.ours.apply([events.HostState(UNREGISTER, other)])
+        return list(outcomes)
+
+    def by_the_other(self, verb, as_of, **fields):
+        def act():
+            # What was looked up is read before that.
+            found = self.ours._look_ups._ahead
+            found.found(self.states(verb, as_of)[0])
+            outcomes = self.other.apply(self.states(verb, as_of, **fields))
+            self.assertEqual([base.Done()] * 2, outcomes)
+
+        return act
+
+    def user_names(self):
+        return [
+            entry["novaUserName"][0]
+            for entry in map(self.entry, (self.one, self.another))
+        ]
+
+    def test_who_finds_it_changed_by_a_later_state_leaves_it(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        outcomes = self.apply(
+            self.states(REFRESH, 20.0, user_name="earlier"),
+            self.by_the_other(REFRESH, 30.0, user_name="later"),
+        )
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertEqual([b"later"] * 2, self.user_names())
+
+    def test_who_finds_it_changed_by_an_earlier_state_changes_it(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        outcomes = self.apply(
+            self.states(REFRESH, 30.0, user_name="later"),
+            self.by_the_other(REFRESH, 20.0, user_name="earlier"),
+        )
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertEqual([b"later"] * 2, self.user_names())
+
+    def test_who_fills_in_a_name_replaces_no_later_one(self):
+        self.other.apply(self.states(REGISTER, 20.0, user_name=""))
+        outcomes = self.apply(
+            self.states(REGISTER, 10.0, user_name="earlier"),
+            self.by_the_other(REFRESH, 30.0, user_name="later"),
+        )
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertEqual([b"later"] * 2, self.user_names())
+
+    def test_who_finds_it_made_meanwhile_changes_it(self):
+        outcomes = self.apply(
+            self.states(REFRESH, 30.0, user_name="later"),
+            self.by_the_other(REGISTER, 20.0, user_name="earlier"),
+        )
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertEqual([b"later"] * 2, self.user_names())
+
+    def test_who_finds_it_removed_meanwhile_tries_again(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        news = self.states(REFRESH, 20.0, user_name="bob")
+        for outcome in self.apply(news, self.by_the_other(UNREGISTER, 20.0)):
+            self.assertIsInstance(outcome, base.Unavailable)
+        self.assertEqual([base.Done()] * 2, self.ours.apply(news))
+        self.assertEqual([b"bob"] * 2, self.user_names())
+
+    def test_who_removes_what_is_removed_meanwhile_is_done(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        gone = self.states(UNREGISTER, 20.0)
+        self.assertEqual(
+            [base.Done()] * 2,
+            self.apply(gone, self.by_the_other(UNREGISTER, 20.0)),
+        )
+        self.assertIsNone(self.entry(self.one))
+
+    def test_who_removes_what_is_made_meanwhile_removes_it(self):
+        gone = self.states(UNREGISTER, 20.0)
+        self.assertEqual(
+            [base.Done()] * 2,
+            self.apply(gone, self.by_the_other(REGISTER, 30.0)),
+        )
+        self.assertIsNone(self.entry(self.one))
+
+    def test_who_removes_what_is_renamed_meanwhile_removes_it(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        manager = self.server.connect_as_manager()
+        self.addCleanup(manager.unbind_ext)
+        tree = self.server.hosts_tree_dn
+        gone = self.states(UNREGISTER, 20.0)
+
+        def rename():
+            self.ours._look_ups._ahead.found(gone[0])
+            dn = ldap_entry.dn(self.one.instance_uuid, tree)
+            manager.rename_s(dn, "cn=renamed", delold=0)
+
+        self.assertEqual([base.Done()] * 2, self.apply(gone, rename))
+        self.assertEqual(
+            [],
+            manager.search_s(tree, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]),
+        )
+
+    def test_what_is_removed_for_a_time_is_read_just_before(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        softly = self.states(events.Verb.SOFT_UNREGISTER, 20.0)
+        restored = self.states(events.Verb.RESTORE, 30.0)
+        outcomes = self.apply(softly, lambda: self.other.apply(restored))
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertIsNotNone(self.entry(self.one))
 
 
 class LdapReleaseBeforeTest(OwnServerTestCase):

@@ -387,7 +387,7 @@ class SizeLimitTest(OpenLdapTestCase):
             raise base.DirectoryUnavailable("no answer in time")
 
         self.useFixture(
-            fixtures.MonkeyPatch(f"{CONNECTION}.Connection.search", timed_out)
+            fixtures.MonkeyPatch(f"{CONNECTION}.Connection.answer", timed_out)
         )
         for outcome in self.ask(driver, UNREGISTER, *records):
             self.assertIsInstance(outcome, base.Unavailable)

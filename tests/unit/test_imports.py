@@ -122,6 +122,7 @@ LIBRARIES = {
         "directories/ldap/conversation",
         "directories/ldap/driver",
         "directories/ldap/errors",
+        "directories/ldap/opening",
         "directories/ldap/reading",
         "directories/ldap/request",
     },

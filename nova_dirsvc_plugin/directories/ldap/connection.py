@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection to an LDAP server: made, used, and made again."""
 
+import contextlib
 import logging
 import math
 import time
@@ -14,17 +15,12 @@ from nova_dirsvc_plugin.directories import base, credentials
 from nova_dirsvc_plugin.directories.ldap import (
     entry,
     errors,
+    opening,
     password,
     pipeline,
 )
 
 LOG = logging.getLogger(__name__)
-
-_CERTIFICATE_CHECKS = {
-    "demand": ldap.OPT_X_TLS_DEMAND,
-    "allow": ldap.OPT_X_TLS_ALLOW,
-    "never": ldap.OPT_X_TLS_NEVER,
-}
 
 #: Seconds before the end of a batch when nothing is sent any longer: a slow
 #: server has this time to answer the requests that it was sent before.
@@ -39,6 +35,10 @@ _REPORT_INTERVAL = 60.0
 #: Of the errors that end a connection, those of a server that runs and may
 #: accept the next bind.
 _FAILING = (ldap.TIMEOUT, ldap.UNAVAILABLE)
+
+
+#: A search that was sent: the number of the session, and its own there.
+Ticket = tuple[int, int]
 
 
 class TooMany(Exception):
@@ -110,7 +110,9 @@ class Connection:
         for _ in self._urls:
             url = self._urls[self._place]
             try:
-                self._connection = self._connected(url, secret)
+                self._connection = opening.connect(
+                    self._options, url, secret, self._passwords
+                )
             except base.DirectoryUnavailable as error:
                 reasons.append(str(error))
                 self._go_on()
@@ -162,26 +164,60 @@ class Connection:
         *controls: Any,
         seconds: int = -1,
     ) -> tuple[dict[str, entry.Attributes], list[Any]]:
-        """Search below the container.
+        """Search below the container: ask, and wait for the answer.
 
         :param seconds: after which the server is to give up; -1: as it likes
         :returns: entries by their DN, and the answer's controls
         :raises TooMany: the server gives fewer entries at a time
         :raises DirectoryUnavailable: it cannot be searched
         """
+        return self.answer(
+            self.ask(condition, names, *controls, seconds=seconds)
+        )
+
+    def ask(
+        self,
+        condition: str,
+        names: Sequence[str],
+        *controls: Any,
+        seconds: int = -1,
+    ) -> Ticket:
+        """Send a search below the container.
+
+        :raises DirectoryUnavailable: it cannot be sent
+        """
         if not self.is_open():
+            raise base.DirectoryUnavailable("the connection is closed")
+        search = (
+            self._tree,
+            ldap.SCOPE_SUBTREE,
+            condition,
+            list(names),
+            0,
+            list(controls),
+            None,
+            seconds,
+        )
+        try:
+            return self.session, self.send(("search_ext", search))
+        except pipeline.Unsent as error:
+            raise base.DirectoryUnavailable(str(error)) from error
+
+    def answer(
+        self, ticket: Ticket
+    ) -> tuple[dict[str, entry.Attributes], list[Any]]:
+        """Wait for the answer to a search; see :meth:`search`.
+
+        :raises TooMany: the server gives fewer entries at a time
+        :raises DirectoryUnavailable: it cannot be searched, or was asked
+            over another connection
+        """
+        session, number = ticket
+        if self._connection is None or session != self.session:
             raise base.DirectoryUnavailable("the connection is closed")
         try:
             _, found, _, answers = self._connection.result3(
-                self._connection.search_ext(
-                    self._tree,
-                    ldap.SCOPE_SUBTREE,
-                    condition,
-                    list(names),
-                    serverctrls=list(controls),
-                    timeout=seconds,
-                ),
-                timeout=self._time_limit(),
+                number, timeout=self._time_limit()
             )
         except ldap.SIZELIMIT_EXCEEDED as error:
             raise TooMany(errors.describe(error)) from error
@@ -194,9 +230,16 @@ class Connection:
         # An item without a DN is a referral to somewhere else.
         return {dn: attributes for dn, attributes in found if dn}, answers
 
+    def abandon(self, ticket: Ticket) -> None:
+        """Do without the answer to a search."""
+        session, number = ticket
+        if self.is_open() and session == self.session:
+            with contextlib.suppress(ldap.LDAPError):
+                self._connection.abandon_ext(number)
+
     def may_send(self) -> bool:
-        """Return whether the batch has time for another request."""
-        return self._left() > _SEND_MARGIN
+        """Return whether another request can be sent in this batch."""
+        return self._usable and self._left() > _SEND_MARGIN
 
     def send(self, request: pipeline.Request) -> int:
         """Send a request, a method of python-ldap's and its arguments.
@@ -247,47 +290,3 @@ class Connection:
     def _left(self) -> float:
         """Return the seconds that are left of the batch."""
         return self._ends_at - time.monotonic()
-
-    def _connected(
-        self, url: str, secret: credentials.Credential | None
-    ) -> Any:
-        connection = ldap.initialize(url)
-        try:
-            self._set_up(connection)
-            if self._options.use_tls and url.startswith("ldap://"):
-                connection.start_tls_s()
-            if secret is None:
-                connection.sasl_non_interactive_bind_s("EXTERNAL")
-            else:
-                connection.simple_bind_s(self._options.user, secret.text)
-        except ldap.INVALID_CREDENTIALS as error:
-            connection.unbind_ext()
-            words = errors.describe(error)
-            raise self._passwords.refused(url, secret, words) from error
-        except (ldap.LDAPError, OSError, ValueError) as error:
-            connection.unbind_ext()
-            raise base.DirectoryUnavailable(
-                errors.advice(url, error, self._options.tls_cacertfile)
-            ) from error
-        return connection
-
-    def _set_up(self, connection: Any) -> None:
-        options = self._options
-        connection.set_option(
-            ldap.OPT_NETWORK_TIMEOUT, options.connection_timeout
-        )
-        connection.set_option(ldap.OPT_TIMEOUT, options.operation_timeout)
-        connection.set_option(ldap.OPT_REFERRALS, 0)
-        # A peer that a firewall forgot is noticed while nothing is asked.
-        connection.set_option(ldap.OPT_X_KEEPALIVE_IDLE, 60)
-        connection.set_option(ldap.OPT_X_KEEPALIVE_PROBES, 3)
-        connection.set_option(ldap.OPT_X_KEEPALIVE_INTERVAL, 10)
-        connection.set_option(
-            ldap.OPT_X_TLS_REQUIRE_CERT,
-            _CERTIFICATE_CHECKS[options.tls_req_cert],
-        )
-        if options.tls_cacertfile:
-            connection.set_option(
-                ldap.OPT_X_TLS_CACERTFILE, options.tls_cacertfile
-            )
-        connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)

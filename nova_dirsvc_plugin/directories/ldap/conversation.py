@@ -6,7 +6,7 @@
 changed or removed. Only a new one is written without a look.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import ldap
 
@@ -17,48 +17,6 @@ from nova_dirsvc_plugin.directories.ldap import errors, pipeline, request
 
 #: Attempts to change an entry that others change at the same time.
 _ATTEMPTS = 5
-
-#: Caused by the server's state or set-up, not by the entry: read-only, out of
-#: disk, an import running, container or schema missing, TLS required.
-_NOT_NOW = (
-    ldap.BUSY,
-    ldap.UNWILLING_TO_PERFORM,
-    ldap.OPERATIONS_ERROR,
-    ldap.ADMINLIMIT_EXCEEDED,
-    ldap.TIMELIMIT_EXCEEDED,
-    ldap.NO_SUCH_OBJECT,
-    ldap.REFERRAL,
-    ldap.OTHER,
-    ldap.CONFIDENTIALITY_REQUIRED,
-    ldap.STRONG_AUTH_REQUIRED,
-    ldap.INAPPROPRIATE_AUTH,
-)
-
-#: Of those, what a server answers that takes no writes at present.
-_NO_WRITES = (
-    ldap.BUSY,
-    ldap.UNWILLING_TO_PERFORM,
-    ldap.OPERATIONS_ERROR,
-    ldap.ADMINLIMIT_EXCEEDED,
-    ldap.REFERRAL,
-    ldap.OTHER,
-)
-
-#: Answers to a class or an attribute that the server does not know, and a
-#: word of their texts: 389 DS's two and OpenLDAP's.
-_NO_SCHEMA = (
-    (ldap.OBJECT_CLASS_VIOLATION, "not allowed"),
-    (ldap.OBJECT_CLASS_VIOLATION, "unknown"),
-    (ldap.INVALID_SYNTAX, "objectClass"),
-    (ldap.UNDEFINED_TYPE, ""),
-)
-
-#: A server's answers to a second value of a single-valued attribute.
-_SECOND_VALUE = (
-    ldap.TYPE_OR_VALUE_EXISTS,
-    ldap.CONSTRAINT_VIOLATION,
-    ldap.OBJECT_CLASS_VIOLATION,
-)
 
 #: Bytes of an entry: 389 DS takes 2 MiB at most, OpenLDAP 4, and closes the
 #: connection on more.
@@ -85,32 +43,33 @@ class Conversations:
         self._tree = tree
         self.no_writes = ""
 
-    def at_its_dn(
-        self, state: events.HostState, known: Found
+    def begin(
+        self,
+        state: events.HostState,
+        look: Callable[[], Found | None],
     ) -> pipeline.Conversation:
-        """Apply a state to the entry that has the DN that we give.
+        """Apply a state.
 
-        :param known: the entries that were found to have its uuid, by their
-            DN; if one is to be removed for ever, it is not read again
-        :returns: an outcome, or :data:`NOT_THERE`
+        :param look: returns the entries that have its uuid, by their DN; None
+            where that is not known
+        :returns: an outcome; :data:`NOT_THERE` where the entry is not at the
+            DN that we give, and may be elsewhere
         """
-        if len(known) == 1 and state.verb is events.Verb.UNREGISTER:
-            ((dn, found),) = known.items()
-            if self.is_ours(found):
-                talk = self._remove_known(dn)
-                return (yield from self._answered("delete", dn, talk))
+        found = look()
+        if found is not None:
+            return (yield from self.wherever(state, found))
         dn = self._dn(state)
-        if state.verb is events.Verb.REGISTER:
-            talk = self._keep(dn, state)
-            return (yield from self._answered("add", dn, talk))
+        if state.verb is events.Verb.REGISTER and not state.known:
+            return (yield from self._add(dn, state))
         return (yield from self._change(dn, state))
 
     def wherever(
         self, state: events.HostState, found: Found
     ) -> pipeline.Conversation:
-        """Apply a state whose entry does not have the DN that we give.
+        """Apply a state to the entry that was found, wherever it is.
 
         :param found: the entries that have its uuid, by their DN
+        :returns: as :meth:`begin`
         """
         ours = [dn for dn, one in found.items() if self.is_ours(one)]
         if len(ours) > 1:
@@ -118,13 +77,21 @@ class Conversations:
                 f"{len(ours)} entries have this uuid, delete all but one:"
                 f" {'; '.join(ours)}"
             )
-        for dn in ours or found:
-            return (yield from self._change(dn, state))
-        if state.verb.removes:
-            return base.Done("")
-        dn = self._dn(state)
-        talk = self._keep(dn, state)
-        return (yield from self._answered("add", dn, talk))
+        at_our_dn = self._dn(state)
+        # One that is not ours, and elsewhere, hinders no register.
+        theirs = [
+            dn
+            for dn in found
+            if state.verb is not events.Verb.REGISTER
+            or dn.lower() == at_our_dn.lower()
+        ]
+        for dn in ours or theirs:
+            return (yield from self._change(dn, state, found[dn]))
+        if not state.verb.removes:
+            return (yield from self._add(at_our_dn, state))
+        # What may not be read is not found, either; its DN tells.
+        outcome = yield from self._change(at_our_dn, state)
+        return base.Done("") if outcome is NOT_THERE else outcome
 
     def is_ours(self, found: ldap_entry.Attributes) -> bool:
         """Return whether an entry carries our owner mark."""
@@ -136,14 +103,24 @@ class Conversations:
         return ldap_entry.dn(state.record.instance_uuid, self._tree)
 
     def _change(
-        self, dn: str, state: events.HostState
+        self,
+        dn: str,
+        state: events.HostState,
+        known: ldap_entry.Attributes | None = None,
     ) -> pipeline.Conversation:
-        """Correct or remove an entry; :data:`NOT_THERE` if it is not there."""
+        """Correct or remove an entry; :data:`NOT_THERE` if it is not there.
+
+        :param known: the entry as it was a moment ago, as far as it was read
+        """
         if state.verb.removes:
-            talk, operation = self._remove(dn, state), "delete"
+            talk, operation = self._remove(dn, state, known), "delete"
         else:
-            talk, operation = self._correct(dn, state), "modify"
+            talk, operation = self._correct(dn, state, known), "modify"
         return (yield from self._answered(operation, dn, talk))
+
+    def _add(self, dn: str, state: events.HostState) -> pipeline.Conversation:
+        talk = self._keep(dn, state)
+        return (yield from self._answered("add", dn, talk))
 
     def _answered(
         self, operation: str, dn: str, talk: pipeline.Conversation
@@ -151,8 +128,8 @@ class Conversations:
         """Turn an error of the server into an outcome."""
         try:
             return (yield from talk)
-        except _NOT_NOW as error:
-            if isinstance(error, _NO_WRITES):
+        except errors.NOT_NOW as error:
+            if isinstance(error, errors.NO_WRITES):
                 self.no_writes = errors.describe(error)
             return base.Unavailable(f"{errors.describe(error)} ({dn})")
         except ldap.INSUFFICIENT_ACCESS as error:
@@ -168,7 +145,7 @@ class Conversations:
             reason = f"{errors.describe(error)} ({dn})"
             if any(
                 isinstance(error, kind) and word in reason
-                for kind, word in _NO_SCHEMA
+                for kind, word in errors.NO_SCHEMA
             ):
                 return base.Unavailable(
                     f"{reason}: check that the server has the schema of this"
@@ -187,7 +164,10 @@ class Conversations:
         return base.Done("add")
 
     def _correct(
-        self, dn: str, state: events.HostState
+        self,
+        dn: str,
+        state: events.HostState,
+        known: ldap_entry.Attributes | None,
     ) -> pipeline.Conversation:
         """Update an existing entry.
 
@@ -197,9 +177,10 @@ class Conversations:
         refused: ldap.LDAPError | None = None
         for _ in range(_ATTEMPTS):
             try:
-                found = yield request.read(dn, [*ldap_entry.MANAGED, "*"])
+                found = known or (yield request.read(dn, request.NAMED))
             except ldap.NO_SUCH_OBJECT:
                 return NOT_THERE
+            known = None
             if not self.is_ours(found):
                 return self._foreign(dn, found, "modify")
             replace = request.replacements(dn, found, state, self._owner)
@@ -215,7 +196,7 @@ class Conversations:
                 yield from request.write(dn, "modify_ext", modified)
             except ldap.NO_SUCH_ATTRIBUTE:
                 continue
-            except _SECOND_VALUE as error:
+            except errors.SECOND_VALUE as error:
                 if found.get(ldap_entry.AS_OF):
                     raise
                 refused = error
@@ -224,27 +205,30 @@ class Conversations:
         return base.Unavailable(f"the entry is being changed by others ({dn})")
 
     def _remove(
-        self, dn: str, state: events.HostState
+        self,
+        dn: str,
+        state: events.HostState,
+        known: ldap_entry.Attributes | None,
     ) -> pipeline.Conversation:
-        try:
-            found = yield request.read(dn, request.TO_REMOVE)
-        except ldap.NO_SUCH_OBJECT:
-            return NOT_THERE
-        if not self.is_ours(found):
-            return self._foreign(dn, found, "delete")
-        if (
-            state.verb is not events.Verb.UNREGISTER
-            and ldap_entry.stored_as_of(found) > state.as_of
-        ):
-            return base.Done("")
-        return (yield from self._remove_known(dn))
+        """Remove an entry.
 
-    def _remove_known(self, dn: str) -> pipeline.Conversation:
-        """Remove an entry that is ours."""
+        If the time decides, it is read just before: no condition goes with a
+        delete. If the entry is gone then, it may have got another name.
+        """
+        if not state.final:
+            known = None
         try:
+            found = known or (yield request.read(dn, request.TO_REMOVE))
+            if not self.is_ours(found):
+                return self._foreign(dn, found, "delete")
+            if (
+                not state.final
+                and ldap_entry.stored_as_of(found) > state.as_of
+            ):
+                return base.Done("")
             yield from request.write(dn, "delete_ext")
         except ldap.NO_SUCH_OBJECT:
-            return base.Done("")
+            return NOT_THERE
         return base.Done("delete")
 
     def _foreign(

@@ -4,12 +4,11 @@
 
 One connection, many requests in flight. An entry is addressed by its DN, and
 looked for by its uuid where there is none of that DN, or where many are to be
-removed.
+changed or removed.
 """
 
-import math
-import time
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ldap import dn as ldap_dn
@@ -19,6 +18,7 @@ from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import (
     connection,
     conversation,
+    look_up,
     pipeline,
     reading,
     request,
@@ -28,15 +28,6 @@ from nova_dirsvc_plugin.directories.ldap import options as ldap_options
 
 #: Requests in flight; more gain nothing (389 DS is at its ceiling by 16).
 _WINDOW = 32
-
-#: Entries that are looked up by one search, at most.
-_LOOK_UP_SIZE = 128
-
-
-#: Seconds that a server may search for entries whose DN is known, too, and
-#: for which they are read one by one if it did not give them.
-_LOOK_UP_LIMIT = 1
-_ONE_BY_ONE = 300.0
 
 
 class LdapDirectory(base.Directory):
@@ -64,18 +55,25 @@ class LdapDirectory(base.Directory):
         self._connection = connection.Connection(options)
         self._reading = reading.Reading(self._connection, self._tree, owner)
         self._conversations = conversation.Conversations(owner, self._tree)
-        self._look_up_at = -math.inf
+        self._look_ups = look_up.LookUps(self._connection, self._reading)
 
     # -- the contract ------------------------------------------------------
 
     def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
+        return self.apply_overlapping(states, base.nothing)
+
+    def apply_overlapping(
+        self,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None],
+    ) -> list[base.Outcome]:
         try:
             self._connection.begin_batch()
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in states]
         talks = self._conversations
         talks.no_writes = ""
-        outcomes = self._outcomes(states)
+        outcomes = self._outcomes(states, meanwhile)
         trouble = talks.no_writes or self._connection.failing
         if trouble and not any(
             isinstance(outcome, base.Done) and outcome.operation
@@ -83,6 +81,9 @@ class LdapDirectory(base.Directory):
         ):
             self._connection.leave(trouble)
         return outcomes
+
+    def look_ahead(self, states: Sequence[events.HostState]) -> None:
+        self._look_ups.look_ahead(states)
 
     def entries(self) -> Iterator[base.Entry]:
         self._connection.open()
@@ -119,20 +120,21 @@ class LdapDirectory(base.Directory):
     # -- a batch -----------------------------------------------------------
 
     def _outcomes(
-        self, states: Sequence[events.HostState]
+        self,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None],
     ) -> list[base.Outcome]:
-        try:
-            known = self._look_up(states)
-        except base.DirectoryUnavailable as error:
-            return [base.Unavailable(str(error)) for _ in states]
+        look = self._look_ups.begin(states)
         outcomes = self._run(
             [
-                self._conversations.at_its_dn(
-                    state, known.get(state.record.instance_uuid, {})
+                self._conversations.begin(
+                    state, functools.partial(look.found, state)
                 )
                 for state in states
-            ]
+            ],
+            meanwhile,
         )
+        self._look_ups.end(look)
         missing = [
             index
             for index, outcome in enumerate(outcomes)
@@ -144,44 +146,17 @@ class LdapDirectory(base.Directory):
                 outcomes[index] = outcome
         return outcomes
 
-    def _look_up(
-        self, states: Sequence[events.HostState]
-    ) -> dict[str, reading.Entries]:
-        """Read the entries of instances that are unregistered.
-
-        Many at a time cost a tenth of one by one. Where the server does not
-        give them, each is read by its DN; a removal needs no search.
-
-        :raises DirectoryUnavailable: the connection has ended
-        """
-        uuids = [
-            state.record.instance_uuid
-            for state in states
-            if state.verb is events.Verb.UNREGISTER
-        ]
-        if len(uuids) < 2 or time.monotonic() < self._look_up_at:
-            return {}
-        try:
-            return self._reading.by_uuid(
-                uuids, request.TO_REMOVE, _LOOK_UP_SIZE, _LOOK_UP_LIMIT
-            )
-        except base.DirectoryUnavailable:
-            is_open = self._connection.is_open()
-            if is_open or self._connection.failing:
-                # Some servers do not give up by themselves.
-                self._look_up_at = time.monotonic() + _ONE_BY_ONE
-            if not is_open:
-                raise
-            return {}
-
     def _run(
-        self, conversations: Sequence[pipeline.Conversation]
+        self,
+        conversations: Sequence[pipeline.Conversation],
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> list[base.Outcome]:
         return pipeline.Pipeline(
             self._connection.send,
             self._connection.receive,
             _WINDOW,
             self._connection.may_send,
+            meanwhile,
         ).run(conversations)
 
     def _look_elsewhere(
@@ -196,8 +171,8 @@ class LdapDirectory(base.Directory):
         try:
             found = self._reading.by_uuid(
                 [state.record.instance_uuid for state in states],
-                request.TO_REMOVE,
-                _LOOK_UP_SIZE,
+                request.WHOLE,
+                reading.FIND_SIZE,
             )
         except base.DirectoryUnavailable as error:
             return [base.Unavailable(str(error)) for _ in states]

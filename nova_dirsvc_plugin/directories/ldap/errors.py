@@ -4,6 +4,48 @@
 
 import ldap
 
+#: Caused by the server's state or set-up, not by the entry: read-only, out of
+#: disk, an import running, container or schema missing, TLS required.
+NOT_NOW = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.TIMELIMIT_EXCEEDED,
+    ldap.NO_SUCH_OBJECT,
+    ldap.REFERRAL,
+    ldap.OTHER,
+    ldap.CONFIDENTIALITY_REQUIRED,
+    ldap.STRONG_AUTH_REQUIRED,
+    ldap.INAPPROPRIATE_AUTH,
+)
+
+#: Of those, what a server answers that takes no writes at present.
+NO_WRITES = (
+    ldap.BUSY,
+    ldap.UNWILLING_TO_PERFORM,
+    ldap.OPERATIONS_ERROR,
+    ldap.ADMINLIMIT_EXCEEDED,
+    ldap.REFERRAL,
+    ldap.OTHER,
+)
+
+#: Answers to a class or an attribute that the server does not know, and a
+#: word of their texts: 389 DS's two and OpenLDAP's.
+NO_SCHEMA = (
+    (ldap.OBJECT_CLASS_VIOLATION, "not allowed"),
+    (ldap.OBJECT_CLASS_VIOLATION, "unknown"),
+    (ldap.INVALID_SYNTAX, "objectClass"),
+    (ldap.UNDEFINED_TYPE, ""),
+)
+
+#: A server's answers to a second value of a single-valued attribute.
+SECOND_VALUE = (
+    ldap.TYPE_OR_VALUE_EXISTS,
+    ldap.CONSTRAINT_VIOLATION,
+    ldap.OBJECT_CLASS_VIOLATION,
+)
+
 
 def ends_connection(error: ldap.LDAPError) -> bool:
     """Return whether no more can be asked; those below zero are libldap's."""

@@ -38,6 +38,7 @@ class Pipeline:
         instead, or :class:`Broken`
     :param window: maximum number of requests in flight
     :param may_send: whether the batch has time for another request
+    :param meanwhile: is called once, when so many have begun or all have
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Pipeline:
         receive: Callable[[int], Any],
         window: int,
         may_send: Callable[[], bool],
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> None:
         self._send = send
         self._receive = receive
         self._window = window
         self._has_time = may_send
+        self._meanwhile = meanwhile
         self._usable = True
 
     def run(self, conversations: Sequence[Conversation]) -> list[base.Outcome]:
@@ -107,10 +110,18 @@ class Pipeline:
                 except StopIteration:
                     break
                 proceed(index, talk, talk.__next__)
+                if index + 1 == self._window:
+                    # Those that need no request never fill the window.
+                    self._overlap()
+            self._overlap()
             if not flying:
                 return
             index, talk, ticket = flying.popleft()
             proceed(index, talk, self._answered(talk, ticket))
+
+    def _overlap(self) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, base.nothing
+        meanwhile()
 
     def _may_send(self) -> bool:
         return self._usable and self._has_time()

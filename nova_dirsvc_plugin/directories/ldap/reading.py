@@ -18,7 +18,7 @@ from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 _PAGE_SIZE = 1000
 
 #: Uuids of one search that reads whole entries: 389 DS looks up each.
-_FIND_SIZE = 16
+FIND_SIZE = 16
 
 #: What 389 DS gives an entry whose name was added on two suppliers at once.
 _CONFLICT = "nsds5ReplConflict"
@@ -89,9 +89,9 @@ class Reading:
 
         :raises DirectoryUnavailable: not all of them could be read
         """
-        for start in range(0, len(uuids), _FIND_SIZE):
-            some = uuids[start : start + _FIND_SIZE]
-            for found in self.by_uuid(some, _ALL, _FIND_SIZE).values():
+        for start in range(0, len(uuids), FIND_SIZE):
+            some = uuids[start : start + FIND_SIZE]
+            for found in self.by_uuid(some, _ALL, FIND_SIZE).values():
                 for dn, entry in found.items():
                     yield as_entry(dn, entry, self._conflict(dn, entry, found))
         wanted = set(uuids)
@@ -128,25 +128,40 @@ class Reading:
         :param seconds: after which the server is to give up; -1: as it likes
         :raises DirectoryUnavailable: they cannot be read now
         """
-        found: dict[str, Entries] = collections.defaultdict(dict)
+        found: dict[str, Entries] = {}
         for start in range(0, len(uuids), at_a_time):
             some = uuids[start : start + at_a_time]
-            condition = ldap_filter.filter_format(
-                f"(|{f'({ldap_entry.RDN}=%s)' * len(some)})", some
-            )
             try:
-                entries, _ = self._connection.search(
-                    condition, names, seconds=seconds
-                )
+                found |= self.answer(self.ask(some, names, seconds))
             except connection.TooMany as error:
                 if len(some) == 1:
                     raise base.DirectoryUnavailable(str(error)) from error
                 half = (len(some) + 1) // 2
                 found |= self.by_uuid(some, names, half, seconds)
-                continue
-            for dn, entry in entries.items():
-                entry = _spelt(entry)
-                found[_uuid(dn, entry)][dn] = entry
+        return found
+
+    def ask(
+        self, uuids: Sequence[str], names: Sequence[str], seconds: int = -1
+    ) -> connection.Ticket:
+        """Ask for entries by their uuids; see :meth:`by_uuid`.
+
+        :raises DirectoryUnavailable: that cannot be sent
+        """
+        condition = ldap_filter.filter_format(
+            f"(|{f'({ldap_entry.RDN}=%s)' * len(uuids)})", uuids
+        )
+        return self._connection.ask(condition, names, seconds=seconds)
+
+    def answer(self, ticket: connection.Ticket) -> dict[str, Entries]:
+        """Wait for the entries that were asked for.
+
+        :raises connection.TooMany: the server gives fewer at a time
+        :raises DirectoryUnavailable: they cannot be read now
+        """
+        found: dict[str, Entries] = collections.defaultdict(dict)
+        for dn, entry in self._connection.answer(ticket)[0].items():
+            spelt = _spelt(entry)
+            found[_uuid(dn, spelt)][dn] = spelt
         return found
 
     def _pages(self, condition: str) -> Iterator[Entries]:
@@ -195,7 +210,7 @@ class Reading:
         namesakes = self.by_uuid(
             list({_uuid(dn, found[dn]) for dn in elsewhere}),
             request.TO_REMOVE,
-            _FIND_SIZE,
+            FIND_SIZE,
         )
         for dn in elsewhere:
             entry = found[dn]

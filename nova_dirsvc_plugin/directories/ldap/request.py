@@ -15,6 +15,11 @@ from nova_dirsvc_plugin.directories.ldap import pipeline
 #: What is read of an entry that is to be removed.
 TO_REMOVE = (ldap_entry.RDN, ldap_entry.OWNER_MARK, ldap_entry.AS_OF)
 
+#: What is read of one that may be changed: all that it has. 389 DS takes a
+#: third longer where attributes are named, and then gives them these names.
+WHOLE = ("*",)
+NAMED = (*ldap_entry.MANAGED, *WHOLE)
+
 _Step = Generator[pipeline.Request, Any, None]
 
 
@@ -39,15 +44,26 @@ def replacements(
 def modifications(
     found: ldap_entry.Attributes, replace: ldap_entry.Attributes
 ) -> list[tuple[int, str, list[bytes] | None]]:
-    """Replace attributes, if the entry is still as of the time we read."""
-    made: list[tuple[int, str, list[bytes] | None]] = []
-    for name, values in replace.items():
-        if name == ldap_entry.AS_OF:
-            if found.get(name):
-                made.append((ldap.MOD_DELETE, name, list(found[name])))
-            made.append((ldap.MOD_ADD, name, list(values)))
-        else:
-            made.append((ldap.MOD_REPLACE, name, list(values) or None))
+    """Replace attributes, if the entry is still as of the time we read.
+
+    Its time is replaced, if only by itself: the server refuses the whole if
+    it has another one by now.
+    """
+    made: list[tuple[int, str, list[bytes] | None]] = [
+        (ldap.MOD_REPLACE, name, list(values) or None)
+        for name, values in replace.items()
+        if name != ldap_entry.AS_OF
+    ]
+    read = list(found.get(ldap_entry.AS_OF, []))
+    if read:
+        made.append((ldap.MOD_DELETE, ldap_entry.AS_OF, read))
+    made.append(
+        (
+            ldap.MOD_ADD,
+            ldap_entry.AS_OF,
+            list(replace.get(ldap_entry.AS_OF, read)),
+        )
+    )
     return made
 
 
