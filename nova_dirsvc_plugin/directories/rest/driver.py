@@ -13,7 +13,7 @@ import math
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import requests
@@ -82,6 +82,13 @@ class RestDirectory(base.Directory):
     # -- the contract ------------------------------------------------------
 
     def apply(self, states: Sequence[events.HostState]) -> list[base.Outcome]:
+        return self.apply_overlapping(states, base.nothing)
+
+    def apply_overlapping(
+        self,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None],
+    ) -> list[base.Outcome]:
         batch = pool.Batch(
             states, self._apply_one, time.monotonic() + _BATCH_TIME
         )
@@ -90,7 +97,7 @@ class RestDirectory(base.Directory):
             self._auth.renew(self._send)
             if not self._auth.is_accepted:
                 self._pool.run(batch.work_once, 1)
-            self._pool.run(batch.work, len(states))
+            self._pool.run(batch.work, len(states), meanwhile)
         except (base.DirectoryUnavailable, RuntimeError) as error:
             # RuntimeError is Python's own, for a thread that it cannot start.
             batch.stop(base.Unavailable(str(error), self._pause_left()))

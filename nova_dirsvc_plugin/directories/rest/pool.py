@@ -42,12 +42,16 @@ class Pool:
         return [client.Connection(self._options) for _ in range(count)]
 
     def run(
-        self, work: Callable[[client.Connection], Result], wanted: int
+        self,
+        work: Callable[[client.Connection], Result],
+        wanted: int,
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> list[Result]:
         """Run a function on some of the connections at the same time.
 
         :param work: takes time for nothing but requests
         :param wanted: how many connections, if there are as many
+        :param meanwhile: is called while they work
         :returns: the results; none of a function that did not end
         """
         if self._threads is None:
@@ -57,6 +61,7 @@ class Pool:
         busy = self._connections[:wanted]
         tasks = [self._threads.submit(work, one) for one in busy]
         waiting: set[futures.Future[Result]] = set(tasks)
+        meanwhile()
         while waiting:
             left = min(connection.deadline.enforce() for connection in busy)
             if left < -_PATIENCE:
