@@ -42,6 +42,8 @@ class DirectoryContract:
 
     NEEDS = (conformance.Need.ALWAYS, conformance.Need.READING)
     NOON = 1795348800.25
+    #: How often a batch lets other work be done: drivers that wait do once.
+    OVERLAPS = 1
 
     def driver(self, owner="nova"):
         """Return a driver of the one directory of this test."""
@@ -127,6 +129,32 @@ class DirectoryContract:
         self.assertEqual([], list(driver.differences(shown, state)))
         for name, values in shown.content.items():
             self.assertEqual(sorted(values), sorted(made.content[name]))
+
+    def test_other_work_is_done_once_in_a_batch_and_changes_no_outcome(self):
+        driver = self.driver()
+        self.addCleanup(driver.close)
+        new, other = (
+            [record() for _ in range(100)],
+            [record() for _ in range(100)],
+        )
+        calls = []
+
+        def meanwhile():
+            calls.append(len(calls))
+            driver.look_ahead(
+                [events.HostState(events.Verb.REFRESH, one) for one in other]
+            )
+
+        states = [events.HostState(events.Verb.REGISTER, one) for one in new]
+        outcomes = driver.apply_overlapping(states, meanwhile)
+        self.assertEqual([base.Done()] * 100, list(outcomes))
+        self.assertEqual(self.OVERLAPS, len(calls))
+        self.assert_held(*new)
+        # What was looked up comes or comes not.
+        self.assertEqual(
+            [base.Done()] * 50, self.register(*other[:50], driver=driver)
+        )
+        self.assert_held(*new, *other[:50])
 
     def test_an_empty_batch_is_nothing(self):
         self.assertEqual([], self.register())

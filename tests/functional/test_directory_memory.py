@@ -11,6 +11,8 @@ class MemoryDirectoryTest(
     directory_contract.TimeContract,
     testtools.TestCase,
 ):
+    OVERLAPS = 0
+
     WRITERS = 1  # It is one process's own.
 
     def setUp(self):

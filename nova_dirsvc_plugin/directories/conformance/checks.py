@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
-from nova_dirsvc_plugin.directories.conformance import comparing
+from nova_dirsvc_plugin.directories.conformance import (
+    comparing,
+    overlapping,
+)
 from nova_dirsvc_plugin.directories.conformance.trial import (
     Fails,
     NotTried,
@@ -235,6 +238,11 @@ _CHECKS = (
         f"a batch ends within {base.LONGEST_BATCH:.0f} s",
         Need.ALWAYS,
         _ends_batches_in_time,
+    ),
+    (
+        "looking ahead writes nothing",
+        Need.ALWAYS,
+        overlapping.looks_ahead_and_writes_nothing,
     ),
     ("an instance is unregistered", Need.ALWAYS, _unregisters),
     (

@@ -108,10 +108,12 @@ class Trial:
         *records: events.HostRecord,
         seconds: float = 0.0,
         by: base.Directory | None = None,
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> None:
         """Apply states; each is to be Done.
 
         :param seconds: from the first state to this
+        :param meanwhile: what else is done while the directory works
         """
         directory = by or self.ours
         for record in records:
@@ -122,16 +124,20 @@ class Trial:
                 events.HostState(verb, record, self.now + seconds)
                 for record in records
             ],
+            meanwhile,
         )
         for outcome in outcomes:
             if not isinstance(outcome, base.Done):
                 raise Fails(f"{verb}: {describe(outcome)}")
 
     def apply(
-        self, directory: base.Directory, states: Sequence[events.HostState]
+        self,
+        directory: base.Directory,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> list[base.Outcome]:
         """Apply states; keep the pauses that the directory asks for."""
-        outcomes = self._timed(directory, states)
+        outcomes = self._timed(directory, states, meanwhile)
         for _ in range(_WAITS):
             put_off = {
                 index: outcome.retry_after
@@ -150,11 +156,14 @@ class Trial:
         return outcomes
 
     def _timed(
-        self, directory: base.Directory, states: Sequence[events.HostState]
+        self,
+        directory: base.Directory,
+        states: Sequence[events.HostState],
+        meanwhile: Callable[[], None] = base.nothing,
     ) -> list[base.Outcome]:
         """Apply a batch, and note how long that takes."""
         started = time.monotonic()
-        outcomes = list(directory.apply(states))
+        outcomes = list(directory.apply_overlapping(states, meanwhile))
         self.longest_batch = max(
             self.longest_batch, time.monotonic() - started
         )

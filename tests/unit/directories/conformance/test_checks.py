@@ -116,6 +116,28 @@ class UnsoundTest(ConformanceTestCase):
             {"a batch ends within 60 s"}, self.failed(memory.MemoryDirectory)
         )
 
+    def test_one_that_writes_what_it_looks_up_is_found(self):
+        class Hasty(memory.MemoryDirectory):
+            def apply_overlapping(self, states, meanwhile):
+                meanwhile()
+                return self.apply(states)
+
+            def look_ahead(self, states):
+                self.apply(states)
+
+        self.assertEqual({"looking ahead writes nothing"}, self.failed(Hasty))
+
+    def test_one_that_asks_for_other_work_twice_is_found(self):
+        class Twice(memory.MemoryDirectory):
+            def apply_overlapping(self, states, meanwhile):
+                meanwhile()
+                meanwhile()
+                return self.apply(states)
+
+        failed = self.findings(Twice)["looking ahead writes nothing"]
+        self.assertFalse(failed.holds)
+        self.assertIn("2 times", failed.detail)
+
     def test_one_that_refuses_a_second_time_is_found(self):
         class Once(memory.MemoryDirectory):
             def _apply(self, state):
