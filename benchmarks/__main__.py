@@ -14,6 +14,7 @@ import sys
 ROWS = (
     "hook",
     "path",
+    "openldap",
     "latency",
     "listener",
     "outbox",
@@ -31,20 +32,20 @@ def main() -> int:
         "row",
         nargs="*",
         help="hook: what notify() costs; path: from the outbox into the"
-        " directory; latency: from Nova to ldapsearch, which needs the demo"
-        " cloud up (make demo-up); listener: from RabbitMQ into the outbox;"
-        " outbox: what it takes from writers, and what an outage costs; boots:"
-        " boots with the directory healthy, frozen and absent, on the demo"
-        " cloud; rest: from the outbox into the example REST service;"
-        " reconcile: a comparison of Nova with a directory, and its repairs."
-        " Default: hook path",
+        " directory; openldap: the same, on OpenLDAP; latency: from Nova to"
+        " ldapsearch, which needs the demo cloud up (make demo-up); listener:"
+        " from RabbitMQ into the outbox; outbox: what it takes from writers,"
+        " and what an outage costs; boots: boots with the directory healthy,"
+        " frozen and absent, on the demo cloud; rest: from the outbox into the"
+        " example REST service; reconcile: a comparison of Nova with a"
+        " directory, and its repairs. Default: hook path",
     )
     parser.add_argument(
         "--events",
         type=int,
         default=10_000,
-        help="events of hook, path, listener, rest and outbox's writers"
-        " (%(default)s)",
+        help="events of hook, path, openldap, listener, rest and outbox's"
+        " writers (%(default)s)",
     )
     parser.add_argument(
         "--boots",

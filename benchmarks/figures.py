@@ -3,6 +3,7 @@
 """Figures of a series of measurements."""
 
 import math
+import os
 import pathlib
 import statistics
 from collections.abc import Sequence
@@ -29,6 +30,13 @@ def peak_mebibytes(pid: int | str = "self") -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return math.nan
+
+
+def cpu_seconds(pid: int | str = "self") -> float:
+    """Return the processor time that a process has had, user and system."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tree_memory(pid: int) -> str:

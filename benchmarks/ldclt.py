@@ -56,13 +56,19 @@ class Ldclt:
         self._manager: Any = server.connect_as_manager()
         self._entry = folder / "entry.ldif"
         self._entry.write_text(ENTRY)
+        self._count = 0
 
-    def round(self, count: int) -> dict[str, float]:
-        before = self._entries()
-        return {
-            "register": self._run(count, before + count, self._adding),
-            "unregister": self._run(count, before, _deleting),
-        }
+    def prepare(self, count: int) -> None:
+        self._count = count
+
+    def measure(self, verb: str) -> None:
+        count, before = self._count, self._entries()
+        if verb == "register":
+            self._run(count, before + count, self._adding)
+        elif verb == "unregister":
+            self._run(count, before - count, _deleting)
+        else:
+            raise LookupError(f"ldclt is not asked for {verb}")
 
     def _adding(self, first: int, last: int) -> list[str]:
         rdn = f"{RDN}[A=INCRNNOLOOP({first};{last};12)]"
@@ -73,7 +79,7 @@ class Ldclt:
         count: int,
         wanted: int,
         arguments: Callable[[int, int], list[str]],
-    ) -> float:
+    ) -> None:
         server = self._server
         common = [
             *("ldclt", "-q", "-n", "1", "-H", server.ldapi_url),
@@ -95,7 +101,6 @@ class Ldclt:
                 if time.perf_counter() - started > LIMIT:
                     raise RuntimeError("ldclt did not come to its end")
                 time.sleep(0.005)
-            return time.perf_counter() - started
         finally:
             for process in processes:
                 process.kill()

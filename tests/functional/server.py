@@ -55,6 +55,11 @@ class Server(fixtures.Fixture):
             )
         waiting.until(self._answers, f"{self.NAME} to answer")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> int:
         """End the server as systemd does, and return its exit code."""
         assert self._process is not None
