@@ -238,7 +238,7 @@ class StepTest(DispatcherTestCase):
                         self.put(
                             verb,
                             instance,
-                            f"{name} {instance}",
+                            message_id=f"{name} {instance}",
                             occurred_at=900.0,
                         )
                         self.steps(pause)
