@@ -10,6 +10,7 @@ applies that. Nothing here does I/O.
 import dataclasses
 import enum
 import json
+import operator
 import typing
 from collections.abc import Collection
 
@@ -17,9 +18,6 @@ from nova_dirsvc_plugin import untrusted_text
 
 #: Version of the stored JSON form of a record. A reader takes any minor.
 RECORD_VERSION = "1.0"
-
-#: One for all: :func:`json.dumps` makes an encoder for each record.
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 #: Types of events that are not Nova's: what a comparison of a directory with
 #: Nova, a poll of Nova's changes, or the undoing of a run found to repair.
@@ -133,17 +131,12 @@ class HostRecord:
 
     def to_json(self) -> str:
         """Return the stored form: ASCII, whatever the tenant wrote."""
-        # dataclasses.asdict copies each text: six times the cost.
-        fields: dict[str, typing.Any] = {
-            name: getattr(self, name) for name in self.__slots__
-        }
+        # Nova waits for this: a JSON encoder takes three times as long.
+        addresses = "null"
         if self.addresses is not None:
-            fields["addresses"] = [
-                {name: getattr(address, name) for name in address.__slots__}
-                for address in self.addresses
-            ]
-        fields["version"] = RECORD_VERSION
-        return _ENCODE(fields)
+            addresses = ",".join(map(_address_json, self.addresses))
+            addresses = f"[{addresses}]"
+        return _RECORD_FORM % (*map(_quoted, _record_texts(self)), addresses)
 
     @classmethod
     def from_json(cls, text: str) -> typing.Self:
@@ -175,6 +168,27 @@ class HostRecord:
 #: The texts that a stored record, and an address in it, may have.
 _RECORD_TEXTS = frozenset(HostRecord.__slots__) - {"addresses"}
 _ADDRESS_TEXTS = frozenset(Address.__slots__)
+
+#: Writes a text as JSON, in ASCII.
+_quoted = json.encoder.encode_basestring_ascii
+
+_record_texts = operator.attrgetter(*HostRecord.__slots__[:-1])
+_address_texts = operator.attrgetter(*Address.__slots__)
+
+
+def _form(names: Collection[str]) -> str:
+    """Return the members of a JSON object, without their values."""
+    return ",".join(f'"{name}":%s' for name in names)
+
+
+_RECORD_FORM = (
+    f'{{{_form(HostRecord.__slots__)},"version":"{RECORD_VERSION}"}}'
+)
+_ADDRESS_FORM = f"{{{_form(Address.__slots__)}}}"
+
+
+def _address_json(address: Address) -> str:
+    return _ADDRESS_FORM % (*map(_quoted, _address_texts(address)),)
 
 
 def _texts(

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 
 from nova_dirsvc_plugin.outbox import aside, forks, open_files, rescue, schema
 from nova_dirsvc_plugin.outbox.values import OutboxError
@@ -115,16 +114,12 @@ class Session:
         with self._lock:
             self._drop()
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> "_Writing":
         """Use the file for one transaction that writes.
 
-        :raises OutboxError: nothing of it is stored
+        Whoever enters it gets an :class:`OutboxError` if nothing is stored.
         """
-        with _Writing(self) as database:
-            self._begin(database)
-            yield database
-            database.execute("COMMIT")
+        return _Writing(self)
 
     def _begin(self, database: sqlite3.Connection) -> None:
         """Begin when it is our turn among the writers of all processes."""
@@ -258,18 +253,35 @@ class Session:
 
 
 class _Writing:
-    """A use of a session that waits for its turn by itself."""
+    """A use of a session for one transaction; none of contextlib's is so fast.
+
+    It waits for its turn by itself.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def __enter__(self) -> sqlite3.Connection:
-        return self._session._enter(TURN_WAIT, self._session._prompt)
+        session = self._session
+        database = session._enter(TURN_WAIT, session._prompt)
+        try:
+            session._begin(database)
+        except BaseException as error:
+            session.__exit__(type(error), error, None)
+            raise
+        return database
 
     def __exit__(
         self, kind: object, error: BaseException | None, trace: object
     ) -> None:
-        self._session.__exit__(kind, error, trace)
+        session = self._session
+        if error is None and session._connection:
+            try:
+                session._connection.execute("COMMIT")
+            except BaseException as failure:
+                session.__exit__(type(failure), failure, None)
+                raise
+        session.__exit__(kind, error, trace)
 
 
 def _has_code(error: BaseException | None, code: int) -> bool:

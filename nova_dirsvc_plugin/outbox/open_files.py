@@ -8,6 +8,7 @@ read. So each use of the outbox looks at them before and after.
 """
 
 import logging
+import operator
 import os
 import pathlib
 import sqlite3
@@ -51,6 +52,7 @@ class OpenFiles:
         # Without pathlib, which takes as long as the look.
         self._names = [os.fspath(file) for file in self._seen]
         self._identities = tuple(self._seen.values())
+        self._last_look: tuple[tuple[int, ...], ...] = ()
         self._main_size = self._log_size = self._index_size = 0
         self._index_mended = False
         self._readable = True
@@ -70,21 +72,26 @@ class OpenFiles:
 
     def _are_as_before(self) -> bool:
         """Return whether all are in place, and none is shorter."""
+        lstat, (main, log, index) = os.lstat, self._names
         try:
-            main, log, index = map(os.lstat, self._names)
+            # Nova waits for this: mode to size, and no other name of them.
+            look = lstat(main)[:7], lstat(log)[:7], lstat(index)[:7]
         except OSError:
             return False
+        return look == self._last_look or self._have_grown(look)
+
+    def _have_grown(self, look: tuple[tuple[int, ...], ...]) -> bool:
+        """Return whether all are in place, and sizes only larger."""
+        sizes = [status[6] for status in look]
+        before = self._main_size, self._log_size, self._index_size
         if (
-            self._identities
-            != (_identity(main), _identity(log), _identity(index))
-            or not main.st_size
-            or main.st_size < self._main_size
-            or log.st_size < self._log_size
-            or index.st_size < self._index_size
+            tuple(status[1:3] for status in look) != self._identities
+            or not sizes[0]
+            or any(map(operator.lt, sizes, before))
         ):
             return False
-        self._main_size = main.st_size
-        self._log_size, self._index_size = log.st_size, index.st_size
+        self._main_size, self._log_size, self._index_size = sizes
+        self._last_look = look
         return True
 
     def _fault(self, connection: sqlite3.Connection) -> str:
@@ -210,7 +217,7 @@ def paths(path: pathlib.Path) -> Sequence[pathlib.Path]:
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+    return status.st_ino, status.st_dev
 
 
 def status_of(path: pathlib.Path) -> os.stat_result | None:

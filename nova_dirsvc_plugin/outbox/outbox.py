@@ -23,15 +23,19 @@ from typing import Any
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.outbox import claim as claiming
-from nova_dirsvc_plugin.outbox import connection, counts, sql, summary, upkeep
+from nova_dirsvc_plugin.outbox import (
+    connection,
+    counts,
+    settlement,
+    sql,
+    upkeep,
+)
 from nova_dirsvc_plugin.outbox.values import (
     Claim,
     OutboxError,
     Settlement,
-    State,
     event_row,
     parked_row,
-    waiting_row,
 )
 
 #: A request id that Nova never uses, and the size of a part of a batch in
@@ -164,28 +168,10 @@ class Outbox:
         :param settlements: one for each entry of the claim's turns
         :raises OutboxError: nothing of it is stored; the entries come again
         """
-        now = self._clock()
-        final, kept, notes = [], [], []
-        settlements = list(settlements)
-        for one in settlements:
-            number = one.entry.number
-            if one.state.final:
-                final.append((directory, number))
-            else:
-                kept.append(one.to_row(directory, now))
-            notes.append(
-                (number, directory, one.outcome.value, one.reason, now, now)
-            )
-        kept += [
-            waiting_row(directory, number, instance)
-            for number, instance in claim.waiting
-        ]
+        rows = settlement.Rows(directory, claim, settlements, self._clock())
         with self._session.transaction() as database:
             self._check_replaced(claim)
-            database.executemany(sql.REMOVE, final)
-            database.executemany(sql.KEEP, kept)
-            database.executemany(sql.NOTE, notes)
-            _advance(database, directory, claim, settlements)
+            rows.store(database)
 
     def _check_replaced(self, claim: Claim) -> None:
         if claim.generation != self._session.generation:
@@ -267,33 +253,10 @@ def _insert(
     :raises ValueError: no outbox can have this row
     """
     try:
-        row = database.execute(statement, values).fetchone()
+        cursor = database.execute(statement, values)
     except (sqlite3.IntegrityError, sqlite3.DataError) as error:
         raise ValueError(str(error)) from error
-    return None if row is None else int(row[0])
-
-
-def _advance(
-    database: sqlite3.Connection,
-    directory: str,
-    claim: Claim,
-    settlements: Iterable[Settlement],
-) -> None:
-    """Summarise what was settled; let those follow that waited for it."""
-    taken = {
-        one.entry.number
-        for one in settlements
-        if one.state.final or one.state is State.CONFIRM
-    }
-    database.executemany(
-        sql.SUMMARISE, summary.rows(directory, claim.turns, taken)
-    )
-    instances = {*claim.deferred, *(one for _, one in claim.waiting)}
-    database.executemany(
-        sql.WAKE,
-        [
-            {"directory": directory, "instance_uuid": instance}
-            for instance in instances
-        ],
-    )
-    database.execute(sql.ADVANCE, (directory, claim.position))
+    # Without RETURNING, which takes a sixth of the time of all of it.
+    if statement is sql.NOTE_ORIGIN or not cursor.rowcount:
+        return None
+    return cursor.lastrowid

@@ -126,7 +126,7 @@ class Repairs:
         for one in same:
             if one["state"] == State.BURIED.value:
                 return _retry(database, run, one["number"], now)
-        if not database.execute(sql.STORE, row).fetchone():
+        if not database.execute(sql.STORE, row).rowcount:
             return False
         database.execute(
             sql_repairs.STORE_REPAIR,

@@ -12,7 +12,7 @@ INSERT INTO entry (message_id, event_type, verb, instance_uuid, occurred_at,
                    stored_at, request_id, record, checksum, directory)
 VALUES (:message_id, :event_type, :verb, :instance_uuid, :occurred_at,
         :stored_at, :request_id, :record, :checksum, :directory)
-ON CONFLICT (message_id) DO NOTHING RETURNING number
+ON CONFLICT (message_id) DO NOTHING
 """
 
 PARK = """
@@ -20,7 +20,7 @@ INSERT INTO parked (message_id, event_type, instance_uuid, stored_at, reason,
                     notification)
 VALUES (:message_id, :event_type, :instance_uuid, :stored_at, :reason,
         :notification)
-ON CONFLICT (message_id) DO NOTHING RETURNING number
+ON CONFLICT (message_id) DO NOTHING
 """
 
 NOTE_ORIGIN = """

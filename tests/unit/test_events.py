@@ -1,5 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 
 from nova_dirsvc_plugin import events
@@ -22,6 +23,24 @@ class HostRecordTest(base.TestCase):
             ),
         )
         self.assertEqual(known, events.HostRecord.from_json(known.to_json()))
+
+    def test_json_has_each_field_by_its_name(self):
+        known = record(
+            **{
+                name: f"its {name}"
+                for name in events.HostRecord.__slots__
+                if name not in ("instance_uuid", "addresses")
+            },
+            addresses=(events.Address("10.0.0.54", "its mac", "its net"),),
+        )
+        for one in (known, record(), record(addresses=())):
+            fields = json.loads(one.to_json())
+            self.assertEqual("1.0", fields.pop("version"))
+            wanted = json.loads(json.dumps(dataclasses.asdict(one)))
+            self.assertEqual(wanted, fields)
+
+    def test_what_is_no_text_is_no_record(self):
+        self.assertRaises(TypeError, record(display_name=7).to_json)
 
     def test_json_is_ascii_whatever_the_tenant_wrote(self):
         self.assertTrue(record(display_name="\ud800é\x00").to_json().isascii())
