@@ -80,6 +80,19 @@ skew between Nova's hosts.
 """,
     ),
     cfg.FloatOpt(
+        "outbox_poll_interval",
+        default=0.5,
+        min=0.02,
+        max=5.0,
+        mutable=True,
+        help="""
+Seconds between two looks into the outbox while nothing is stored. Whoever
+stores an event wakes nova-dirsvc-sync at once, by a socket beside the outbox;
+this is how long an event may wait if that fails, and a deferred one after its
+time has come.
+""",
+    ),
+    cfg.FloatOpt(
         "retention_days",
         default=7.0,
         # An event may be dated a day ahead, and is to be kept for longer.

@@ -36,13 +36,6 @@ from nova_dirsvc_plugin.directories import base
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between two polls of an empty outbox. A poll costs microseconds,
-#: and an event waits half of this on average.
-POLL_INTERVAL = 0.02
-
-#: Seconds after which deferred entries are claimed without a change.
-RECHECK_INTERVAL = 0.5
-
 #: Seconds between two tracebacks of a driver that raises.
 TRACEBACK_INTERVAL = 60.0
 
@@ -59,6 +52,7 @@ class Dispatcher:
         events are delivered as they are
     :ivar turned_at: :func:`time.monotonic` of its last turn; one that hangs
         takes none
+    :param woken: set when the outbox may have changed
     """
 
     def __init__(
@@ -70,6 +64,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         uniform: Callable[[float, float], float] = random.uniform,
         checker: nova_check.NovaChecker | None = None,
+        woken: threading.Event | None = None,
     ) -> None:
         self.turned_at = time.monotonic()
         self._name = name
@@ -77,7 +72,8 @@ class Dispatcher:
         self._outbox = entries
         self._clock = clock
         self._raised_at = float("-inf")
-        self._batch_size = self._limit = settings.batch_size
+        self._settings, self._limit = settings, settings.batch_size
+        self._woken = woken or threading.Event()
         self._append_only = directory.APPEND_ONLY
         self._checker = None if self._append_only else checker
         self._policy = retry.RetryPolicy(
@@ -271,15 +267,17 @@ class Dispatcher:
         if any(isinstance(outcome, base.NotSent) for outcome in outcomes):
             self._limit = max(len(outcomes) // 2, PROBE)
         else:
-            self._limit = min(self._limit * 2, self._batch_size)
+            self._limit = min(self._limit * 2, self._settings.batch_size)
 
     # -- waiting -----------------------------------------------------------
 
     def _wait_for_change(self, stop: threading.Event, changes: int) -> None:
-        """Wait until the outbox has changed, or a recheck is due."""
-        for _ in range(int(RECHECK_INTERVAL / POLL_INTERVAL)):
-            if stop.wait(POLL_INTERVAL):
+        """Wait until the outbox has changed, or it is time to look."""
+        end = time.monotonic() + self._settings.poll_interval
+        while (left := end - time.monotonic()) > 0 and not stop.is_set():
+            if not self._woken.wait(left):
                 return
+            self._woken.clear()
             try:
                 if self._outbox.changes() != changes:
                     return

@@ -34,11 +34,14 @@ class Settings:
     :ivar batch_size: entries that the driver gets at a time
     :ivar max_attempts: refusals after which an entry is buried
     :ivar late_after: seconds after which an event is late
+    :ivar poll_interval: seconds between two looks into an outbox in which
+        nothing seems to change
     """
 
     batch_size: int = 128
     max_attempts: int = 5
     late_after: float = 60.0
+    poll_interval: float = 0.5
 
 
 class RetryPolicy:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import queries, schema, sql
+from nova_dirsvc_plugin.outbox import poke, queries, schema, sql
 from nova_dirsvc_plugin.outbox.values import (
     OutboxError,
     State,
@@ -70,6 +70,7 @@ class OutboxAdmin:
         self.path = pathlib.Path(path)
         self._busy_timeout = busy_timeout
         self._clock = clock
+        self._poke = poke.Sender(self.path)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -88,6 +89,7 @@ class OutboxAdmin:
         """
         with self._transaction("BEGIN IMMEDIATE") as database:
             yield database
+        self._poke.send()
 
     def retry(self, items: Iterable[queries.Item]) -> list[queries.Item]:
         """Have entries delivered again, the deferred ones now.

@@ -26,6 +26,7 @@ from nova_dirsvc_plugin.outbox import claim as claiming
 from nova_dirsvc_plugin.outbox import (
     connection,
     counts,
+    poke,
     settlement,
     sql,
     upkeep,
@@ -71,6 +72,7 @@ class Outbox:
         self._session = connection.Session(
             self.path, busy_timeout, prompt=prompt
         )
+        self._poke = poke.Sender(self.path)
 
     def prepare(self) -> None:
         """Do first what may take seconds; see ``Session.prepare``.
@@ -98,10 +100,13 @@ class Outbox:
         # Made before the transaction: others wait for that.
         insertions = [self._insertion(item) for item in items]
         with self._session.transaction() as database:
-            return [
+            numbers = [
                 _insert(database, statement, values)
                 for statement, values in insertions
             ]
+        if any(numbers):
+            self._poke.send()
+        return numbers
 
     def _insertion(self, item: Item) -> tuple[str, dict[str, Any]]:
         now = self._clock()

@@ -320,7 +320,7 @@ let_the_daemon_log() {
 
 @test "post-config empties the outbox of an earlier cloud" {
     mkdir "$FOLDER/stack/data/nova-dirsvc"
-    touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"{,-wal,-shm,.ldap.lock}
+    touch "$FOLDER/stack/data/nova-dirsvc/outbox.db"{,-wal,-shm,.ldap.lock,.poke}
     plays stack:post-config
     [[ -z $(ls -A "$FOLDER/stack/data/nova-dirsvc") ]]
 }

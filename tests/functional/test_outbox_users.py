@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import pathlib
 import tempfile
+import threading
 
 import testtools
 
 from nova_dirsvc_plugin import outbox
-from tests import outboxes
+from nova_dirsvc_plugin.outbox import poke
+from tests import outboxes, waiting
 from tests.unit import base
 
 GROUP = 61616
@@ -33,13 +35,17 @@ class OutboxUsersTest(testtools.TestCase):
 
     def as_user(self, user, function, groups=(GROUP,)):
         """Call in a process of another user; give its exit status."""
+        process = self.start_as(user, function, groups)
+        process.join()
+        return process.exitcode
+
+    def start_as(self, user, function, groups=(GROUP,)):
         context = multiprocessing.get_context("fork")
         process = context.Process(
             target=become, args=(user, groups, function, self.path)
         )
         process.start()
-        process.join()
-        return process.exitcode
+        return process
 
     def test_two_users_of_the_group_both_write_and_one_delivers(self):
         for _ in range(2):
@@ -48,6 +54,17 @@ class OutboxUsersTest(testtools.TestCase):
         self.assertEqual(0, self.as_user(USERS[1], settle_all))
         box = outbox.Outbox(self.path)
         self.assertEqual(0, box.pending("d"))
+
+    def test_each_user_of_the_group_pokes_the_daemon(self):
+        for user in (USERS[0], 0):
+            self.see_poked_by(user)
+
+    def see_poked_by(self, user):
+        daemon = self.start_as(USERS[1], wait_for_a_poke)
+        waiting.until(
+            lambda: not self.as_user(user, put_three) and daemon.exitcode == 0,
+            f"a poke of user {user}",
+        )
 
     def test_root_who_came_first_shuts_nobody_out(self):
         put_three(self.path)
@@ -77,6 +94,20 @@ def put_three(path):
     box = outbox.Outbox(path)
     for _ in range(3):
         box.put(base.event())
+
+
+def wait_for_a_poke(path):
+    receiver = poke.Receiver(path)
+    woken, stop = receiver.subscribe(), threading.Event()
+    thread = threading.Thread(target=receiver.run, args=(stop,))
+    thread.start()
+    # The first is that the socket is made.
+    for _ in range(2):
+        woken.wait()
+        woken.clear()
+    stop.set()
+    thread.join()
+    return 0
 
 
 def settle_all(path):

@@ -31,7 +31,7 @@ from nova_dirsvc_plugin.delivery import (
 )
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.nova_api import client
-from nova_dirsvc_plugin.outbox import lock
+from nova_dirsvc_plugin.outbox import lock, poke
 from nova_dirsvc_plugin.sources import listener
 
 LOG = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         self._dispatchers: dict[str, dispatcher.Dispatcher] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._pokes = poke.Receiver(conf[options.GROUP].outbox)
 
     def start(self) -> None:
         # SIGHUP may have read the configuration of the log again.
@@ -107,11 +108,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         if not self._are_ours():
             os._exit(1)
         path = self._conf[options.GROUP].outbox
-        settings = retry.Settings(
-            batch_size=_mutable(self._conf, "batch_size"),
-            max_attempts=_mutable(self._conf, "max_attempts"),
-            late_after=_mutable(self._conf, "late_after"),
-        )
+        settings = _settings(self._conf)
         keep = _mutable(self._conf, "retention_days") * _DAY
         checker = (
             nova_check.NovaChecker(self._nova.ask) if self._nova else None
@@ -127,10 +124,12 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 settings,
                 clock=steady,
                 checker=checker,
+                woken=self._pokes.subscribe(),
             )
             self._dispatchers[name] = worker
             self._spawn(name, worker.run)
         self._spawn("locks", self._watch_locks)
+        self._spawn("poke", self._pokes.run)
         for name, target in self._others.items():
             self._spawn(name, target)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
@@ -144,6 +143,7 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
     def stop(self) -> None:
         """Let each dispatcher finish its current batch."""
         self._stop.set()
+        self._pokes.wake()
         for thread in self._threads:
             thread.join(timeout=self._conf.graceful_shutdown_timeout)
 
@@ -217,6 +217,15 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 LOG.warning("Old entries were not removed: %s", error)
             if stop.wait(SHRINK_INTERVAL):
                 return
+
+
+def _settings(conf: Any) -> retry.Settings:
+    return retry.Settings(
+        batch_size=_mutable(conf, "batch_size"),
+        max_attempts=_mutable(conf, "max_attempts"),
+        late_after=_mutable(conf, "late_after"),
+        poll_interval=_mutable(conf, "outbox_poll_interval"),
+    )
 
 
 def _mutable(conf: Any, name: str) -> Any:
