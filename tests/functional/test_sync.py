@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import fixtures
+import ldap
 import testtools
 
 from nova_dirsvc_plugin import events, outbox
@@ -358,3 +359,52 @@ class SyncWithLdapTest(SyncTestCase):
         waiting.until(found, "the entry")
         self.outbox.put(base.event(events.Verb.UNREGISTER, UUID))
         waiting.until(lambda: not found(), "the entry to be gone")
+
+    def test_killed_among_batches_it_sends_no_write_to_be_refused(self):
+        server = self.useFixture(directory389.Directory389())
+        connection = server.connect_as_manager()
+        self.options["directories"] = "ldap"
+        count, kills = 1500, 3
+        uuids = [event.instance_uuid for event in self.put_many(count)]
+
+        def entries():
+            ((_, found),) = connection.search_s(
+                server.hosts_tree_dn,
+                ldap.SCOPE_BASE,
+                attrlist=["numSubordinates"],
+            )
+            return int(found.get("numSubordinates", [b"0"])[0])
+
+        for _ in range(kills):
+            daemon = self.start(server.conf_file, self.write_options())
+            before = entries()
+            waiting.until(
+                lambda before=before: (
+                    entries() - before > 100
+                    # Some are written that are not settled.
+                    and entries() > count - self.outbox.pending("ldap")
+                ),
+                "the daemon to be among its batches",
+            )
+            processes.kill_group(daemon)
+        self.start(server.conf_file, self.write_options())
+        waiting.until(
+            lambda: not self.outbox.pending("ldap"), "all to be delivered"
+        )
+        found = connection.search_s(
+            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
+        )
+        self.assertEqual(
+            sorted(uuids),
+            sorted(dn.partition("=")[2].partition(",")[0] for dn, _ in found),
+        )
+        # What it says of its adds is written when it ends.
+        server.stop()
+        said = server.access_log.read_text()
+        self.assertIn("RESULT err=0 tag=105", said)
+        self.assertNotIn("RESULT err=68 tag=105", said)
+
+    def put_many(self, count):
+        made = [base.event() for _ in range(count)]
+        self.outbox.put_all(made)
+        return made
