@@ -176,16 +176,17 @@ class Directory389(server.Server):
 
 
 class SharedDirectoryTestCase(testtools.TestCase):
-    """Shares one server per class; ou=hosts is empty when a test begins."""
+    """Shares one server per process; ou=hosts is empty when a test begins.
+
+    Whatever else a test changes of the server it puts back.
+    """
 
     directory: Directory389
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.directory = Directory389()
-        cls.directory.setUp()
-        cls.addClassCleanup(cls.directory.cleanUp)
+        cls.directory = server.of_this_process(Directory389)
 
     def setUp(self) -> None:
         super().setUp()

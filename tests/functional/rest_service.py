@@ -108,16 +108,14 @@ class RestService(server.Server):
 
 
 class SharedServiceTestCase(testtools.TestCase):
-    """Shares one service per class, and shows what it says."""
+    """Shares one service per process, and shows what it says."""
 
     service: RestService
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.service = RestService()
-        cls.addClassCleanup(cls.service.cleanUp)
-        cls.service.setUp()
+        cls.service = server.of_this_process(RestService)
 
     def setUp(self) -> None:
         super().setUp()

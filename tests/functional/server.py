@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real server as a process of a test."""
 
+import atexit
+import functools
 import os
 import pathlib
 import signal
 import subprocess
+from typing import TypeVar
 
 import fixtures
 from testtools.content import Content
@@ -89,3 +92,18 @@ class Server(fixtures.Fixture):
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.NAME} ended: {self.said()[-4000:]}")
         return self.answers()
+
+
+Kind = TypeVar("Kind", bound=Server)
+
+
+@functools.cache
+def of_this_process(kind: type[Kind]) -> Kind:
+    """Return the one server of a kind that all tests of a process share.
+
+    It is started when a test first asks for it.
+    """
+    shared = kind()
+    atexit.register(shared.cleanUp)
+    shared.setUp()
+    return shared

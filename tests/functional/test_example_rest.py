@@ -26,7 +26,7 @@ TWO = {"ip": "10.0.0.77", "mac": "fa:16:3e:00:00:77", "network": "public"}
 class RestTestCase(SharedServiceTestCase):
     """An instance of its own, and what asks about it.
 
-    :cvar service: of the whole class; a test makes other uuids than others
+    :cvar service: of all such tests; a test makes other uuids than others
     """
 
     def setUp(self) -> None:
