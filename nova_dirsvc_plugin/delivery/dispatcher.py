@@ -26,6 +26,7 @@ from nova_dirsvc_plugin.delivery import (
     batch,
     decision,
     nova_check,
+    observer,
     outage,
     refusals,
     retry,
@@ -50,6 +51,7 @@ class Dispatcher:
     :param clock: epoch seconds; best one that does not step
     :param checker: asks Nova for the state of an instance; without it late
         events are delivered as they are
+    :param watch: is told what is done
     :ivar turned_at: :func:`time.monotonic` of its last turn; one that hangs
         takes none
     :param woken: set when the outbox may have changed
@@ -65,12 +67,14 @@ class Dispatcher:
         uniform: Callable[[float, float], float] = random.uniform,
         checker: nova_check.NovaChecker | None = None,
         woken: threading.Event | None = None,
+        watch: observer.Observer | None = None,
     ) -> None:
         self.turned_at = time.monotonic()
         self._name = name
         self._directory = directory
         self._outbox = entries
         self._clock = clock
+        self._watch = watch or observer.Nobody()
         self._raised_at = float("-inf")
         self._settings, self._limit = settings, settings.batch_size
         self._woken = woken or threading.Event()
@@ -84,7 +88,7 @@ class Dispatcher:
             name, entries, clock, uniform
         )
         self._settling = settling.Settling(
-            name, entries, self._availability, clock
+            name, entries, self._availability, clock, self._watch
         )
         self._outage = outage.OutboxOutage(name, entries, clock, uniform)
         self._batches = batch.Batches(
@@ -143,13 +147,17 @@ class Dispatcher:
         writes = self._check(current.writes, settlements)
         writes, kept_back = self._refusals.hold_back(writes)
         answers: list[tuple[decision.Write, base.Outcome]] = [*kept_back]
+        began = time.monotonic()
         answered = self._apply(current, writes) if writes else ()
+        took = time.monotonic() - began
         # The one before, where the driver has left no time for that.
         self._settling.settle()
         if writes:
             outcomes = self._refusals.judge(writes, answered)
             self._availability.update(writes, outcomes)
             self._update_limit(outcomes)
+            available = not self._availability.failures
+            self._watch.answered(answered, took, available)
             answers += zip(writes, outcomes, strict=True)
         for write, outcome in answers:
             settlements += self._policy.resolve(write, outcome)

@@ -214,8 +214,16 @@ class RetryPolicy:
                 reason = "second removal done"
                 if entry.set_back:
                     # Maybe too early: the clock was set back since.
-                    return self._to_confirm(entry, reason)
-                return outbox.Settlement(entry, outbox.State.DELIVERED, reason)
+                    return dataclasses.replace(
+                        self._to_confirm(entry, reason),
+                        cause=outbox.Cause.CONFIRMED,
+                    )
+                return outbox.Settlement(
+                    entry,
+                    outbox.State.DELIVERED,
+                    reason,
+                    outbox.Cause.CONFIRMED,
+                )
 
 
 def _not_sent(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.delivery import availability, held
+from nova_dirsvc_plugin.delivery import availability, held, observer
 
 LOG = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Settling:
 
     :param name: the directory's
     :param directory: whether it is available
+    :param watch: is told what is settled
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Settling:
         entries: outbox.Outbox,
         directory: availability.Availability,
         clock: Callable[[], float],
+        watch: observer.Observer,
     ) -> None:
         self._name = name
+        self._watch = watch
         self._outbox = entries
         self._availability = directory
         self._held_report = held.HeldReport(name, clock)
@@ -65,6 +68,7 @@ class Settling:
         claim, settlements = self._kept
         self._outbox.settle(self._name, claim, settlements)
         self._kept = None
+        self._watch.settled(settlements)
         self._held_report.add(
             settlements, is_out=self._availability.failures > 0
         )

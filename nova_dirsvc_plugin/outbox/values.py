@@ -52,6 +52,7 @@ class Cause(enum.Enum):
 
     NONE = enum.auto()
     AWAITS_NOVA = enum.auto()
+    CONFIRMED = enum.auto()
     COVERED = enum.auto()
     FOREIGN = enum.auto()
     HELD = enum.auto()
