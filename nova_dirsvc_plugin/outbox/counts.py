@@ -46,6 +46,35 @@ def totals(database: sqlite3.Connection) -> Totals:
     return Totals(**database.execute(sql.TOTALS).fetchone())
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest of Nova's events.
+
+    :ivar stored_at: epoch seconds; None: there is none
+    :ivar occurred_at: the same, by Nova's clock
+    """
+
+    number: int = 0
+    stored_at: float | None = None
+    occurred_at: float | None = None
+
+
+def latest(database: sqlite3.Connection) -> Latest:
+    """Return when the latest of Nova's events happened and was stored."""
+    row = database.execute(sql.LATEST_EVENT).fetchone()
+    return Latest(**row) if row else Latest()
+
+
+def parked(database: sqlite3.Connection) -> int:
+    """Count the notifications that could not be understood."""
+    return int(database.execute(sql.PARKED_COUNT).fetchone()[0])
+
+
+def last_number(database: sqlite3.Connection) -> int:
+    """Return the number of the latest entry: how many were ever stored."""
+    return int(database.execute(sql.LAST_NUMBER).fetchone()[0])
+
+
 def count(database: sqlite3.Connection, directory: str) -> Count:
     """Count the entries of one directory by their state."""
     read_up_to = position(database, directory)

@@ -158,6 +158,21 @@ def items(
     return found[:limit]
 
 
+def last_buried(
+    database: sqlite3.Connection, directory: str, limit: int
+) -> list[Item]:
+    """Return what a directory refused for good, the latest refusal first."""
+    values: dict[str, str | int] = {
+        "directory": directory,
+        "state": State.BURIED.value,
+        "instance": "",
+        "first": 0,
+        "last": _ALL,
+        "limit": limit,
+    }
+    return list(_items(database, sql.ITEMS_LATEST, values))
+
+
 def _items(
     database: sqlite3.Connection,
     statement: str,

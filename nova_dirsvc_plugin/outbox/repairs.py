@@ -44,6 +44,7 @@ class Repairs:
 
     :param path: the SQLite file
     :param busy_timeout: seconds to wait for another process's commit
+    :ivar admin: the outbox
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Repairs:
         busy_timeout: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._admin = admin.OutboxAdmin(path, busy_timeout, clock)
+        self.admin = admin.OutboxAdmin(path, busy_timeout, clock)
         self._clock = clock
 
     # -- a run -------------------------------------------------------------
@@ -62,7 +63,7 @@ class Repairs:
 
         :raises OutboxError: it is not stored
         """
-        with self._admin.transaction() as database:
+        with self.admin.transaction() as database:
             database.execute(sql_repairs.BEGIN_RUN, run.to_row())
 
     def put(
@@ -85,7 +86,7 @@ class Repairs:
         :returns: how many are to be delivered that were not
         :raises OutboxError: none of them is stored
         """
-        with self._admin.transaction() as database:
+        with self.admin.transaction() as database:
             row = database.execute(sql_repairs.RUN, (run_id,)).fetchone()
             if row is None:
                 raise OutboxError(f"the outbox has no run {run_id}")
@@ -146,7 +147,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             row = database.execute(
                 sql_repairs.WAITING_REPAIRS,
                 {
@@ -164,7 +165,7 @@ class Repairs:
         :param since: epoch seconds
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             return recent.read(database, directory, since)
 
     def runs(self) -> list[Run]:
@@ -172,7 +173,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             return [
                 Run.from_row(row) for row in database.execute(sql_repairs.RUNS)
             ]
@@ -197,7 +198,7 @@ class Repairs:
 
     def _rows_of(self, run_id: str, place: int) -> list[sqlite3.Row]:
         """Return some of a run's before-images, which come after a place."""
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             return database.execute(
                 sql_repairs.BEFORE_IMAGES,
                 {"run_id": run_id, "place": place, "limit": _READ_PORTION},
@@ -224,14 +225,14 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             row = database.execute(
                 sql_repairs.KEPT_AWAY, {"run_id": run_id}
             ).fetchone()
         return int(row[0])
 
     def _some_of(self, query: str, run: Run) -> set[str]:
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             found = database.execute(
                 query,
                 {
@@ -247,7 +248,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             (found,) = database.execute(
                 sql_repairs.WAS_ALLOWED, (plan_id,)
             ).fetchone()
@@ -261,7 +262,7 @@ class Repairs:
         :param kind: *whole*, of all instances; *poll*, of those that changed
         :raises OutboxError: it is not stored
         """
-        with self._admin.transaction() as database:
+        with self.admin.transaction() as database:
             database.execute(
                 sql_repairs.NOTE_READING,
                 dataclasses.asdict(reading) | {"cloud": cloud, "kind": kind},
@@ -272,7 +273,7 @@ class Repairs:
 
         :raises OutboxError: it cannot be read
         """
-        with self._admin.snapshot() as database:
+        with self.admin.snapshot() as database:
             row = database.execute(
                 sql_repairs.LAST_READING, (cloud, kind)
             ).fetchone()

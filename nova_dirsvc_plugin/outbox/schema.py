@@ -164,6 +164,18 @@ MIGRATIONS = (
         instances INTEGER NOT NULL,
         PRIMARY KEY (cloud, kind)) WITHOUT ROWID;
     """,
+    # What the last comparison of each directory with Nova has found.
+    """
+    CREATE TABLE comparison (
+        directory TEXT PRIMARY KEY,
+        compared_at REAL NOT NULL,
+        whole INTEGER NOT NULL,
+        instances INTEGER NOT NULL,
+        entries INTEGER NOT NULL,
+        found TEXT NOT NULL,
+        guarded_at REAL NOT NULL DEFAULT 0,
+        stops TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
+    """,
 )
 
 

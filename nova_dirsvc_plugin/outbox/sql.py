@@ -338,6 +338,11 @@ WHERE x.directory = :directory AND x.state = :state
 ORDER BY x.number LIMIT :limit
 """
 
+#: Those that got their state last: a backlog has the time of that.
+ITEMS_LATEST = ITEMS.replace(
+    "ORDER BY x.number", "ORDER BY x.deferred_at DESC, x.number DESC"
+)
+
 ITEMS_FRESH = """
 SELECT e.number, :directory AS directory, 'waiting' AS state, e.verb,
   e.event_type, e.instance_uuid, 0 AS attempts, e.stored_at,
@@ -439,6 +444,15 @@ SELECT (SELECT count(*) FROM entry) AS entries,
   (SELECT count(*) FROM parked) AS parked,
   (SELECT max(stored_at) FROM entry) AS last_stored
 """
+
+#: The latest of Nova's own events: repairs are dated by their reading.
+LATEST_EVENT = """
+SELECT number, CAST(stored_at AS REAL) AS stored_at,
+  CAST(occurred_at AS REAL) AS occurred_at
+FROM entry WHERE directory = '' ORDER BY number DESC LIMIT 1
+"""
+
+PARKED_COUNT = "SELECT count(*) FROM parked"
 
 COUNT_FRESH = """
 SELECT count(*) AS entries,

@@ -111,6 +111,24 @@ SELECT EXISTS (
     WHERE r.run_id = run.run_id))
 """
 
+#: The word of the guard stays: a comparison that only looks does not ask it.
+NOTE_COMPARISON = """
+INSERT INTO comparison (directory, compared_at, whole, instances, entries,
+                        found)
+VALUES (:directory, :compared_at, :whole, :instances, :entries, :found)
+ON CONFLICT (directory) DO UPDATE SET
+  compared_at = excluded.compared_at, whole = excluded.whole,
+  instances = excluded.instances, entries = excluded.entries,
+  found = excluded.found
+"""
+
+NOTE_GUARD = """
+UPDATE comparison SET guarded_at = :guarded_at, stops = :stops
+WHERE directory = :directory
+"""
+
+COMPARISONS = "SELECT * FROM comparison ORDER BY directory"
+
 NOTE_READING = """
 INSERT INTO reading (cloud, kind, read_at, instances)
 VALUES (:cloud, :kind, :read_at, :instances)

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from nova_dirsvc_plugin import events, outbox
+from nova_dirsvc_plugin.outbox import comparisons, runs
 from nova_dirsvc_plugin.outbox import repairs as outbox_repairs
-from nova_dirsvc_plugin.outbox import runs
 from nova_dirsvc_plugin.reconcile import before_image, guard
 from nova_dirsvc_plugin.reconcile import plan as plans
 
@@ -106,6 +106,12 @@ class Applier:
             is_known=bool(
                 self._repairs.last_reading(plan.reading.cloud, runs.WHOLE)
             ),
+        )
+
+    def note_guard(self, directory: str, stops: Sequence[str] = ()) -> None:
+        """Keep for operators what the guard has said to a reconcile."""
+        comparisons.note_guard(
+            self._repairs.admin, directory, self._clock(), stops
         )
 
     def apply(

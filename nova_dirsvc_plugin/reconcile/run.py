@@ -13,8 +13,8 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.nova_api import client, listing, names
 from nova_dirsvc_plugin.nova_api import summary as nova_summary
+from nova_dirsvc_plugin.outbox import comparisons, runs
 from nova_dirsvc_plugin.outbox import repairs as outbox_repairs
-from nova_dirsvc_plugin.outbox import runs
 from nova_dirsvc_plugin.reconcile import apply, comparison, guard, proof
 from nova_dirsvc_plugin.reconcile import plan as plans
 from nova_dirsvc_plugin.reconcile import reading as readings
@@ -140,11 +140,27 @@ class Reconciler:
         )
         self._note(reading, plan)
         candidates = plan.counts[plans.Kind.CANDIDATE]
-        return proof.prove(
+        proven = proof.prove(
             plan,
             self._nova.ask,
             self._limits,
             lambda done: self._show("asking Nova", done, candidates),
+        )
+        if only is None:
+            self._note(proven)
+        return proven
+
+    def _note(self, plan: plans.Plan) -> None:
+        comparisons.note(
+            self._repairs.admin,
+            comparisons.Comparison(
+                directory=plan.directory,
+                compared_at=plan.made_at,
+                whole=plan.reading.whole,
+                instances=plan.reading.instances,
+                entries=plan.entries,
+                found={kind.value: plan.counts[kind] for kind in plans.Kind},
+            ),
         )
 
     def _note(self, reading: readings.Reading, plan: plans.Plan) -> None:

@@ -133,6 +133,8 @@ class ApplyCommand(WriteCommand):
                 self.note(Exit.DRIFT)
             return apply.Applied()
         stops = applier.check(plan, parsed_args.allow)
+        if not parsed_args.dry_run:
+            applier.note_guard(plan.directory, stops)
         if stops:
             self._note_stops(plan, stops)
             return apply.Applied(left=apply.write_count(plan))

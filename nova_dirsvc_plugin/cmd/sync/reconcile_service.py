@@ -183,8 +183,10 @@ def _apply(plan: plans.Plan, applier: apply.Applier) -> None:
         )
     if plan.is_empty:
         LOG.info("Directory %s: nothing is to be written", plan.directory)
+        applier.note_guard(plan.directory)
         return
     stops = applier.check(plan)
+    applier.note_guard(plan.directory, stops)
     if stops:
         _log_stops(plan, stops)
         return
