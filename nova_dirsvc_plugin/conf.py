@@ -156,6 +156,28 @@ notification goes to one consumer only.
     ),
 ]
 
+#: What nova-dirsvc-sync reads to be watched, as well.
+MONITORING_OPTS = [
+    cfg.HostAddressOpt(
+        "monitoring_address",
+        default="127.0.0.1",
+        help="""
+The address on which nova-dirsvc-sync shows metrics for Prometheus, its health
+and a status page, over HTTP. Whoever can reach it reads names and reasons of
+events without a password: use another address than one of the loopback
+interface only in a network of its own, or behind a proxy that asks who comes.
+""",
+    ),
+    cfg.PortOpt(
+        "monitoring_port",
+        default=13389,
+        help="""
+The port on ``monitoring_address``; 0: nothing is shown. Each daemon of a host
+needs a port of its own.
+""",
+    ),
+]
+
 #: What compares all of Nova with all entries of a directory: the daemon, and
 #: nova-dirsvc-manage.
 RECONCILE_OPTS = [

@@ -20,6 +20,7 @@ def list_opts() -> list[tuple[str, list[Any]]]:
         *conf.SOURCE_OPTS,
         *conf.SYNC_OPTS,
         *conf.LISTENER_OPTS,
+        *conf.MONITORING_OPTS,
         *conf.RECONCILE_OPTS,
     ]
     groups = [(conf.GROUP, ours)]

@@ -71,10 +71,8 @@ class Dispatcher:
     ) -> None:
         self.turned_at = time.monotonic()
         self._name = name
-        self._directory = directory
-        self._outbox = entries
-        self._clock = clock
-        self._watch = watch or observer.Nobody()
+        self._directory, self._outbox = directory, entries
+        self._clock, self._watch = clock, watch or observer.Nobody()
         self._raised_at = float("-inf")
         self._settings, self._limit = settings, settings.batch_size
         self._woken = woken or threading.Event()

@@ -65,11 +65,6 @@ def latest(database: sqlite3.Connection) -> Latest:
     return Latest(**row) if row else Latest()
 
 
-def parked(database: sqlite3.Connection) -> int:
-    """Count the notifications that could not be understood."""
-    return int(database.execute(sql.PARKED_COUNT).fetchone()[0])
-
-
 def last_number(database: sqlite3.Connection) -> int:
     """Return the number of the latest entry: how many were ever stored."""
     return int(database.execute(sql.LAST_NUMBER).fetchone()[0])

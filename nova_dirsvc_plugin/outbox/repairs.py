@@ -44,7 +44,6 @@ class Repairs:
 
     :param path: the SQLite file
     :param busy_timeout: seconds to wait for another process's commit
-    :ivar admin: the outbox
     """
 
     def __init__(

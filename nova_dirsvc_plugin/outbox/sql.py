@@ -452,8 +452,6 @@ SELECT number, CAST(stored_at AS REAL) AS stored_at,
 FROM entry WHERE directory = '' ORDER BY number DESC LIMIT 1
 """
 
-PARKED_COUNT = "SELECT count(*) FROM parked"
-
 COUNT_FRESH = """
 SELECT count(*) AS entries,
   (SELECT CAST(stored_at AS REAL) FROM entry WHERE number > :position

@@ -181,6 +181,7 @@ class Applier:
                 stored += self._put(run, portion, read_at, planned)
             except guard.Stopped as stopped:
                 stops = stopped.args
+                self.note_guard(run.directory, stops)
                 break
             except outbox.OutboxError as error:
                 raise outbox.OutboxError(

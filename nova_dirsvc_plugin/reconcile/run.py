@@ -147,10 +147,11 @@ class Reconciler:
             lambda done: self._show("asking Nova", done, candidates),
         )
         if only is None:
-            self._note(proven)
+            self._note_found(proven)
         return proven
 
-    def _note(self, plan: plans.Plan) -> None:
+    def _note_found(self, plan: plans.Plan) -> None:
+        """Keep for operators how much there was of each kind."""
         comparisons.note(
             self._repairs.admin,
             comparisons.Comparison(

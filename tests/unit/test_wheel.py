@@ -28,7 +28,14 @@ REQUIRED = {
     "": {"oslo-config", "oslo-messaging", "packaging"},
     "ldap": {"python-ldap"},
     "rest": {"oauthlib", "requests", "urllib3"},
-    "sync": {"cliff", "keystoneauth1", "oslo-log", "oslo-service[threading]"},
+    "sync": {
+        "cliff",
+        "keystoneauth1",
+        "oslo-log",
+        "oslo-service[threading]",
+        "prometheus-client",
+        "sdnotify",
+    },
     "tempest": {"python-ldap", "tempest"},
 }
 

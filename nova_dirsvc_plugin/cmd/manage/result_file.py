@@ -4,6 +4,7 @@
 
 import argparse
 import contextlib
+import os
 import pathlib
 import stat
 import tempfile
@@ -27,9 +28,12 @@ def add_option(parser: argparse.ArgumentParser, form: str) -> None:
     )
 
 
-def write(path: pathlib.Path, lines: Iterable[str]) -> None:
-    """Write a file that only this user may read; it replaces another one.
+def write(
+    path: pathlib.Path, lines: Iterable[str], *, mode: int = 0o600
+) -> None:
+    """Write a file, which replaces another one.
 
+    :param mode: who may read it; this user alone, unless said otherwise
     :raises NotPossible: it cannot be written
     """
     new = None
@@ -42,11 +46,12 @@ def write(path: pathlib.Path, lines: Iterable[str]) -> None:
             "w",
             dir=path.parent,
             prefix=f".{path.name}.",
-            encoding="ascii",
+            encoding="utf-8",
             delete=False,
         ) as file:
             new = pathlib.Path(file.name)
             file.writelines(lines)
+            os.fchmod(file.fileno(), mode)
         new.replace(path)
     except OSError as error:
         raise base.NotPossible(

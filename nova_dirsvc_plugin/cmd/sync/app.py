@@ -25,6 +25,7 @@ OPTS = (
     *options.SOURCE_OPTS,
     *options.SYNC_OPTS,
     *options.LISTENER_OPTS,
+    *options.MONITORING_OPTS,
     *options.RECONCILE_OPTS,
 )
 

@@ -22,7 +22,7 @@ from oslo_service import service
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import listener_service
+from nova_dirsvc_plugin.cmd.sync import listener_service, monitoring_service
 from nova_dirsvc_plugin.delivery import (
     clock,
     dispatcher,
@@ -69,14 +69,16 @@ def run(
     :param locks: those of the directories, by their names
     :param threads: what else is run beside the dispatchers, by its names
     """
+    workers = conf[options.GROUP].listener_workers if bus else 0
+    watch = monitoring_service.Monitoring(conf, workers)
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
     launcher.launch_service(
-        SyncService(conf, directories, nova, locks, threads)
+        SyncService(conf, directories, nova, locks, threads, watch)
     )
     if bus is not None:
         launcher.launch_service(
-            listener_service.ListenerService(conf, bus),
-            workers=conf[options.GROUP].listener_workers,
+            listener_service.ListenerService(conf, bus, watch.presence),
+            workers=workers,
         )
     launcher.wait()
 
@@ -91,8 +93,10 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
         nova: client.NovaClient | None,
         locks: Mapping[str, lock.DirectoryLock],
         threads: Mapping[str, Target],
+        watch: monitoring_service.Monitoring,
     ) -> None:
         self._conf = conf
+        self._watch = watch
         self._directories = directories
         self._nova = nova
         self._locks = locks
@@ -125,12 +129,14 @@ class SyncService(service.ServiceBase):  # type: ignore[misc]
                 clock=steady,
                 checker=checker,
                 woken=self._pokes.subscribe(),
+                watch=self._watch.meter(name),
             )
             self._dispatchers[name] = worker
             self._spawn(name, worker.run)
         self._spawn("locks", self._watch_locks)
         self._spawn("poke", self._pokes.run)
-        for name, target in self._others.items():
+        watching = self._watch.threads(self._dispatchers)
+        for name, target in (*self._others.items(), *watching):
             self._spawn(name, target)
         self._spawn("purge", functools.partial(self._purge_now_and_then, keep))
         LOG.info(

@@ -14,6 +14,7 @@ from oslo_service import service
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd import log_format
+from nova_dirsvc_plugin.cmd.sync import presence
 from nova_dirsvc_plugin.sources import batch_store, listener
 
 LOG = logging.getLogger(__name__)
@@ -29,9 +30,12 @@ WATCH_INTERVAL = 0.1
 class ListenerService(service.ServiceBase):  # type: ignore[misc]
     """Stores what the bus delivers, until it is told to stop."""
 
-    def __init__(self, conf: Any, bus: listener.Bus) -> None:
+    def __init__(
+        self, conf: Any, bus: listener.Bus, active: presence.Presence
+    ) -> None:
         self._conf = conf
         self._bus = bus
+        self._active = active
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._ended.set()
@@ -55,7 +59,9 @@ class ListenerService(service.ServiceBase):  # type: ignore[misc]
             self._ended.clear()
             LOG.info("Listening to %s", self._bus.where)
             while not (self._stop.is_set() or store.failing.is_set()):
+                self._active.enter()
                 self._stop.wait(WATCH_INTERVAL)
+            self._active.leave()
             self._end()
             self._ended.set()
 
