@@ -20,7 +20,7 @@ test-quick: PROFILES = directory test
 bench: PROFILES = directory pocket rest test bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-up demo-down test test-quick test-faults bench style devstack clean packages
+.PHONY: help demo demo-up demo-down test test-quick test-faults bench style devstack install-guide clean packages
 
 help: ## tell what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: $(TOOLS)/ready ## measure, beside a reference in the same run
 
 devstack: ## a real stack.sh with this plugin, in a container: an hour, root
 	@tools/devstack/run
+
+install-guide: ## the installation guide's commands, on a bare Debian in a container: root
+	@tools/install_guide/run
 
 packages:
 	@tools/install-packages $(PROFILES)
