@@ -30,6 +30,7 @@ from tests import recordings
 from tests.functional import test_outbox_users
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
+GUIDE = README.parent / "doc/source/admin/outbox_file.rst"
 SECTION = "## Use it with a Nova of your own\n"
 CLONE_NEWNS = 0x00020000  # mount_namespaces(7)
 FORK = multiprocessing.get_context("fork")
@@ -47,6 +48,12 @@ def commands() -> list[list[str]]:
     lines = re.findall(r"^# (.*)$", section.replace("\\\n", " "), re.M)
     wanted = ("groupadd", "useradd", "usermod", "install")
     return [shlex.split(line) for line in lines if line.startswith(wanted)]
+
+
+def guide(section: str) -> list[str]:
+    """Return the commands of a section of the guide about the file."""
+    text = GUIDE.read_text().partition(f".. _{section}:")[2]
+    return re.findall(r"^ +# (.*)$", text.partition("\n.. _")[0], re.M)
 
 
 class AccountsTest(testtools.TestCase):
@@ -77,6 +84,12 @@ class AccountsTest(testtools.TestCase):
 
     def test_nova_leads_the_daemon_to_no_other_file(self):
         self.on_a_machine_of_its_own(_link_in_the_place_of_the_lock)
+
+    def test_a_copy_takes_the_place_of_the_outbox(self):
+        self.on_a_machine_of_its_own(_restore_a_copy)
+
+    def test_an_outbox_is_put_aside_for_an_older_release(self):
+        self.on_a_machine_of_its_own(_go_back)
 
 
 class Failed(Exception):
@@ -164,6 +177,33 @@ def _nova_then_the_daemon():
 def _the_daemon_then_nova():
     as_account("nova-dirsvc", _hold_the_lock)
     _nova_then_the_daemon()
+
+
+def _follow(section):
+    for command in guide(section):
+        run("bash", "-c", f"cd {FOLDER} && {command}")
+
+
+def _restore_a_copy():
+    as_account("nova", _notify, *recordings.create_end())
+    run("sqlite3", OUTBOX, f"VACUUM INTO '{FOLDER}/copy.db'")
+    as_account("nova-dirsvc", _deliver)
+    _follow("restoring")
+    (FOLDER / "copy.db").unlink()
+    expect(1, outbox.Outbox(OUTBOX).pending("d"))
+    as_account("nova-dirsvc", _deliver)
+    as_account("nova", _notify, *recordings.create_end())
+    _see_whose_the_files_are()
+
+
+def _go_back():
+    as_account("nova", _notify, *recordings.create_end())
+    as_account("nova-dirsvc", _deliver)
+    _follow("going-back")
+    expect(["newer"], [path.name for path in FOLDER.iterdir()])
+    expect(0, outbox.Outbox(FOLDER / "newer" / OUTBOX.name).pending("d"))
+    as_account("nova", _notify, *recordings.create_end())
+    as_account("nova-dirsvc", _deliver)
 
 
 def _secrets_and_log():
