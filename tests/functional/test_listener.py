@@ -5,7 +5,9 @@
 import atexit
 import functools
 import os
+import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import uuid
@@ -17,6 +19,8 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
 from tests import outboxes, processes, recordings, waiting
 from tests.functional import rabbitmq, test_sync
+
+GUIDE = pathlib.Path(__file__).parents[2] / "doc/source/install/hosts.rst"
 
 
 @functools.cache
@@ -491,6 +495,54 @@ class ClassicQueuesTest(ListenerTestCase):
         self.listen()
         self.publish(fresh(100))
         self.wait_for(100)
+
+
+class BusOfItsOwnTest(ListenerTestCase):
+    """The page for many hosts: its virtual host and its account."""
+
+    def setUp(self):
+        super().setUp()
+        self.broker.control("add_user", "nova", rabbitmq.PASSWORD)
+        *self.make, self.look = re.findall(
+            r"^   # rabbitmqctl (.*)$", GUIDE.read_text(), re.M
+        )
+        for command in self.make:
+            self.control(command)
+        self.addCleanup(self.broker.control, "delete_user", "nova")
+        self.addCleanup(self.broker.control, "delete_user", "nova-dirsvc")
+        self.addCleanup(self.broker.control, "delete_vhost", "notifications")
+        del self.options["listener_topics"], self.options["listener_exchange"]
+
+    def control(self, command):
+        words = shlex.split(command.replace("PASSWORD", rabbitmq.PASSWORD))
+        return self.broker.control(*words)
+
+    def write_options(self, **groups):
+        [url] = re.findall(
+            r"^   transport_url = (rabbit://nova-dirsvc:.*)$",
+            GUIDE.read_text(),
+            re.M,
+        )
+        url = url.replace("PASSWORD", rabbitmq.PASSWORD)
+        return test_sync.SyncTestCase.write_options(
+            self,
+            oslo_messaging_notifications={
+                "transport_url": url.replace("bus:5672", self.broker.host)
+            },
+            **groups,
+        )
+
+    def test_the_daemon_takes_what_nova_publishes_there(self):
+        self.listen()
+        url = f"rabbit://nova:{rabbitmq.PASSWORD}@{self.broker.host}"
+        with rabbitmq.publisher(
+            f"{url}/notifications", "nova_dirsvc"
+        ) as publisher:
+            for ctxt, message in fresh(3):
+                publisher.publish(ctxt, message)
+            self.wait_for(3)
+        lines = self.control(self.look).splitlines()
+        self.assertIn("nova_dirsvc.info\t1\t0", lines)
 
 
 class WrongOptionsTest(test_sync.SyncTestCase):
