@@ -18,6 +18,11 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+#: Of UTC, as Nova writes it; any other takes four times as long.
+_NOVAS_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z?"
+)
+
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 Warn = Callable[[str], None]
@@ -55,6 +60,8 @@ class PayloadReader:
             return ""
         try:
             parsed = moment(value)
+            if _NOVAS_TIME.fullmatch(value):
+                return f"{value[:19]}Z"
             # A tenth of the time of the general way; Nova's are all of UTC.
             if parsed.tzinfo is not datetime.UTC:
                 parsed = parsed.astimezone(datetime.UTC)
@@ -91,17 +98,20 @@ class PayloadReader:
         if data is None:
             self.warn(f"an item of ip_addresses is {for_log(item)}")
             return None
-        fields = PayloadReader(data, self.warn)
-        text = fields.text("address")
+        return PayloadReader(data, self.warn).address()
+
+    def address(self) -> events.Address | None:
+        """Return the address that this is; None where it is none."""
+        text = self.text("address")
         ip = _canonical_ip(text)
         if not ip:
             self.warn(f"address {for_log(text)} is not an IP address")
             return None
-        mac = fields.text("mac").lower()
+        mac = self.text("mac").lower()
         if mac and not _MAC.fullmatch(mac):
             self.warn(f"mac {for_log(mac)} is not a MAC address")
             mac = ""
-        return events.Address(ip=ip, mac=mac, network=fields.text("label"))
+        return events.Address(ip=ip, mac=mac, network=self.text("label"))
 
 
 def _canonical_ip(text: str) -> str:

@@ -54,6 +54,7 @@ class Listing:
     :param query: of the list, besides all projects and pages
     :param expected: number of instances; fewer than half are not whole
     :param progress: called with the number of instances after each page
+    :param names: of projects and users
     :ivar began_at: epoch seconds, by Nova's clock once it has answered
     """
 
@@ -64,6 +65,7 @@ class Listing:
         expected: int = 0,
         progress: Callable[[int], None] = _no_progress,
         page_limit: float = PAGE_LIMIT,
+        names: server.Names = server.no_names,
     ) -> None:
         self._connection = nova.connection
         self._clock = nova.clock
@@ -71,6 +73,7 @@ class Listing:
         self._expected = expected
         self._progress = progress
         self._page_limit = page_limit
+        self._names = names
         self._started_at = self.began_at = self._clock()
         self._why_not_whole: list[str] = []
         self._has_ended = False
@@ -174,7 +177,7 @@ class Listing:
                 f" [{client.GROUP}] the role admin"
             )
         try:
-            state = server.state_of(uuid, one, as_of, self._warn)
+            state = server.state_of(uuid, one, as_of, self._warn, self._names)
         except events.StateUnknown as unknown:
             return Undecided(uuid, str(unknown))
         except Exception as error:
@@ -240,13 +243,17 @@ def read(
     nova: client.NovaClient,
     expected: int = 0,
     progress: Callable[[int], None] = _no_progress,
+    names: server.Names = server.no_names,
 ) -> Listing:
     """Read all instances of all projects, the soft-deleted ones, too.
 
     :param expected: number of instances; fewer than half are not whole
     :param progress: called with the number of instances after each page
+    :param names: of projects and users
     """
-    return Listing(nova, {"soft_deleted": "1"}, expected, progress)
+    return Listing(
+        nova, {"soft_deleted": "1"}, expected, progress, names=names
+    )
 
 
 def changed_since(nova: client.NovaClient, since: float) -> Listing:

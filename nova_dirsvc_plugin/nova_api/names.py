@@ -49,18 +49,21 @@ class Names:
         A name that is not found, or that the account may not see, stays
         empty.
         """
-        project_name, user_name = record.project_name, record.user_name
-        if record.project_id and not project_name:
-            project_name = self._projects.name(record.project_id)
-        if self._users and record.user_id and not user_name:
-            user_name = self._users.name(record.user_id)
-        if (project_name, user_name) == (
-            record.project_name,
-            record.user_name,
-        ):
-            return record
+        project_name, user_name = self.of(
+            "" if record.project_name else record.project_id,
+            "" if record.user_name else record.user_id,
+        )
         return dataclasses.replace(
-            record, project_name=project_name, user_name=user_name
+            record,
+            project_name=record.project_name or project_name,
+            user_name=record.user_name or user_name,
+        )
+
+    def of(self, project_id: str, user_id: str) -> tuple[str, str]:
+        """Return the names of a project and of a user; never raises."""
+        return (
+            self._projects.name(project_id) if project_id else "",
+            self._users.name(user_id) if self._users and user_id else "",
         )
 
 

@@ -28,7 +28,7 @@ decode = json.JSONDecoder().decode
 
 def state_to_list(state: events.HostState) -> list[Any]:
     """Return a state without the uuid of its instance."""
-    return [state.verb, state.as_of, *record_to_list(state.record)]
+    return [state.verb.value, state.as_of, *record_to_list(state.record)]
 
 
 def state_from_list(

@@ -3,6 +3,7 @@
 """All instances of Nova, kept small until they are compared. Pure."""
 
 import collections
+import marshal
 from collections.abc import Iterator
 
 from nova_dirsvc_plugin import events
@@ -25,7 +26,7 @@ class Reading:
         )
         self.projects: collections.Counter[str] = collections.Counter()
         #: instances that should have an entry, and those that should not
-        self._kept: dict[str, str] = {}
+        self._kept: dict[str, bytes] = {}
         self._unkept: set[str] = set()
         self._undecided: dict[str, str] = {}
 
@@ -43,7 +44,8 @@ class Reading:
         if one.verb.removes:
             self._unkept.add(key)
         else:
-            self._kept[key] = packing.encode(packing.state_to_list(one))
+            # JSON takes three times as long.
+            self._kept[key] = marshal.dumps(packing.state_to_list(one))
             self.projects[one.record.project_id] += 1
 
     def _forget(self, instance_uuid: str) -> None:
@@ -60,7 +62,8 @@ class Reading:
         packed = self._kept.get(instance_uuid)
         if packed is None:
             return None
-        return packing.state_from_list(instance_uuid, packing.decode(packed))
+        found = marshal.loads(packed)  # noqa: S302 - it is from here
+        return packing.state_from_list(instance_uuid, found)
 
     def all_wanted(self) -> Iterator[str]:
         """Return the uuids of the instances that should have an entry."""

@@ -72,9 +72,10 @@ class Reconciler:
             self._nova,
             expected,
             lambda done: self._show("reading Nova", done, expected or None),
+            self._completer.of,
         )
         for one in listed:
-            found.add(self._completed(one))
+            found.add(one)
         found.summary = listed.summary()
         return found
 

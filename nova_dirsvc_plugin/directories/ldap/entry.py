@@ -89,32 +89,31 @@ def attributes(
     """
     ips = dict.fromkeys(item.ip for item in record.addresses or () if item.ip)
     macs = record.mac_addresses
-    classes = ["top", "device", "novaInstance"]
-    classes += ["ipHost"] if ips else []
-    classes += ["ieee802Device"] if macs else []
+    classes = [b"top", b"device", b"novaInstance"]
+    classes += [b"ipHost"] if ips else []
+    classes += [b"ieee802Device"] if macs else []
     name = naming.common_name(
         record.host_name, record.display_name, record.instance_uuid
     )
     made = {
         "objectClass": classes,
-        "cn": [name],
-        RDN: [record.instance_uuid],
-        OWNER_MARK: [owner],
-        AS_OF: [_stamp(as_of)],
-        "ipHostNumber": ips,
-        "macAddress": macs,
+        "cn": [name.encode()],
+        RDN: [record.instance_uuid.encode()],
+        AS_OF: [_stamp(as_of).encode()],
     }
+    if owner:
+        made[OWNER_MARK] = [owner.encode()]
+    if ips:
+        made["ipHostNumber"] = [ip.encode() for ip in ips]
+    if macs:
+        made["macAddress"] = [mac.encode() for mac in macs]
     for attribute, field in _STRINGS.items():
-        value = getattr(record, field)
-        if value:
-            made[attribute] = [naming.directory_string(value)]
+        if text := naming.directory_string(getattr(record, field)):
+            made[attribute] = [text.encode()]
     for attribute, field in _TIMES.items():
-        made[attribute] = [_generalized_time(getattr(record, field))]
-    return {
-        name: values
-        for name, texts in made.items()
-        if (values := [text.encode() for text in texts if text])
-    }
+        if value := getattr(record, field):
+            made[attribute] = [_generalized_time(value).encode()]
+    return made
 
 
 def size(wanted: Attributes) -> int:
