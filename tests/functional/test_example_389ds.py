@@ -527,9 +527,8 @@ class SchemaAndIndexTestCase(Directory389TestCase):
         self.add_one_among_many()
         for question in (
             "(ipHostNumber=10.0.0.54)", "(macAddress=fa:16:3e:00:00:54)",
-            "(cn=web1)", "(cn=*web*)", "(novaOwnerMark=nova)",
+            "(cn=web1)", "(novaOwnerMark=nova)", "(novaDisplayName=Web 1)",
             "(novaProjectId=0f4c5be6c0b54f7aa3b2a1f7d2b9a7c1)",
-            "(ipHostNumber=10.0.0*)", "(novaDisplayName=*web*)",
         ):  # fmt: skip
             result = self.logged_result(question)
             self.assertIn("nentries=1", result, question)
@@ -537,8 +536,8 @@ class SchemaAndIndexTestCase(Directory389TestCase):
 
     def test_the_log_tells_of_a_question_that_uses_no_index(self) -> None:
         self.add_one_among_many()
-        result = self.logged_result("(novaFlavorName=m1.tiny)")
-        self.assertRegex(result, r"notes=[AU]")
+        for question in ("(novaFlavorName=m1.tiny)", "(cn=*web*)"):
+            self.assertRegex(self.logged_result(question), r"notes=[AU]")
 
     def logged_result(self, question: str) -> str:
         """Return what the access log says about a search of ours.

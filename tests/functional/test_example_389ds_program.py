@@ -30,7 +30,7 @@ from tests.functional.test_example_389ds import (
 
 
 class ProgramTestCase(testtools.TestCase):
-    """dirsvc-389ds can be run again and again, and cleans up."""
+    """Runs dirsvc-389ds."""
 
     def run_program(self, *arguments: str) -> tuple[int, str]:
         """Return the exit code and what was written to stderr."""
@@ -70,6 +70,10 @@ class ProgramTestCase(testtools.TestCase):
             "--secure-port", str(directory.secure_port),
             "--user", golden389.current_user(),
         ]  # fmt: skip
+
+
+class AgainTest(ProgramTestCase):
+    """dirsvc-389ds can be run again and again, and cleans up."""
 
     def test_deploying_again_changes_nothing(self) -> None:
         directory, where = self.deployed()

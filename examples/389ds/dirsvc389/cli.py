@@ -8,7 +8,7 @@ import sys
 
 import ldap
 
-from dirsvc389 import deploy, instance, layout, options
+from dirsvc389 import deploy, instance, layout, options, verify
 from dirsvc389.settings import Refused, Settings
 
 RUNNING, FAILED, STOPPED = 0, 1, 3
@@ -80,6 +80,16 @@ def _status(settings: Settings, _: argparse.Namespace) -> int:
     return RUNNING if running else STOPPED
 
 
+def _verify(settings: Settings, _: argparse.Namespace) -> int:
+    _need_root(settings)
+    if not instance.is_running(settings):
+        raise Refused(f"{settings.instance} does not run: start it")
+    with instance.connected(settings) as server:
+        finding = verify.refusals(server)
+    print(finding.text)
+    return 0 if finding.is_well else FAILED
+
+
 def _need_root(settings: Settings) -> None:
     if settings.prefix is None and os.geteuid() != 0:
         raise Refused("with systemd this needs root: use sudo")
@@ -109,4 +119,5 @@ VERBS = (
     ("start", _start, "start the server"),
     ("stop", _stop, "stop the server"),
     ("status", _status, "exit with 0 if it runs, with 3 if not"),
+    ("verify", _verify, "measure what a refused write costs the server"),
 )

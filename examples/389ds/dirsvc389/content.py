@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a running server is given over LDAP: schema, entries, indexes."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import ldap
@@ -23,11 +24,13 @@ INDEXES = {
     "novaInstanceUuid": ["eq"],
     "novaProjectId": ["eq"],
     "novaOwnerMark": ["eq"],
-    "novaDisplayName": ["eq", "sub"],
-    "ipHostNumber": ["eq", "sub"],
+    "novaDisplayName": ["eq"],
+    "ipHostNumber": ["eq"],
     "macAddress": ["eq"],
-    "cn": ["pres", "eq", "sub"],
+    "cn": ["pres", "eq"],
 }
+# An index of substrings gets a key for each three characters of a value.
+SUBSTRINGS = "sub"
 # The RootDSE says what the server can; everything else needs a name, and a
 # password is taken on an encrypted connection or the local socket only.
 CLOSED = {
@@ -106,23 +109,30 @@ def set_access(server: DirSrv, settings: Settings) -> None:
         hosts.apply_mods(mods)  # all of them or none
 
 
-def add_indexes(backend: Backend) -> None:
-    """Add indexes and build them: an index that is not built finds nothing."""
+def set_indexes(backend: Backend, substrings: Collection[str]) -> None:
+    """Add indexes and build them: an index that is not built finds nothing.
+
+    :param substrings: attributes that get an index of substrings, too; the
+        others among ours lose theirs
+    """
     present = {
         index.get_attr_val_utf8_l("cn"): index
         for index in backend.get_indexes().list()
     }
     changed = []
     for name, kinds in INDEXES.items():
+        wanted = [*kinds, SUBSTRINGS] if name in substrings else kinds
         index = present.get(name.lower())
         if index is None:
-            backend.add_index(name, kinds)
+            backend.add_index(name, wanted)
             changed.append(name)
             continue
         have = index.get_attr_vals_utf8_l("nsIndexType")
-        if missing := [kind for kind in kinds if kind not in have]:
+        if missing := [kind for kind in wanted if kind not in have]:
             index.add("nsIndexType", missing)
             changed.append(name)
+        if SUBSTRINGS in have and SUBSTRINGS not in wanted:
+            index.remove("nsIndexType", SUBSTRINGS)
     if changed:
         backend.reindex(attrs=changed, wait=True)
 

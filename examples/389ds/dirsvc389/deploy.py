@@ -12,7 +12,7 @@ from pathlib import Path
 import ldap
 from lib389 import DirSrv
 
-from dirsvc389 import content, instance, layout, state, tls
+from dirsvc389 import caches, content, instance, layout, state, tls
 from dirsvc389.settings import Refused, Settings
 
 Progress = Callable[[str], None]
@@ -52,10 +52,14 @@ def deploy(
         files.write_ca(tls.ca_certificate(server))
         if files.unfinished:  # later it is the operator's to open
             content.close_to_strangers(server)
-        _fill(server, settings, progress, manager, {
+        restart = _fill(server, settings, progress, manager, {
             settings.service_dn: service,
             settings.reader_dn: reader,
         })  # fmt: skip
+    if restart:
+        progress("restarting with the caches of another size")
+        instance.stop(settings)
+        instance.start(settings)
     progress("checking StartTLS and the service account")
     _check_service(settings, files, service)
     files.write_conf()
@@ -120,7 +124,8 @@ def _fill(
     progress: Progress,
     manager_password: str,
     passwords: dict[str, str],
-) -> None:
+) -> bool:
+    """Say whether the server must be started again."""
     backend = content.check_suffix(server, settings)
     content.set_manager_password(server, MANAGER_DN, manager_password)
     progress("adding the schema")
@@ -129,8 +134,9 @@ def _fill(
     content.add_entries(server, settings, passwords)
     progress("setting access rights")
     content.set_access(server, settings)
-    progress("adding the indexes")
-    content.add_indexes(backend)
+    progress("setting the indexes and the caches")
+    content.set_indexes(backend, settings.substring_indexes)
+    return caches.resize(server, backend, settings.cached_hosts)
 
 
 def _check_machine(settings: Settings) -> None:

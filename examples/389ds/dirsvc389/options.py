@@ -11,6 +11,7 @@ from pathlib import Path
 
 import ldap.dn
 
+from dirsvc389.content import INDEXES
 from dirsvc389.settings import Refused, Settings, canonical_hostname
 
 Verb = Callable[[Settings, argparse.Namespace], int]
@@ -133,6 +134,23 @@ def _add_deploy_options(parser: argparse.ArgumentParser) -> None:
         help="group that may read reader.password (default: none)",
     )
     add(
+        "--cached-hosts",
+        type=_number,
+        default=2500,
+        metavar="NUMBER",
+        help="hosts that the server keeps in its caches: with more, reads "
+        "are faster and refused writes slower (default: %(default)s)",
+    )
+    add(
+        "--substring-index",
+        choices=list(INDEXES),
+        action="append",
+        default=[],
+        dest="substring_indexes",
+        help="attribute that is searched for parts of its values, as in "
+        "(cn=*web*); may be given several times (default: none)",
+    )
+    add(
         "--manager-password-file",
         type=Path,
         metavar="FILE",
@@ -165,6 +183,8 @@ def settings(arguments: argparse.Namespace) -> Settings:
         user=given.get("user") or _default_user(),
         group=given.get("group"),
         reader_group=given.get("reader_group"),
+        cached_hosts=given.get("cached_hosts", 0),
+        substring_indexes=tuple(given.get("substring_indexes", ())),
     )
 
 
@@ -200,6 +220,12 @@ def _dn(text: str) -> str:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 10000000")
     return int(text)
 
 

@@ -25,6 +25,8 @@ class Settings:
     :ivar user: account that the server runs as
     :ivar group: group that may read service.password, or None
     :ivar reader_group: group that may read reader.password, or None
+    :ivar cached_hosts: hosts that the server keeps in its caches
+    :ivar substring_indexes: attributes that have an index of substrings
     """
 
     instance: str
@@ -39,6 +41,8 @@ class Settings:
     user: str
     group: str | None
     reader_group: str | None
+    cached_hosts: int
+    substring_indexes: tuple[str, ...]
 
     @property
     def hosts_tree_dn(self) -> str:
