@@ -127,6 +127,20 @@ class Difference:
     new: Sequence[str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured of a directory.
+
+    :ivar property: what the directory should be
+    :ivar is_well: whether it is
+    :ivar detail: the figures; where it is not well, what to do
+    """
+
+    property: str
+    is_well: bool
+    detail: str
+
+
 WrongOption = errors.WrongOption
 
 
@@ -253,6 +267,13 @@ class Directory(abc.ABC):
 
         Nothing is written; it is shown to who decides about it.
         """
+
+    def measurements(self) -> Iterator[Measurement]:
+        """Measure what makes the directory slow; nothing is changed in it.
+
+        :raises DirectoryUnavailable: it cannot be asked
+        """
+        yield from ()
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Close connections; the next call opens them again."""

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import ldap
 import testtools
 
 from tests import waiting
@@ -61,8 +62,24 @@ class CheckDirectoryTest(testtools.TestCase):
             "always",
             "comparing with Nova",
             "several daemons",
+            "speed",
         ):
             self.assertEqual({"yes"}, self.answers(lines, needed))
+
+    def test_a_389_ds_that_pays_dearly_for_a_refusal_is_named(self):
+        server = self.useFixture(directory389.Directory389())
+        manager = server.connect_as_manager()
+        manager.modify_s(
+            "cn=userRoot,cn=ldbm database,cn=plugins,cn=config",
+            [(ldap.MOD_REPLACE, "nsslapd-cachememsize", [b"%d" % (8 << 30)])],
+        )
+        manager.unbind_s()
+        server.stop()
+        server.start()
+        status, lines = self.check("ldap", file=server.conf_file)
+        seen = lines["a refused write costs little"]
+        self.assertEqual((0, "NO"), (status, seen["Result"]))
+        self.assertIn("caches are too large", seen["Detail"])
 
     def test_of_a_receiver_of_posts_is_said_what_it_lacks(self):
         receiver = self.useFixture(hostile_service.HostileService())

@@ -134,6 +134,7 @@ LIBRARIES = {
         "directories/ldap/errors",
         "directories/ldap/opening",
         "directories/ldap/reading",
+        "directories/ldap/refusals",
         "directories/ldap/request",
     },
     "requests": {

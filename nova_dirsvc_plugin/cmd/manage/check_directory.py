@@ -28,7 +28,7 @@ class CheckDirectory(commands.OperatorCommand, lister.Lister):
     the end. Other entries are not touched.
 
     Each check is required always, or for comparing the directory with Nova,
-    for several daemons, or for several clouds.
+    for several daemons, for several clouds, or for speed.
     The exit status is 1 if a check that is always required fails.
     """
 

@@ -38,6 +38,7 @@ class Need(enum.StrEnum):
     READING = "comparing with Nova"
     WRITERS = "several daemons"
     OWNERS = "several clouds"
+    SPEED = "speed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Finding:
     """What came of one check.
 
     :ivar holds: None when it was not tried
-    :ivar detail: what was seen instead, or why it was not tried
+    :ivar detail: what was seen instead, why it was not tried, or what was
+        measured
     """
 
     check: str
@@ -63,6 +65,8 @@ def run(trial: Trial) -> Iterator[Finding]:
         trial.check_reachable()
         for check, need, try_out in _CHECKS:
             yield _finding(trial, check, need, try_out)
+        for seen in trial.ours.measurements():
+            yield Finding(seen.property, Need.SPEED, seen.is_well, seen.detail)
     finally:
         trial.clean_up()
 

@@ -21,6 +21,7 @@ from nova_dirsvc_plugin.directories.ldap import (
     look_up,
     pipeline,
     reading,
+    refusals,
     request,
 )
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
@@ -113,6 +114,10 @@ class LdapDirectory(base.Directory):
         made = ldap_entry.attributes(state.record, self._owner, state.as_of)
         dn = ldap_entry.dn(state.record.instance_uuid, self._tree)
         return reading.as_entry(dn, made, "")
+
+    def measurements(self) -> Iterator[base.Measurement]:
+        self._connection.open()
+        yield refusals.measurement(self._connection, self._tree)
 
     def close(self) -> None:
         self._connection.close()

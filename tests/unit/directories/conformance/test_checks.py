@@ -39,7 +39,18 @@ class SoundTest(ConformanceTestCase):
             {True}, {finding.holds for finding in findings.values()}
         )
         self.assertEqual(
-            set(Need), {finding.need for finding in findings.values()}
+            set(Need) - {Need.SPEED},
+            {finding.need for finding in findings.values()},
+        )
+
+    def test_what_the_driver_measures_is_a_finding(self):
+        class Slow(memory.MemoryDirectory):
+            def measurements(self):
+                yield directories.Measurement("it is fast", False, "9 ms")
+
+        self.assertEqual(
+            conformance.Finding("it is fast", Need.SPEED, False, "9 ms"),
+            self.findings(Slow)["it is fast"],
         )
 
     def test_a_directory_may_round_the_time_up(self):
