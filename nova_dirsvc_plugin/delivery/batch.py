@@ -3,7 +3,7 @@
 """Claims the entries of one directory, and decides what to write."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import ahead, decision
@@ -40,10 +40,12 @@ class Batches:
     """Makes the batches of one directory.
 
     An earlier process may have delivered what it did not settle any more:
-    the first entries are taken for such.
+    the first entries that were stored before this one began are taken for
+    such.
 
     :param name: the directory's
     :param size: entries of the largest batch
+    :param clock: epoch seconds
     :param append_only: the directory appends each event
     """
 
@@ -52,21 +54,23 @@ class Batches:
         name: str,
         entries: outbox.Outbox,
         size: int,
-        ahead_report: ahead.AheadReport,
+        clock: Callable[[], float],
         *,
         append_only: bool,
     ) -> None:
         self._name = name
         self._outbox = entries
         self._size = size
-        self._ahead_report = ahead_report
+        self._ahead_report = ahead.AheadReport(clock)
         self._append_only = append_only
-        self._doubted = 0
+        self._clock = clock
+        self._doubted, self._doubted_since = 0, 0.0
         self.expect_again()
 
     def expect_again(self) -> None:
         """Take the next entries for delivered: they come again maybe."""
         self._doubted = UNDER_WAY * self._size
+        self._doubted_since = self._clock()
 
     def begin(
         self, limit: int, under_way: outbox.Claim | None = None
@@ -82,12 +86,21 @@ class Batches:
         )
         if not claim:
             return None
-        doubted = min(self._doubted, len(claim.entries))
-        self._doubted -= doubted
         writes, settlements = self._decide(claim)
+        doubted = sum(map(self._is_old, claim.entries)) if self._doubted else 0
+        doubted = min(self._doubted, doubted)
+        self._doubted -= doubted
         if doubted:
-            writes = [decision.as_known(write) for write in writes]
+            writes = [
+                decision.as_known(write)
+                if any(map(self._is_old, (write.entry, *write.covered)))
+                else write
+                for write in writes
+            ]
         return Batch(claim, limit, writes, settlements, doubted)
+
+    def _is_old(self, entry: outbox.Entry) -> bool:
+        return entry.stored_at <= self._doubted_since
 
     def take_back(self, batch: Batch) -> None:
         """Take note that a batch is not delivered, but claimed again."""

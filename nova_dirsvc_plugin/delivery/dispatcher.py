@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import (
-    ahead,
     availability,
     batch,
     decision,
@@ -93,7 +92,7 @@ class Dispatcher:
             name,
             entries,
             settings.batch_size,
-            ahead.AheadReport(clock),
+            clock,
             append_only=self._append_only,
         )
         self._next: batch.Batch | None = None

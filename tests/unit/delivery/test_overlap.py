@@ -286,11 +286,18 @@ class KnownTest(OverlapTestCase):
 
     def test_what_is_new_after_the_first_batches_is_not(self):
         self.put_many(batch.UNDER_WAY * SIZE + 3)
+        self.start()
         seen = self.known()
         self.assertEqual(
             [True] * batch.UNDER_WAY * SIZE, [*seen.values()][:-3]
         )
         self.assertEqual([False] * 3, [*seen.values()][-3:])
+
+    def test_what_was_stored_since_the_start_is_not(self):
+        self.put(REGISTER, 1)
+        self.start()
+        self.put(REGISTER, 2)
+        self.assertEqual({1: True, 2: False}, self.known())
 
     def test_what_was_delivered_before_is(self):
         self.put_many(batch.UNDER_WAY * SIZE + 3)
