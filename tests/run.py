@@ -114,7 +114,7 @@ SUITES = {
     ),
 }
 ON_THE_CLOUD = ("integration", "faults", "tempest", "tempest-rest")
-QUICK = ("style", "types", "contract", "unit")
+QUICK = ("unit", "style", "types", "contract")
 ALL = tuple(name for name in SUITES if name != "contract")
 
 #: Seconds that suites have to end when they are interrupted.
@@ -272,7 +272,9 @@ def parse() -> list[str]:
 
 def main() -> int:
     chosen = parse()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell that starts this in the background lets it ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     share_downloads()
     run = Run(chosen)
     was_down = pocket("status") != 0

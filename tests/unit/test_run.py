@@ -129,6 +129,9 @@ class RunTest(testtools.TestCase):
         )
 
     def test_an_interrupt_ends_both_lanes(self):
+        # As in the background of a shell, which lets this be ignored.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         process = self.start(cloud1=ENDLESS, other=ENDLESS, later="")
         pids = [
             waiting.until(
