@@ -30,7 +30,7 @@ class CheckDirectoryTest(ManageTestCase):
         status, out, err = self.check("memory", "-f", "json")
         self.assertEqual((0, ""), (status, err))
         lines = json.loads(out)
-        self.assertEqual(23, len(lines))
+        self.assertEqual(24, len(lines))
         seen = {line["Check"]: line["Detail"] for line in lines}
         # Two drivers of a directory in memory have nothing in common.
         self.assertIn(
