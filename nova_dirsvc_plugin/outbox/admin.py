@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import poke, queries, schema, sql
+from nova_dirsvc_plugin.outbox import poke, queries, schema, sql, turn
 from nova_dirsvc_plugin.outbox.values import (
     OutboxError,
     State,
@@ -191,8 +191,12 @@ class OutboxAdmin:
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        in_turn = turn.taken if begin != "BEGIN" else contextlib.nullcontext
         try:
-            with contextlib.closing(self._open()) as database:
+            with (
+                contextlib.closing(self._open()) as database,
+                in_turn(self.path),
+            ):
                 database.execute(begin)
                 yield database
                 database.execute("COMMIT")

@@ -8,16 +8,12 @@ does this may be killed at any moment, and the next one goes on.
 
 import contextlib
 import datetime
-import fcntl
 import glob
 import logging
-import os
 import pathlib
-import signal
-import time
 from collections.abc import Iterator
 
-from nova_dirsvc_plugin.outbox import open_files, reports
+from nova_dirsvc_plugin.outbox import open_files, reports, turn
 
 LOG = logging.getLogger(__name__)
 
@@ -39,33 +35,13 @@ def creation_lock(path: pathlib.Path) -> Iterator[None]:
 
     :raises OSError: the folder cannot be opened, or stays locked
     """
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _lock(descriptor, path.parent)
-        try:
-            yield
-        finally:
-            # A child of this process may have the descriptor, too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: pathlib.Path) -> None:
-    deadline = time.monotonic() + CREATION_WAIT
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{folder} is locked by another process for more than"
-                    f" {CREATION_WAIT:.0f} s: lslocks names it"
-                ) from None
-            # A wait that eventlet, in Nova's processes, does not replace.
-            signal.sigtimedwait((), 0.01)
-        else:
-            return
+    with turn.taken(path, CREATION_WAIT) as is_our_turn:
+        if not is_our_turn:
+            raise TimeoutError(
+                f"{path.parent} is locked by another process for more than"
+                f" {CREATION_WAIT:.0f} s: lslocks names it"
+            )
+        yield
 
 
 def put_aside(

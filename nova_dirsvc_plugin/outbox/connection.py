@@ -16,15 +16,21 @@ import threading
 import time
 import weakref
 
-from nova_dirsvc_plugin.outbox import aside, forks, open_files, rescue, schema
+from nova_dirsvc_plugin.outbox import (
+    aside,
+    forks,
+    open_files,
+    rescue,
+    schema,
+    turn,
+)
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
-#: Milliseconds that SQLite waits by itself for another writer. Its pauses
-#: grow up to 0.1 s, and whoever comes at the right moment goes first: with
-#: short pauses, each writer has the same chance.
+#: Milliseconds that SQLite waits by itself for another writer, whose turn it
+#: is not: its pauses grow up to 0.1 s.
 TURN_WAIT = 5
 
-#: SQLite's; it quotes names of a damaged schema, which may be no text.
+#: SQLite's, which may quote what is no text.
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 #: Those of this process.
@@ -57,6 +63,7 @@ class Session:
         self._files: open_files.OpenFiles | None = None
         self._fault = ""
         self.generation = 0
+        self._queue = turn.Queue(path)
         self._idle = False
         self._inherited: list[sqlite3.Connection | None] = []
         forks.at_fork(self._before_fork, self._in_parent, self._in_child)
@@ -94,6 +101,7 @@ class Session:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
         finally:
+            self._queue.leave()
             self._lock.release()
         if isinstance(error, (*_ERRORS, OSError)):
             raise self._translated(error) from error
@@ -124,6 +132,9 @@ class Session:
     def _begin(self, database: sqlite3.Connection) -> None:
         """Begin when it is our turn among the writers of all processes."""
         deadline = time.monotonic() + self._busy_timeout
+        # Without its turn, SQLite lets it in when it likes.
+        with contextlib.suppress(OSError):
+            self._queue.enter()
         while True:
             try:
                 database.execute("BEGIN IMMEDIATE")
@@ -220,6 +231,7 @@ class Session:
         if self._connection is not None:
             self._connection.close()
         self._connection, self._files, self._fault = None, None, ""
+        self._queue.close()
 
     def _before_fork(self) -> None:
         """Leave nothing open, and keep other threads out."""
@@ -247,16 +259,14 @@ class Session:
         if not self._idle:
             self._inherited.append(self._connection)
             self._connection, self._files, self._fault = None, None, ""
+            self._queue.close()
 
     def _translated(self, error: Exception) -> OutboxError:
         return OutboxError(f"outbox {self._path}: {error}")
 
 
 class _Writing:
-    """A use of a session for one transaction; none of contextlib's is so fast.
-
-    It waits for its turn by itself.
-    """
+    """A use for one transaction, in a third of the time of contextlib's."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
