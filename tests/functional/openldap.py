@@ -79,6 +79,31 @@ class OpenLdap(server.Server):
         connection.simple_bind_s(self.user, self.password)
         return connection
 
+    def options(self) -> dict[str, Any]:
+        """Return the driver's options, to write as the administrator."""
+        return {
+            "url": self.url,
+            "user": self.user,
+            "password_file": str(self.password_file),
+            "hosts_tree_dn": self.hosts_tree_dn,
+            "use_tls": False,
+        }
+
+    def add_account(self) -> str:
+        """Add an account of no rights, with the same password; give its DN."""
+        dn = f"cn=daemon,{SUFFIX}"
+        connection = self.connect()
+        connection.add_s(
+            dn,
+            [
+                ("objectClass", [b"device", b"simpleSecurityObject"]),
+                ("cn", [b"daemon"]),
+                ("userPassword", [self.password.encode()]),
+            ],
+        )
+        connection.unbind_ext()
+        return dn
+
     def _configure(self) -> None:
         (self.folder / "data").mkdir()
         (self.folder / "nova.schema").write_text(_schema())

@@ -3,15 +3,16 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import threading
 
-import fixtures
 import ldap
 import testtools
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories.ldap import connection as ldap_connection
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from tests import drivers, ports, waiting
 from tests.functional import directory389, directory_contract
@@ -43,16 +44,40 @@ class DriverTestCase(testtools.TestCase):
     def ask(self, driver, verb, *records):
         return driver.apply([events.HostState(verb, item) for item in records])
 
-    def entry(self, record):
-        """Return the entry as the server has it, or None."""
+    @functools.cached_property
+    def manager(self):
+        """A connection of the server's manager, who may do anything."""
         connection = self.server.connect_as_manager()
         self.addCleanup(connection.unbind_ext)
-        dn = ldap_entry.dn(record.instance_uuid, self.server.hosts_tree_dn)
+        return connection
+
+    def replace(self, dn, **values):
+        """Give attributes of an entry of the server other values."""
+        replace_values(self.manager, dn, **values)
+
+    def dn(self, record):
+        return ldap_entry.dn(record.instance_uuid, self.server.hosts_tree_dn)
+
+    def entry(self, record):
+        """Return the entry as the server has it, or None."""
         try:
-            ((_, attributes),) = connection.search_s(dn, ldap.SCOPE_BASE)
+            ((_, attributes),) = self.manager.search_s(
+                self.dn(record), ldap.SCOPE_BASE
+            )
         except ldap.NO_SUCH_OBJECT:
             return None
         return attributes
+
+
+def replace_values(manager, dn, **values):
+    """Have a server's manager give attributes other values."""
+    manager.modify_s(
+        dn,
+        [
+            (ldap.MOD_REPLACE, name, [value.encode()])
+            for name, value in values.items()
+        ],
+    )
 
 
 class LdapDirectoryTestCase(
@@ -92,15 +117,8 @@ class SlowServerTest(LdapDirectoryTestCase):
 
     def setUp(self):
         super().setUp()
-        for name, value in (
-            ("base.LONGEST_BATCH", self.LIMIT),
-            ("ldap.connection._SEND_MARGIN", self.LIMIT / 2),
-        ):
-            self.useFixture(
-                fixtures.MonkeyPatch(
-                    f"nova_dirsvc_plugin.directories.{name}", value
-                )
-            )
+        self.patch(base, "LONGEST_BATCH", self.LIMIT)
+        self.patch(ldap_connection, "_SEND_MARGIN", self.LIMIT / 2)
 
     @contextlib.contextmanager
     def slow_server(self):
@@ -192,9 +210,7 @@ class LdapEntryTest(LdapDirectoryTestCase):
 
     def operations(self, name):
         """Return how many operations of a kind the server has done."""
-        connection = self.server.connect_as_manager()
-        self.addCleanup(connection.unbind_ext)
-        ((_, found),) = connection.search_s(
+        ((_, found),) = self.manager.search_s(
             "cn=snmp,cn=monitor", ldap.SCOPE_BASE, attrlist=[name]
         )
         return int(found[name][0])
@@ -203,10 +219,9 @@ class LdapEntryTest(LdapDirectoryTestCase):
         one = directory_contract.record()
         driver = self.driver()
         self.ask(driver, REGISTER, one)
-        connection = self.server.connect_as_manager()
-        self.addCleanup(connection.unbind_ext)
-        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
-        connection.modify_s(dn, [(ldap.MOD_ADD, "description", [b"rack 7"])])
+        self.manager.modify_s(
+            self.dn(one), [(ldap.MOD_ADD, "description", [b"rack 7"])]
+        )
         newer = directory_contract.record(one.instance_uuid, addresses=())
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, newer))
         self.assertEqual([b"rack 7"], self.entry(one)["description"])
@@ -214,11 +229,8 @@ class LdapEntryTest(LdapDirectoryTestCase):
 
     def test_an_entry_that_somebody_else_made_is_left_alone(self):
         one = directory_contract.record()
-        connection = self.server.connect_as_manager()
-        self.addCleanup(connection.unbind_ext)
-        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
         foreign = ldap_entry.attributes(one, "somebody", 0.0)
-        connection.add_s(dn, list(foreign.items()))
+        self.manager.add_s(self.dn(one), list(foreign.items()))
         driver = self.driver()
         for verb in (REGISTER, UNREGISTER):
             (outcome,) = self.ask(driver, verb, one)
@@ -529,11 +541,6 @@ class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
 class LdapReleaseBeforeTest(OwnServerTestCase):
     """A directory that knows nothing of ``novaAsOf`` yet."""
 
-    def setUp(self):
-        super().setUp()
-        self.manager = self.server.connect_as_manager()
-        self.addCleanup(self.manager.unbind_ext)
-
     def test_a_server_without_its_schema_is_waited_for_with_advice(self):
         self.forget_as_of()
         (outcome,) = self.ask(
@@ -559,8 +566,9 @@ class LdapReleaseBeforeTest(OwnServerTestCase):
         one = directory_contract.record()
         driver, other = self.driver(), self.driver()
         self.ask(driver, REGISTER, one)
-        dn = ldap_entry.dn(one.instance_uuid, self.server.hosts_tree_dn)
-        self.manager.modify_s(dn, [(ldap.MOD_DELETE, "novaAsOf", None)])
+        self.manager.modify_s(
+            self.dn(one), [(ldap.MOD_DELETE, "novaAsOf", None)]
+        )
         send, told = driver._connection.send, []
 
         def send_after_the_other(request):
@@ -643,10 +651,8 @@ class LdapTroubleTest(OwnServerTestCase):
     def test_an_entry_that_may_not_be_read_is_not_taken_for_gone(self):
         one = directory_contract.record()
         self.ask(self.driver(), REGISTER, one)
-        manager = self.server.connect_as_manager()
-        self.addCleanup(manager.unbind_ext)
         blind = f"cn=blind,ou=services,{self.server.suffix}"
-        manager.add_s(
+        self.manager.add_s(
             blind,
             [
                 ("objectClass", [b"top", b"simpleSecurityObject", b"device"]),

@@ -22,8 +22,6 @@ GUIDE = pathlib.Path(__file__).parents[2] / "doc/source/admin/operation.rst"
 class ElsewhereTestCase(LdapDirectoryTestCase):
     def setUp(self):
         super().setUp()
-        self.manager = self.server.connect_as_manager()
-        self.addCleanup(self.manager.unbind_ext)
         self.tree = self.server.hosts_tree_dn
         self.ours = self.driver()
 
@@ -31,9 +29,6 @@ class ElsewhereTestCase(LdapDirectoryTestCase):
         one = directory_contract.record()
         self.assertEqual([base.Done()], self.ask(self.ours, REGISTER, one))
         return one
-
-    def dn(self, record):
-        return ldap_entry.dn(record.instance_uuid, self.tree)
 
     def rename(self, record, name="cn=plain", above=None):
         self.manager.rename_s(self.dn(record), name, above, delold=0)

@@ -338,12 +338,11 @@ class CutTest(OwnServerTestCase):
         self.assert_cut(entries)
 
     def test_a_server_that_looks_through_no_more_than_some(self):
-        manager = self.server.connect_as_manager()
-        self.addCleanup(manager.unbind_ext)
-        for name in ("nsLookThroughLimit", "nsPagedLookThroughLimit"):
-            manager.modify_s(
-                self.server.bind_dn, [(ldap.MOD_REPLACE, name, [b"20"])]
-            )
+        self.replace(
+            self.server.bind_dn,
+            nsLookThroughLimit="20",
+            nsPagedLookThroughLimit="20",
+        )
         self.ours.close()
         self.assert_cut(self.ours.entries())
 
@@ -361,16 +360,7 @@ class OpenLdapTest(testtools.TestCase):
         self.addCleanup(self.manager.unbind_ext)
 
     def driver(self):
-        return drivers.load(
-            self,
-            "ldap",
-            "nova",
-            url=self.server.url,
-            user=self.server.user,
-            password_file=str(self.server.password_file),
-            hosts_tree_dn=self.server.hosts_tree_dn,
-            use_tls=False,
-        )
+        return drivers.load(self, "ldap", **self.server.options())
 
     def test_renamed_and_copied_entries_are_looked_up_between_pages(self):
         ours, tree = self.driver(), self.server.hosts_tree_dn
@@ -399,15 +389,7 @@ class OpenLdapTest(testtools.TestCase):
         ours = self.driver()
         ours.apply(states(directory_contract.record() for _ in range(20)))
         self.assertEqual(20, len(list(ours.entries())))
-        account = f"cn=reader,{openldap.SUFFIX}"
-        self.manager.add_s(
-            account,
-            [
-                ("objectClass", [b"device", b"simpleSecurityObject"]),
-                ("cn", [b"reader"]),
-                ("userPassword", [self.server.password.encode()]),
-            ],
-        )
+        account = self.server.add_account()
         self.server.configure(f'limits dn.exact="{account}" size.prtotal=10')
         self.server.user = account
         self.assertRaises(

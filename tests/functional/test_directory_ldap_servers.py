@@ -5,23 +5,22 @@
 import socket
 import time
 
-import fixtures
 import ldap
 import testtools
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories import base, credentials
+from nova_dirsvc_plugin.directories.ldap import connection as ldap_connection
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 from tests import drivers, waiting
 from tests.functional import directory389, directory_contract, openldap
 from tests.functional.test_directory_ldap import (
     LdapDirectoryTestCase,
     OwnServerTestCase,
+    replace_values,
 )
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
-CONNECTION = "nova_dirsvc_plugin.directories.ldap.connection"
-CREDENTIALS = "nova_dirsvc_plugin.directories.credentials"
 
 
 class LargeEntryTest(LdapDirectoryTestCase):
@@ -59,15 +58,9 @@ class LargeEntryTest(LdapDirectoryTestCase):
 
     def test_what_the_server_takes_less_of_hits_no_neighbour_for_good(self):
         driver = self.driver()
-        manager = self.server.connect_as_manager()
-        self.addCleanup(manager.unbind_ext)
         limit = "nsslapd-maxbersize"
-        self.addCleanup(
-            manager.modify_s,
-            "cn=config",
-            [(ldap.MOD_REPLACE, limit, [b"2097152"])],
-        )
-        manager.modify_s("cn=config", [(ldap.MOD_REPLACE, limit, [b"100000"])])
+        self.replace("cn=config", **{limit: "100000"})
+        self.addCleanup(self.replace, "cn=config", **{limit: "2097152"})
         large = directory_contract.record(display_name="P" * 900_000)
         small = [directory_contract.record() for _ in range(5)]
         outcomes = self.ask(driver, REGISTER, *small, large)
@@ -136,17 +129,10 @@ class NoWritesTest(OwnServerTestCase):
         ):
             files[name] = self.server.folder / f"both.{name}"
             files[name].write_text(data)
-        manager = self.other.connect_as_manager()
-        self.addCleanup(manager.unbind_ext)
-        manager.modify_s(
+        replace_values(
+            self.other.connect_as_manager(),
             self.other.bind_dn,
-            [
-                (
-                    ldap.MOD_REPLACE,
-                    "userPassword",
-                    [self.server.password.encode()],
-                )
-            ],
+            userPassword=self.server.password,
         )
         return self.driver(
             url=f"{self.server.url},{self.other.url}",
@@ -157,9 +143,7 @@ class NoWritesTest(OwnServerTestCase):
     def read_only(self, value, server=None):
         manager = (server or self.server).connect_as_manager()
         self.addCleanup(manager.unbind_ext)
-        manager.modify_s(
-            "cn=config", [(ldap.MOD_REPLACE, "nsslapd-readonly", [value])]
-        )
+        replace_values(manager, "cn=config", **{"nsslapd-readonly": value})
 
     def held(self, server):
         connection = server.connect_as_manager()
@@ -172,30 +156,28 @@ class NoWritesTest(OwnServerTestCase):
         return {one["novaInstanceUuid"][0].decode() for _, one in found}
 
     def test_the_next_one_is_used_and_later_the_first_again(self):
-        self.read_only(b"on")
+        self.read_only("on")
         driver = self.driver_of_both()
         one, other = directory_contract.record(), directory_contract.record()
         (outcome,) = self.ask(driver, REGISTER, one)
         self.assertIsInstance(outcome, base.Unavailable)
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
         self.assertEqual({one.instance_uuid}, self.held(self.other))
-        self.read_only(b"off")
-        self.useFixture(
-            fixtures.MonkeyPatch(f"{CONNECTION}._RETURN_AFTER", 0.0)
-        )
+        self.read_only("off")
+        self.patch(ldap_connection, "_RETURN_AFTER", 0.0)
         driver._connection._return_at = 0.0
         self.assertEqual([base.Done()], self.ask(driver, REGISTER, other))
         self.assertEqual({other.instance_uuid}, self.held(self.server))
 
     def test_where_none_takes_writes_it_waits_and_goes_on(self):
         driver = self.driver_of_both()
-        self.read_only(b"on")
-        self.read_only(b"on", self.other)
+        self.read_only("on")
+        self.read_only("on", self.other)
         one = directory_contract.record()
         for _ in range(4):
             (outcome,) = self.ask(driver, REGISTER, one)
             self.assertIsInstance(outcome, base.Unavailable)
-        self.read_only(b"off")
+        self.read_only("off")
         waiting.until(
             lambda: self.ask(driver, REGISTER, one) == [base.Done()],
             "the driver to register",
@@ -208,40 +190,23 @@ class OpenLdapTestCase(testtools.TestCase):
         return self.useFixture(openldap.OpenLdap())
 
     def driver(self, *servers, **options):
-        server = servers[0]
-        return drivers.load(
-            self,
-            "ldap",
-            "nova",
-            url=",".join(one.url for one in servers),
-            **{
-                "user": server.user,
-                "password_file": str(server.password_file),
-                "hosts_tree_dn": server.hosts_tree_dn,
-                "use_tls": False,
-            }
-            | options,
-        )
-
-    def account(self, server):
-        """Add an account of no rights, with the server's own password."""
-        dn = f"cn=daemon,{openldap.SUFFIX}"
-        connection = server.connect()
-        connection.add_s(
-            dn,
-            [
-                ("objectClass", [b"device", b"simpleSecurityObject"]),
-                ("cn", [b"daemon"]),
-                ("userPassword", [server.password.encode()]),
-            ],
-        )
-        connection.unbind_ext()
-        return dn
+        urls = ",".join(one.url for one in servers)
+        options = servers[0].options() | {"url": urls} | options
+        return drivers.load(self, "ldap", **options)
 
     def ask(self, driver, verb, *records):
         return list(
             driver.apply([events.HostState(verb, item) for item in records])
         )
+
+    def names(self, server):
+        """Return the DNs of the hosts' entries."""
+        manager = server.connect()
+        self.addCleanup(manager.unbind_ext)
+        found = manager.search_s(
+            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
+        )
+        return [dn for dn, _ in found]
 
 
 class ReferralTest(OpenLdapTestCase):
@@ -263,13 +228,10 @@ class ReferralTest(OpenLdapTestCase):
 
 class BehindTest(OpenLdapTestCase):
     def test_a_replica_without_our_account_hinders_the_others_once(self):
-        for name, seconds in (
-            (f"{CREDENTIALS}.REFUSED_FOR", 0.2),
-            (f"{CONNECTION}._RETURN_AFTER", 1.0),
-        ):
-            self.useFixture(fixtures.MonkeyPatch(name, seconds))
+        self.patch(credentials, "REFUSED_FOR", 0.2)
+        self.patch(ldap_connection, "_RETURN_AFTER", 1.0)
         behind, other = self.server(), self.server()
-        account = self.account(other)
+        account = other.add_account()
         other.configure(
             "access to attrs=userPassword by anonymous auth",
             f'access to * by dn.exact="{account}" write by * read',
@@ -357,10 +319,7 @@ class SizeLimitTest(OpenLdapTestCase):
             *(events.HostState(REGISTER, one) for one in new),
         ]
         self.assertEqual([base.Done()] * 32, list(driver.apply(states)))
-        left = manager.search_s(
-            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
-        )
-        self.assertEqual(20, len(left))
+        self.assertEqual(20, len(self.names(server)))
 
     def test_what_may_not_be_searched_for_is_removed_by_its_dn(self):
         server = self.server()
@@ -370,12 +329,7 @@ class SizeLimitTest(OpenLdapTestCase):
         self.assertEqual(
             [base.Done()] * 4, self.ask(driver, UNREGISTER, *records)
         )
-        manager = server.connect()
-        self.addCleanup(manager.unbind_ext)
-        left = manager.search_s(
-            server.hosts_tree_dn, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]
-        )
-        self.assertEqual([], left)
+        self.assertEqual([], self.names(server))
 
     def test_what_a_search_ends_the_connection_for_is_removed_by_its_dn(self):
         driver = self.driver(self.server())
@@ -386,9 +340,7 @@ class SizeLimitTest(OpenLdapTestCase):
             self._end(ldap.TIMEOUT())
             raise base.DirectoryUnavailable("no answer in time")
 
-        self.useFixture(
-            fixtures.MonkeyPatch(f"{CONNECTION}.Connection.answer", timed_out)
-        )
+        self.patch(ldap_connection.Connection, "answer", timed_out)
         for outcome in self.ask(driver, UNREGISTER, *records):
             self.assertIsInstance(outcome, base.Unavailable)
         self.assertEqual(
@@ -397,7 +349,7 @@ class SizeLimitTest(OpenLdapTestCase):
 
     def limited(self, server, limit):
         """Make a driver with an account that has a limit."""
-        account = self.account(server)
+        account = server.add_account()
         server.configure(
             f'limits dn.exact="{account}" {limit}',
             "access to attrs=userPassword by anonymous auth",
@@ -409,7 +361,7 @@ class SizeLimitTest(OpenLdapTestCase):
 class NoRightToReadTest(OpenLdapTestCase):
     def test_a_uuid_that_may_not_be_read_is_no_error_of_the_driver(self):
         server = self.server()
-        account = self.account(server)
+        account = server.add_account()
         connection = server.connect()
         one = directory_contract.record()
         self.ask(self.driver(server), REGISTER, one)
@@ -431,24 +383,22 @@ class NoRightToReadTest(OpenLdapTestCase):
 class PasswordTest(OwnServerTestCase):
     def setUp(self):
         super().setUp()
-        self.manager = self.server.connect_as_manager()
-        self.addCleanup(self.manager.unbind_ext)
         self.file = self.server.password_file.with_name("of-this-test")
         self.file.write_text(self.server.password)
 
     def configure(self, **values):
-        self.manager.modify_s(
-            "cn=config",
-            [
-                (ldap.MOD_REPLACE, name, [value.encode()])
-                for name, value in values.items()
-            ],
+        self.replace("cn=config", **values)
+
+    def lock_after_three(self):
+        """Have the server lock an account after three wrong passwords."""
+        self.configure(
+            passwordLockout="on",
+            passwordMaxFailure="3",
+            passwordLockoutDuration="3600",
         )
 
     def change_account(self, name, value):
-        self.manager.modify_s(
-            self.server.bind_dn, [(ldap.MOD_REPLACE, name, [value.encode()])]
-        )
+        self.replace(self.server.bind_dn, **{name: value})
 
     def outcome(self, driver):
         (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
@@ -471,11 +421,7 @@ class PasswordTest(OwnServerTestCase):
         self.assertEqual(base.Done(), self.outcome(driver))
 
     def test_one_that_was_refused_is_not_sent_until_the_account_locks(self):
-        self.configure(
-            passwordLockout="on",
-            passwordMaxFailure="3",
-            passwordLockoutDuration="3600",
-        )
+        self.lock_after_three()
         driver = self.driver(password_file=str(self.file))
         self.change_account("userPassword", "a new one")
         for _ in range(10):
@@ -489,11 +435,7 @@ class PasswordTest(OwnServerTestCase):
         self.assertEqual(base.Done(), self.outcome(driver))
 
     def test_one_that_was_refused_is_sent_to_none_of_three_replicas(self):
-        self.configure(
-            passwordLockout="on",
-            passwordMaxFailure="3",
-            passwordLockoutDuration="3600",
-        )
+        self.lock_after_three()
         driver = self.driver(
             password_file=str(self.file), url=",".join([self.server.url] * 3)
         )
@@ -508,9 +450,7 @@ class PasswordTest(OwnServerTestCase):
     def test_one_that_was_refused_is_sent_again_after_a_while(self):
         driver = self.driver(password_file=str(self.file))
         self.change_account("userPassword", "a new one")
-        self.useFixture(
-            fixtures.MonkeyPatch(f"{CREDENTIALS}.REFUSED_FOR", 0.0)
-        )
+        self.patch(credentials, "REFUSED_FOR", 0.0)
         self.outcome(driver)
         self.change_account("userPassword", self.server.password)
         self.assertEqual(base.Done(), self.outcome(driver))

@@ -17,16 +17,7 @@ class OpenLdapContractTest(
         self.server = self.useFixture(openldap.OpenLdap())
 
     def driver(self, owner="nova"):
-        return drivers.load(
-            self,
-            "ldap",
-            owner,
-            url=self.server.url,
-            user=self.server.user,
-            password_file=str(self.server.password_file),
-            hosts_tree_dn=self.server.hosts_tree_dn,
-            use_tls=False,
-        )
+        return drivers.load(self, "ldap", owner, **self.server.options())
 
     def break_directory(self):
         self.server.stop()

@@ -24,8 +24,6 @@ class DeliveryTestCase(DriverTestCase):
     def setUp(self):
         super().setUp()
         self.server = self.useFixture(directory389.Directory389())
-        self.manager = self.server.connect_as_manager()
-        self.addCleanup(self.manager.unbind_ext)
         self.log = self.useFixture(fixtures.FakeLogger(level=logging.INFO))
         folder = self.useFixture(fixtures.TempDir()).path
         self.source = outbox.Outbox(f"{folder}/outbox.db")
