@@ -3,8 +3,6 @@
 """The program dirsvc-rest: its tokens, its ends, TLS, and the sink."""
 
 import contextlib
-import datetime
-import ipaddress
 import json
 import pathlib
 import signal
@@ -16,14 +14,13 @@ import sys
 import tempfile
 import threading
 import uuid
+from typing import Any
 
 import requests
 import testtools
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests import ports, waiting
+from tests.functional import certificates
 from tests.functional.rest_service import EXAMPLE, PROGRAM, RestService, body
 from tests.functional.test_example_rest import OwnServiceTestCase
 
@@ -145,47 +142,15 @@ class TlsTest(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="dirsvc-rest-tls-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.certificate, self.key = self.issue("service")
+        self.made = self.useFixture(certificates.Certificates())
 
-    def issue(self, name: str) -> tuple[str, str]:
-        """Write a certificate that is its own CA, and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name.from_rfc4514_string(f"CN={name}")
-        now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([address]), False)
-            .add_extension(x509.BasicConstraints(True, None), True)
-            .sign(key, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        paths = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        paths[0].write_bytes(certificate.public_bytes(pem))
-        paths[1].write_bytes(
-            key.private_bytes(
-                pem,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return str(paths[0]), str(paths[1])
-
-    def serve(self, *options: str) -> RestService:
+    def serve(self, *options: str, **more: Any) -> RestService:
+        certificate, key = self.made.of("127.0.0.1")
         return self.useFixture(
             RestService(
-                "--certificate", self.certificate, "--key", self.key,
-                *options,
-                verify=self.certificate,
+                "--certificate", certificate, "--key", key, *options,
+                verify=self.made.ca,
+                **more,
             )
         )  # fmt: skip
 
@@ -200,7 +165,7 @@ class TlsTest(testtools.TestCase):
 
     def test_old_versions_of_tls_are_refused(self) -> None:
         service = self.serve()
-        context = ssl.create_default_context(cafile=self.certificate)
+        context = ssl.create_default_context(cafile=self.made.ca)
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         with socket.create_connection(("127.0.0.1", service.port)) as plain:
             self.assertRaises(
@@ -209,23 +174,14 @@ class TlsTest(testtools.TestCase):
             )  # fmt: skip
 
     def test_a_client_without_a_certificate_is_let_in_nowhere(self) -> None:
-        authority, key = self.issue("client")
-        service = self.serve_clients(authority, key)
+        service = self.serve(
+            "--client-ca", self.made.ca, client=self.made.of("client")
+        )
         session = service.session()
         self.assertTrue(session.get(service.url).ok)
-        session = service.session()
         session.cert = None
+        session.close()
         self.assertRaises(requests.ConnectionError, session.get, service.url)
-
-    def serve_clients(self, authority: str, key: str) -> RestService:
-        return self.useFixture(
-            RestService(
-                "--certificate", self.certificate, "--key", self.key,
-                "--client-ca", authority,
-                verify=self.certificate,
-                client=(authority, key),
-            )
-        )  # fmt: skip
 
 
 class RefusalTest(testtools.TestCase):

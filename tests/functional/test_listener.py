@@ -153,19 +153,23 @@ class ListenerTest(ListenerTestCase):
         self.listen()
         self.wait_for(len(priorities))
 
-    def test_a_recorded_boot_and_delete_is_stored_as_by_the_hook(self):
+    def notifier(self, path):
+        """Return one as Nova has it, with the hook of an outbox as well."""
         conf = rabbitmq.configuration(
             self.broker.url, driver=["messagingv2", "nova_dirsvc"]
         )
-        hook = outbox.Outbox(self.folder / "hook.db")
-        transport = oslo_messaging.get_notification_transport(conf)
-        self.addCleanup(transport.cleanup)
         # The driver registers its options when it is loaded.
         conf.register_opts(options.SOURCE_OPTS, "nova_dirsvc")
-        conf.set_override("outbox", str(hook.path), "nova_dirsvc")
-        notifier = oslo_messaging.Notifier(
+        conf.set_override("outbox", str(path), "nova_dirsvc")
+        transport = oslo_messaging.get_notification_transport(conf)
+        self.addCleanup(transport.cleanup)
+        return oslo_messaging.Notifier(
             transport, "nova-compute:pocket", topics=[self.topic]
         )
+
+    def test_a_recorded_boot_and_delete_is_stored_as_by_the_hook(self):
+        hook = outbox.Outbox(self.folder / "hook.db")
+        notifier = self.notifier(hook.path)
         for ctxt, message in recordings.scenario("boot_delete"):
             getattr(notifier, message["priority"].lower())(
                 rabbitmq.Context(ctxt),
@@ -188,16 +192,7 @@ class ListenerTest(ListenerTestCase):
         )
 
     def test_hook_and_listener_at_once_store_an_event_once(self):
-        conf = rabbitmq.configuration(
-            self.broker.url, driver=["messagingv2", "nova_dirsvc"]
-        )
-        conf.register_opts(options.SOURCE_OPTS, "nova_dirsvc")
-        conf.set_override("outbox", str(self.outbox.path), "nova_dirsvc")
-        transport = oslo_messaging.get_notification_transport(conf)
-        self.addCleanup(transport.cleanup)
-        notifier = oslo_messaging.Notifier(
-            transport, "nova-compute:pocket", topics=[self.topic]
-        )
+        notifier = self.notifier(self.outbox.path)
         self.listen()
         for ctxt, message in fresh(20):
             notifier.info(
@@ -388,34 +383,11 @@ class BadTimesTest(ListenerTestCase):
         )
         self.assertIn("PRECONDITION_FAILED", self.said())
 
-    def test_while_the_outbox_cannot_be_written_nothing_is_acknowledged(self):
-        self.on_a_small_disk()
-        self.listen()
-        self.fill_the_disk()
-        self.publish(fresh(30))
-        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
-        waiting.until(
-            lambda: self.messages_in(self.topic) == 30, "all to be kept"
-        )
-        self.filler.unlink()
-        self.wait_for(30)
-        self.assertEqual(30, len(self.stored()))
-        waiting.until(
-            lambda: not self.messages_in(self.topic), "all to be acknowledged"
-        )
-        self.assertEqual(1, self.said().count("are not stored"))
-
     def test_told_to_end_while_the_disk_is_full_it_gives_all_back(self):
-        self.on_a_small_disk()
-        daemon = self.listen()
-        self.fill_the_disk()
-        self.publish(fresh(30))
-        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+        daemon = self.listen_on_a_full_disk()
         daemon.send_signal(signal.SIGTERM)
         self.assertEqual(0, daemon.wait(waiting.LIMIT))
-        waiting.until(
-            lambda: self.messages_in(self.topic) == 30, "all to be back"
-        )
+        self.until_kept()
 
     def test_restarts_on_a_full_disk_use_up_no_delivery_limit(self):
         self.broker.control(
@@ -423,11 +395,7 @@ class BadTimesTest(ListenerTestCase):
             '{"delivery-limit": 2}', "--apply-to", "queues",
         )  # fmt: skip
         self.addCleanup(self.broker.control, "clear_policy", self.topic)
-        self.on_a_small_disk()
-        daemon = self.listen()
-        self.fill_the_disk()
-        self.publish(fresh(30))
-        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+        daemon = self.listen_on_a_full_disk()
         for _ in range(4):
             processes.kill_group(daemon)
             daemon = self.start()
@@ -435,32 +403,39 @@ class BadTimesTest(ListenerTestCase):
                 lambda: "Not listening: " in self.said(self.earlier),
                 "it to see that the disk is full",
             )
-        waiting.until(
-            lambda: self.messages_in(self.topic) == 30, "all to be kept"
-        )
+        self.until_kept()
         self.filler.unlink()
         self.wait_for(30)
         self.assertEqual(30, len(self.stored()))
 
-    def test_a_disk_that_stays_full_lets_go_of_the_bus_once(self):
-        self.on_a_small_disk()
-        self.listen()
-        self.fill_the_disk()
-        self.publish(fresh(30))
-        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+    def test_on_a_full_disk_it_acknowledges_nothing_and_lets_go_once(self):
+        self.listen_on_a_full_disk()
         waiting.until(
             lambda: not any(self.of_queues("consumers", self.topic)),
             "it to let go",
         )
-        waiting.until(
-            lambda: self.messages_in(self.topic) == 30, "all to be kept"
-        )
+        self.until_kept()
         self.filler.unlink()
         self.wait_for(30)
         waiting.until(
             lambda: not self.messages_in(self.topic), "all to be acknowledged"
         )
         self.assertEqual(30, len(self.stored()))
+        self.assertEqual(1, self.said().count("are not stored"))
+
+    def until_kept(self):
+        waiting.until(
+            lambda: self.messages_in(self.topic) == 30, "all to be kept"
+        )
+
+    def listen_on_a_full_disk(self):
+        """Publish 30 boots to a daemon that cannot store them."""
+        self.on_a_small_disk()
+        daemon = self.listen()
+        self.fill_the_disk()
+        self.publish(fresh(30))
+        waiting.until(lambda: "are not stored" in self.said(), "a complaint")
+        return daemon
 
     def on_a_small_disk(self):
         """Put the outbox onto a file system of its own, which can be full."""

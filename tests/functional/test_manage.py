@@ -5,7 +5,6 @@
 import json
 import os
 import pathlib
-import pty
 import subprocess
 import sys
 import threading
@@ -265,29 +264,6 @@ class ManageTest(ManageTestCase):
         while not stop.is_set() and len(stored) < MANY:
             stored.append(box.put(base.event()))
 
-    def test_on_a_terminal_it_asks_before_it_drops(self):
-        self.outbox.put(base.event(instance_uuid=UUID))
-        self.spoil("{")
-        self.start()
-        self.wait_for_list((1, "log", "buried"))
-        for answer, states in (
-            (b"n\n", [(1, "log", "buried")]),
-            (b"y\n", []),
-        ):
-            ours, theirs = pty.openpty()
-            os.write(ours, answer)
-            asked = subprocess.run(
-                [PROGRAM, "--outbox", self.outbox.path, "outbox", "drop", "1"],
-                stdin=theirs,
-                capture_output=True,
-                text=True,
-                timeout=waiting.LIMIT,
-            )
-            os.close(ours)
-            os.close(theirs)
-            self.assertIn("[y/N]", asked.stdout)
-            self.assertEqual(states, self.listed())
-
     def test_a_user_without_a_right_to_it_is_told_so_in_one_line(self):
         if os.geteuid() != 0:
             self.skipTest("only root can become another user")
@@ -337,24 +313,3 @@ class ManageWithLdapTest(ManageTestCase):
             ["stored", "deferred", "delivered"],
             [what for _, what, _ in self.history()],
         )
-
-
-class OwnerMarkTest(ManageTestCase):
-    def test_the_mark_that_the_directory_refuses_is_named(self):
-        server = self.useFixture(directory389.Directory389())
-        self.options |= {
-            "directories": "ldap",
-            "owner": "my-cloud",
-            "max_attempts": "1",
-        }
-        self.files = (server.conf_file, self.write_options())
-        self.outbox.put(base.event())
-        self.start(*self.files)
-        self.wait_for_list((1, "ldap", "deferred"))
-        [line] = self.told("outbox", "list")
-        for expected in (
-            "owner mark 'my-cloud'",
-            "[nova_dirsvc] owner",
-            "dirsvc-389ds deploy --owner",
-        ):
-            self.assertIn(expected, line["Reason"])
