@@ -73,6 +73,18 @@ def missing(instance_uuid=UUID):
     return {"itemNotFound": {"code": 404, "message": words}}
 
 
+def to_nova(endpoint=NOVA, auth=None):
+    """Return a connection, without an account if none is given."""
+    return adapter.Adapter(
+        session.Session(auth=auth or noauth.NoAuth(endpoint=endpoint)),
+        service_type="compute",
+        endpoint_override=endpoint,
+        connect_retries=0,
+        status_code_retries=0,
+        raise_exc=False,
+    )
+
+
 #: As Nova lists its services, from 2.69 on.
 UP = {"binary": "nova-compute", "host": "pocket1", "status": "enabled"}
 DOWN = {"binary": "nova-compute", "host": "pocket2", "status": "UNKNOWN"}
@@ -82,18 +94,8 @@ class InventoryCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.nova = self.useFixture(fixture.Fixture())
-        self.inventory = self.of(limit=30)
+        self.inventory = client.NovaClient(to_nova(), lambda: ASKED_AT, 30)
         self.services(json={"services": [UP]})
-
-    def of(self, limit):
-        to_nova = adapter.Adapter(
-            session.Session(auth=noauth.NoAuth(endpoint=NOVA)),
-            service_type="compute",
-            connect_retries=0,
-            status_code_retries=0,
-            raise_exc=False,
-        )
-        return client.NovaClient(to_nova, lambda: ASKED_AT, limit)
 
     def answers(self, *answers, instance_uuid=UUID):
         self.nova.get(f"{NOVA}/servers/{instance_uuid}", list(answers))
@@ -374,21 +376,25 @@ class ManyTest(InventoryCase):
         self.assertEqual(3, self.nova.call_count)
 
 
-class SlowNova(http.server.ThreadingHTTPServer):
-    """A Nova whose answers wait until they are let go, on loopback.
+class LocalNova(http.server.ThreadingHTTPServer):
+    """A Nova on loopback; requests-mock lets one request through at a time.
 
-    requests-mock lets one request through at a time.
-
-    :ivar asked: how many came; their answers all say 500
+    :param answer: called with each request
+    :ivar asked: how many came
+    :ivar let_go: set when nobody waits for an answer any more
     """
 
-    def __init__(self, answer):
-        super().__init__(("127.0.0.1", 0), answer)
+    daemon_threads = True
+
+    def __init__(self, test, answer):
+        super().__init__(("127.0.0.1", 0), _Request)
+        self.answer = answer
         self.asked = 0
         self.lock = threading.Lock()
         self.let_go = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/v2.1"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+        test.addCleanup(self.end)
 
     def end(self):
         self.let_go.set()
@@ -396,68 +402,68 @@ class SlowNova(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-class SlowAnswer(http.server.BaseHTTPRequestHandler):
+class _Request(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         with self.server.lock:
             self.server.asked += 1
-        self.server.let_go.wait(waiting.LIMIT)
-        self.send_response(500)
+        self.server.answer(self)
+
+    def give(self, content, status=200):
+        body = json.dumps(content).encode()
+        self.begin(len(body), status)
+        self.wfile.write(body)
+
+    def begin(self, length, status=200):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def log_message(self, *args):
         pass
 
 
-class MissingAtOnce(SlowAnswer):
-    """Waits about others, and does not find one of a test's own."""
-
-    def do_GET(self):
-        path = self.path.partition("?")[0].removeprefix("/v2.1/")
-        if path == "os-services":
-            self.answer(200, {"services": [UP]})
-        elif path == "servers":
-            self.answer(200, {"servers": []})
-        elif path == f"servers/{UUID}":
-            self.answer(404, missing())
-        else:
-            super().do_GET()
-
-    def answer(self, status, content):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def late(request):
+    """Fail, once nobody waits for that any more."""
+    request.server.let_go.wait(waiting.LIMIT)
+    request.give({}, 500)
 
 
-class SlowNovaCase(base.TestCase):
-    ANSWER = SlowAnswer
+def missing_at_once(request):
+    """Wait about others, and do not find one of a test's own."""
+    path = request.path.partition("?")[0].removeprefix("/v2.1/")
+    if path == "os-services":
+        request.give({"services": [UP]})
+    elif path == "servers":
+        request.give({"servers": []})
+    elif path == f"servers/{UUID}":
+        request.give(missing(), 404)
+    else:
+        late(request)
 
-    def setUp(self):
-        super().setUp()
-        self.nova = SlowNova(self.ANSWER)
-        self.addCleanup(self.nova.end)
 
-    def of(self, limit):
-        to_nova = adapter.Adapter(
-            session.Session(auth=noauth.NoAuth(endpoint=self.nova.url)),
-            service_type="compute",
-            raise_exc=False,
+class SlowNovaTest(base.TestCase):
+    def asking(self, answer, limit):
+        """Return who asks a Nova that answers so."""
+        self.nova = LocalNova(self, answer)
+        return client.NovaClient(
+            to_nova(self.nova.url), lambda: ASKED_AT, limit
         )
-        return client.NovaClient(to_nova, lambda: ASKED_AT, limit)
 
-
-class SlowNovaTest(SlowNovaCase):
     def test_who_does_not_answer_is_not_waited_for(self):
-        told = self.of(0.3).ask([str(uuid.uuid4()) for _ in range(20)])
+        nova = self.asking(late, 0.3)
+        told = nova.ask([str(uuid.uuid4()) for _ in range(20)])
         self.assertEqual(20, len(told))
         for answer in told.values():
             self.assertIn("within 0.24 s", str(answer))
 
     def test_eight_are_under_way_at_a_time_and_the_others_follow(self):
         uuids = [str(uuid.uuid4()) for _ in range(20)]
+        nova = self.asking(late, 60)
         with futures.ThreadPoolExecutor() as pool:
-            told = pool.submit(self.of(60).ask, uuids)
+            told = pool.submit(nova.ask, uuids)
             waiting.until(lambda: self.nova.asked == 8, "eight requests")
             self.assertFalse(futures.wait([told], 0.2).done)
             self.assertEqual(8, self.nova.asked)
@@ -465,13 +471,9 @@ class SlowNovaTest(SlowNovaCase):
             self.assertEqual(set(uuids), set(told.result(60)))
         self.assertEqual(20, self.nova.asked)
 
-
-class SlowAboutOneTest(SlowNovaCase):
-    ANSWER = MissingAtOnce
-
     def test_who_does_not_answer_costs_no_other_its_removal(self):
         slow = [str(uuid.uuid4()) for _ in range(20)]
-        told = self.of(5).ask([UUID, *slow])
+        told = self.asking(missing_at_once, 5).ask([UUID, *slow])
         self.assertIs(events.Verb.UNREGISTER, told.pop(UUID).verb)
         for answer in told.values():
             self.assertIsInstance(answer, events.StateUnknown)

@@ -3,17 +3,12 @@
 """What is read of Nova's lists, and which readings are not whole."""
 
 import copy
-import http.server
 import itertools
-import json
-import threading
 import time
 import uuid
 from unittest import mock
 
 import ddt
-import fixtures
-from keystoneauth1 import adapter, noauth, session
 from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import fixture as ksa_fixture
 from keystoneauth1.identity import v3
@@ -22,18 +17,17 @@ from requests_mock.contrib import fixture
 from nova_dirsvc_plugin import events, untrusted_text
 from nova_dirsvc_plugin.nova_api import client, connection, listing
 from nova_dirsvc_plugin.nova_api.summary import Undecided
-from tests import waiting
 from tests.unit import base
 from tests.unit.nova_api import test_client
 
 NOVA = test_client.NOVA
 KEYSTONE = "http://keystone.example.org/v3"
 
+to_nova = test_client.to_nova
 UP = test_client.UP
 DOWN = test_client.DOWN
 
 #: A page is what an answer of requests-mock is made of, or its instances.
-FAILS = {"status_code": 500}
 REFUSES = {"status_code": 401}
 
 
@@ -45,17 +39,6 @@ def server(**changes):
 
 def servers(count):
     return [server(name=f"web-{number}") for number in range(count)]
-
-
-def to_nova(auth=None, endpoint=NOVA):
-    return adapter.Adapter(
-        session.Session(auth=auth or noauth.NoAuth(endpoint=endpoint)),
-        service_type="compute",
-        endpoint_override=endpoint,
-        connect_retries=0,
-        status_code_retries=0,
-        raise_exc=False,
-    )
 
 
 class ListingCase(base.TestCase):
@@ -194,9 +177,7 @@ class WholeTest(ListingCase):
             ],
         )
         here = mock.Mock(wraps=time, time=lambda: told + 0.9)
-        self.useFixture(
-            fixtures.MonkeyPatch(f"{connection.__name__}.time", here)
-        )
+        self.patch(connection, "time", here)
         self.nova = client.NovaClient(to_nova(), lambda: told + 0.8)
         [one] = listing.read(self.nova)
         self.assertEqual(told + 0.8, one.as_of)
@@ -263,7 +244,7 @@ class TokenTest(ListingCase):
         account = v3.Password(
             KEYSTONE, username="u", password="p", user_domain_id="default"
         )
-        self.nova = client.NovaClient(to_nova(account), self.clock)
+        self.nova = client.NovaClient(to_nova(auth=account), self.clock)
 
     def test_it_is_replaced_and_the_reading_goes_on(self):
         self.pages(servers(3), REFUSES, servers(3), [])
@@ -406,7 +387,7 @@ class NotWholeTest(ListingCase):
         elsewhere = "http://user:secret@other.example.org/v2.1"
         self.net.get(f"{elsewhere}/os-services", json={"services": [UP]})
         self.net.get(f"{elsewhere}/servers/detail", json={"servers": []})
-        self.nova = client.NovaClient(to_nova(endpoint=elsewhere))
+        self.nova = client.NovaClient(to_nova(elsewhere))
         self.assertEqual(
             "http://***@other.example.org/v2.1", self.read().cloud
         )
@@ -499,75 +480,38 @@ class ChangedSinceTest(ListingCase):
         self.assertFalse(changes.summary().whole)
 
 
-class Nova(http.server.ThreadingHTTPServer):
-    """A Nova on loopback whose third page is as a test wants it.
-
-    :ivar let_go: set when nobody waits for an answer any more
-    """
-
-    daemon_threads = True
-
-    def __init__(self, third):
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.third = third
-        self.let_go = threading.Event()
-        self.pages = 0
-        self.url = f"http://127.0.0.1:{self.server_port}/v2.1"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def end(self):
-        self.let_go.set()
-        self.shutdown()
-        self.server_close()
-
-
-class _Answer(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        if self.path.endswith("/os-services"):
-            return self.answer({"services": [UP]})
-        self.server.pages += 1
-        if self.server.pages == 3:
-            return self.server.third(self)
-        return self.answer({"servers": servers(2)})
-
-    def answer(self, content):
-        body = json.dumps(content).encode()
-        self.begin(len(body))
-        self.wfile.write(body)
-
-    def begin(self, length):
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def log_message(self, *args):
-        pass
-
-
-def silence(answer):
-    answer.server.let_go.wait(waiting.LIMIT)
-
-
-def trickle(answer):
+def trickle(request):
     """Send a byte from time to time: no wait for one is too long."""
-    answer.begin(10_000)
-    while not answer.server.let_go.wait(0.05):
-        answer.wfile.write(b" ")
+    request.begin(10_000)
+    while not request.server.let_go.wait(0.05):
+        request.wfile.write(b" ")
 
 
-def half(answer):
-    answer.begin(10_000)
-    answer.wfile.write(b'{"servers": [')
-    answer.close_connection = True
+def half(request):
+    request.begin(10_000)
+    request.wfile.write(b'{"servers": [')
+    request.close_connection = True
+
+
+def with_third_page(third):
+    """Answer with pages, of which the third is as a test wants it."""
+    pages = itertools.count(1)
+
+    def answer(request):
+        if request.path.endswith("/os-services"):
+            request.give({"services": [UP]})
+        elif next(pages) == 3:
+            third(request)
+        else:
+            request.give({"servers": servers(2)})
+
+    return answer
 
 
 @ddt.ddt
 class ThirdPageTest(base.TestCase):
     @ddt.data(
-        (silence, "within 0.5 s"),
+        (test_client.late, "within 0.5 s"),
         (trickle, "within 0.5 s"),
         (half, "cannot be asked"),
     )
@@ -575,10 +519,9 @@ class ThirdPageTest(base.TestCase):
     def test_a_third_page_that_does_not_come_ends_the_reading(
         self, third, words
     ):
-        nova = Nova(third)
-        self.addCleanup(nova.end)
+        nova = test_client.LocalNova(self, with_third_page(third))
         reading = listing.Listing(
-            client.NovaClient(to_nova(endpoint=nova.url)), {}, page_limit=0.5
+            client.NovaClient(to_nova(nova.url)), {}, page_limit=0.5
         )
         started = time.monotonic()
         items = list(reading)
