@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests do with an outbox, and what they look at in it."""
 
+import collections
 import contextlib
 import dataclasses
 import pathlib
@@ -54,6 +55,15 @@ def dump(path: pathlib.Path) -> str:
     """Return all that is in the file, as SQL."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         return "\n".join(database.iterdump())
+
+
+def query_plan(path: pathlib.Path, statement: str) -> str:
+    """Return how SQLite would run a statement, whatever its values."""
+    with admin.OutboxAdmin(path).snapshot() as database:
+        rows = database.execute(
+            f"EXPLAIN QUERY PLAN {statement}", collections.defaultdict(int)
+        )
+        return "\n".join(row["detail"] for row in rows)
 
 
 def make_older(path: pathlib.Path, version: int) -> None:

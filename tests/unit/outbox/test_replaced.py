@@ -284,9 +284,7 @@ class TakenOverTest(ReplacedTestCase):
             known.add(instance)
             report(*arguments)
 
-        self.useFixture(
-            base.fixtures.MonkeyPatch(f"{rescue.__name__}._report", replaced)
-        )
+        self.patch(rescue, "_report", replaced)
         event = base.event()
         for words in ("was removed", "was replaced"):
             error = self.assertRaises(

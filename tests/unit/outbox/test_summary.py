@@ -5,12 +5,11 @@
 import dataclasses
 import random
 
-import fixtures
-
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import decision, retry, state
 from nova_dirsvc_plugin.directories import base as contract
-from nova_dirsvc_plugin.outbox import admin, queries
+from nova_dirsvc_plugin.outbox import admin, queries, selection
+from nova_dirsvc_plugin.outbox import claim as outbox_claim
 from tests import outboxes
 from tests.unit import base
 
@@ -172,12 +171,8 @@ class BoundTestCase(base.TestCase):
 
     def bound(self, **limits):
         for name, value in limits.items():
-            module = "selection" if name == "each" else "claim"
-            self.useFixture(
-                fixtures.MonkeyPatch(
-                    f"nova_dirsvc_plugin.outbox.{module}.{name.upper()}", value
-                )
-            )
+            module = selection if name == "each" else outbox_claim
+            self.patch(module, name.upper(), value)
 
     def put(self, count, instance=A, verb=events.Verb.REFRESH, **fields):
         self.outbox.put_all(

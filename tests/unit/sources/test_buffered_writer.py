@@ -65,6 +65,11 @@ class BufferedWriterTest(base.TestCase):
         claim = outbox.Outbox(self.path).claim("d", 9999)
         return [entry.event.instance_uuid for entry in claim.entries]
 
+    def until_stored(self):
+        waiting.until(
+            lambda: not self.intake.held, "what is held to be stored"
+        )
+
     def test_an_event_is_stored_and_said_once(self):
         self.take(*recordings.create_end())
         self.assertEqual([UUID], self.stored())
@@ -112,9 +117,7 @@ class BufferedWriterTest(base.TestCase):
         )
         self.assertIn("Not a directory", self.log.output)
         self.path.parent.unlink()
-        waiting.until(
-            lambda: not self.intake.held, "what is held to be stored"
-        )
+        self.until_stored()
         self.assertEqual([UUID, UUID], self.stored())
 
     def test_a_full_disk_keeps_events_until_there_is_room(self):
@@ -128,9 +131,7 @@ class BufferedWriterTest(base.TestCase):
             self.assertLess(held, 1000)
         self.assertIn("full", self.log.output)
         self.make_room(self.outbox)
-        waiting.until(
-            lambda: not self.intake.held, "what is held to be stored"
-        )
+        self.until_stored()
         (stored,) = full.execute("SELECT count(*) FROM entry").fetchone()
         self.assertEqual(1 + held, stored)
         full.close()
@@ -154,7 +155,7 @@ class BufferedWriterTest(base.TestCase):
                 self.take(*recordings.create_end(f"{number:032x}"))
             self.assertEqual(3, self.intake.held)
             self.assertEqual(1, self.log.output.count("database is locked"))
-        waiting.until(lambda: not self.intake.held, "all to be stored")
+        self.until_stored()
         self.assertEqual(4, len(self.stored()))
 
     def test_a_child_forked_in_trouble_stores_its_own(self):
@@ -169,7 +170,7 @@ class BufferedWriterTest(base.TestCase):
         child.join(waiting.LIMIT)
         self.assertEqual(0, child.exitcode)
         self.assertIn("cccccccc-cccc-cccc-cccc-cccccccccccc", self.stored())
-        waiting.until(lambda: not self.intake.held, "the parent's own")
+        self.until_stored()
         self.assertEqual(2, len(self.stored()))
 
     def locked(self, busy_timeout):
@@ -217,7 +218,7 @@ class BufferedWriterTest(base.TestCase):
         self.assertEqual(101, self.intake.held)
         self.assertEqual(1, self.log.output.count("the disk has taken more"))
         other.execute("ROLLBACK")
-        waiting.until(lambda: not self.intake.held, "all to be stored")
+        self.until_stored()
         first.join(waiting.LIMIT)
         self.assertEqual(102, len(self.stored()))
 
@@ -330,7 +331,7 @@ class BufferedWriterTest(base.TestCase):
         self.path.parent.write_text("a file in the way")
         self.take(*recordings.create_end())
         self.path.parent.unlink()
-        waiting.until(lambda: not self.intake.held, "it to be stored")
+        self.until_stored()
         self.assertEqual([UUID], self.stored())
 
     def test_memory_is_bounded_and_the_oldest_loss_is_named(self):
@@ -345,7 +346,7 @@ class BufferedWriterTest(base.TestCase):
             self.log.output,
         )
         self.path.parent.unlink()
-        waiting.until(lambda: not self.intake.held, "the others")
+        self.until_stored()
 
 
 class OutboxDriverTest(base.TestCase):

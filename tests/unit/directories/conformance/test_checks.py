@@ -118,11 +118,7 @@ class UnsoundTest(ConformanceTestCase):
         )
 
     def test_one_whose_batches_last_too_long_is_found(self):
-        self.useFixture(
-            base.fixtures.MonkeyPatch(
-                "nova_dirsvc_plugin.directories.base.LONGEST_BATCH", 0.0
-            )
-        )
+        self.patch(directories, "LONGEST_BATCH", 0.0)
         self.assertEqual(
             {"a batch ends within 60 s"}, self.failed(memory.MemoryDirectory)
         )
