@@ -36,58 +36,46 @@ class EventType:
     unversioned: bool = False
 
 
+_REFRESH = events.Verb.REFRESH
+
+
+def _action(
+    verb: events.Verb, reason: str, payload: str = "InstanceActionPayload"
+) -> EventType:
+    """Return a type whose payload is that of most actions."""
+    return EventType(verb, reason, payload)
+
+
 _READ = {
-    "instance.create.end": EventType(
+    "instance.create.end": _action(
         events.Verb.REGISTER, "instance launched", "InstanceCreatePayload"
     ),
     # 2.0 (Nova 25) dropped `bandwidth`, which nobody reads here.
     "instance.update": EventType(
-        events.Verb.REFRESH,
+        _REFRESH,
         "name, state or host changed",
         "InstanceUpdatePayload",
         ("1", "2"),
     ),
-    "instance.interface_attach.end": EventType(
-        events.Verb.REFRESH, "addresses changed", "InstanceActionPayload"
-    ),
-    "instance.interface_detach.end": EventType(
-        events.Verb.REFRESH, "addresses changed", "InstanceActionPayload"
-    ),
+    "instance.interface_attach.end": _action(_REFRESH, "addresses changed"),
+    "instance.interface_detach.end": _action(_REFRESH, "addresses changed"),
     # After an evacuation it names the old host; an update follows.
-    "instance.rebuild.end": EventType(
-        events.Verb.REFRESH, "image changed", "InstanceActionRebuildPayload"
+    "instance.rebuild.end": _action(
+        _REFRESH, "image changed", "InstanceActionRebuildPayload"
     ),
-    "instance.resize_finish.end": EventType(
-        events.Verb.REFRESH, "flavor and host changed", "InstanceActionPayload"
+    "instance.resize_finish.end": _action(_REFRESH, "flavor and host changed"),
+    "instance.resize_confirm.end": _action(_REFRESH, "resize confirmed"),
+    "instance.resize_revert.end": _action(_REFRESH, "resize reverted"),
+    "instance.live_migration_post_dest.end": _action(_REFRESH, "host changed"),
+    "instance.shelve_offload.end": _action(
+        _REFRESH, "no compute host any more"
     ),
-    "instance.resize_confirm.end": EventType(
-        events.Verb.REFRESH, "resize confirmed", "InstanceActionPayload"
+    "instance.unshelve.end": _action(_REFRESH, "compute host assigned"),
+    "instance.restore.end": _action(events.Verb.RESTORE, "soft delete undone"),
+    "instance.soft_delete.end": _action(
+        events.Verb.SOFT_UNREGISTER, "soft-deleted"
     ),
-    "instance.resize_revert.end": EventType(
-        events.Verb.REFRESH,
-        "resize reverted",
-        "InstanceActionPayload",
-    ),
-    "instance.live_migration_post_dest.end": EventType(
-        events.Verb.REFRESH, "host changed", "InstanceActionPayload"
-    ),
-    "instance.shelve_offload.end": EventType(
-        events.Verb.REFRESH,
-        "no compute host any more",
-        "InstanceActionPayload",
-    ),
-    "instance.unshelve.end": EventType(
-        events.Verb.REFRESH, "compute host assigned", "InstanceActionPayload"
-    ),
-    "instance.restore.end": EventType(
-        events.Verb.RESTORE, "soft delete undone", "InstanceActionPayload"
-    ),
-    "instance.soft_delete.end": EventType(
-        events.Verb.SOFT_UNREGISTER, "soft-deleted", "InstanceActionPayload"
-    ),
-    "instance.delete.end": EventType(
-        events.Verb.UNREGISTER, "instance deleted", "InstanceActionPayload"
-    ),
+    "instance.delete.end": _action(events.Verb.UNREGISTER, "instance deleted"),
 }
 
 #: Reason for ignoring -> types. A failed create may be tried on another host;
@@ -234,18 +222,14 @@ _VERSIONED_ONLY = (
 #: Unversioned types that have no versioned type (the server actions
 #: ``addFixedIp`` and ``removeFixedIp``, up to microversion 2.43).
 _UNVERSIONED_ONLY = {
-    "compute.instance.create_ip.end": EventType(
-        events.Verb.REFRESH, "addresses changed", unversioned=True
-    ),
-    "compute.instance.create_ip.start": EventType(
-        None, "outcome not known yet", unversioned=True
-    ),
-    "compute.instance.delete_ip.end": EventType(
-        events.Verb.REFRESH, "addresses changed", unversioned=True
-    ),
-    "compute.instance.delete_ip.start": EventType(
-        None, "outcome not known yet", unversioned=True
-    ),
+    f"compute.instance.{action}.{phase}": EventType(
+        verb, reason, unversioned=True
+    )
+    for action in ("create_ip", "delete_ip")
+    for phase, verb, reason in (
+        ("end", _REFRESH, "addresses changed"),
+        ("start", None, "outcome not known yet"),
+    )
 }
 
 

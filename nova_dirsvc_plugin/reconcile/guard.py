@@ -34,14 +34,6 @@ class Recent(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Nothing:
-    """Nothing was asked for within the last hour."""
-
-    removals: Set[str] = frozenset()
-    changes: Mapping[str, Set[str]] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
     """How much may be written within an hour: the larger of two numbers.
 

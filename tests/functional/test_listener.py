@@ -528,19 +528,6 @@ class WrongOptionsTest(test_sync.SyncTestCase):
     def test_no_transport_url_is_said_in_a_line(self):
         self.assert_refused(2, "there is no transport_url")
 
-    def test_a_transport_url_that_is_none_is_said_without_its_password(self):
-        for url in (
-            "rabbit://nova:sesame@host:port/",
-            "rabbit://nova:sesame@[host/",
-            "nova:sesame@host",
-            "sesame",
-            "carrier-pigeon://nova:sesame@host/",
-        ):
-            line = self.assert_refused(
-                2, "transport_url", DEFAULT={"transport_url": url}
-            )
-            self.assertNotIn("sesame@", line)
-
     def test_each_wrong_option_is_named(self):
         url = "rabbit://127.0.0.1:1/"
         for name, value in (

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon reconciles and polls by itself."""
 
+import dataclasses
 import subprocess
 import threading
 
@@ -12,7 +13,7 @@ from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.cmd.sync import reconcile_service
 from nova_dirsvc_plugin.directories import memory
-from nova_dirsvc_plugin.nova_api import client
+from nova_dirsvc_plugin.nova_api import client, server
 from nova_dirsvc_plugin.outbox import repairs
 from nova_dirsvc_plugin.reconcile import poll as poller
 from tests import waiting
@@ -99,28 +100,9 @@ class IntervalTest(ReconcileTestCase):
 
     def record_of(self, one):
         """Return the host record of an instance, as a notification has it."""
-        address = self.nova.servers[one]["addresses"]["private"][0]
-        return events.HostRecord(
-            instance_uuid=one,
-            display_name="web-1",
-            host_name="web-1",
-            project_id="p1",
-            project_name="demo",
-            user_id="u1",
-            user_name="alice",
-            image_uuid="5a1d32c6-2595-461c-bbd9-c94d0a4da72c",
-            flavor_name="m1.tiny",
-            availability_zone="nova",
-            compute_host="host1",
-            created_at="2026-11-22T10:27:53Z",
-            launched_at="2026-11-22T10:27:55Z",
-            addresses=(
-                events.Address(
-                    address["addr"],
-                    address["OS-EXT-IPS-MAC:mac_addr"],
-                    "private",
-                ),
-            ),
+        state = server.state_of(one, self.nova.servers[one], 0.0, self.fail)
+        return dataclasses.replace(
+            state.record, project_name="demo", user_name="alice"
         )
 
     def test_the_cursor_of_a_poll_stays_while_a_cell_is_down(self):

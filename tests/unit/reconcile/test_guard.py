@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plan that would write suspiciously much stops before it begins."""
 
+import types
+
 from nova_dirsvc_plugin.directories import base as directories
 from nova_dirsvc_plugin.nova_api import summary
+from nova_dirsvc_plugin.outbox import repairs
 from nova_dirsvc_plugin.reconcile import guard
 from tests.unit import base
 from tests.unit.reconcile import clouds, test_plan
@@ -21,6 +24,11 @@ def others(count):
     return frozenset(map(str, range(count)))
 
 
+def asked(removals=frozenset(), changes=types.MappingProxyType({})):
+    """Return what was asked for within the last hour."""
+    return repairs.Recent(removals, changes)
+
+
 def stops(
     *some,
     recent=None,
@@ -32,7 +40,7 @@ def stops(
 ):
     return guard.check(
         clouds.made_of(*some, **fields),
-        recent or guard.Nothing(),
+        recent or asked(),
         limits or guard.Limits(),
         allow,
         was_allowed=again,
@@ -56,7 +64,7 @@ class RemovalsTest(base.TestCase):
         self.assertNotEqual([], stops(*many(Kind.REMOVAL, 51), entries=509))
 
     def test_the_sliding_hour_counts(self):
-        recent = guard.Nothing(removals=others(15))
+        recent = asked(removals=others(15))
         self.assertEqual(
             [], stops(*many(Kind.REMOVAL, 5), entries=9, recent=recent)
         )
@@ -67,16 +75,12 @@ class RemovalsTest(base.TestCase):
     def test_what_waits_since_an_earlier_run_counts_once(self):
         some = many(Kind.REMOVAL, 15)
         waiting = frozenset(item.instance_uuid for item in some)
-        self.assertEqual(
-            [], stops(*some, entries=60, recent=guard.Nothing(waiting))
-        )
-        (why, _) = stops(
-            *some, entries=60, recent=guard.Nothing(waiting | others(6))
-        )
+        self.assertEqual([], stops(*some, entries=60, recent=asked(waiting)))
+        (why, _) = stops(*some, entries=60, recent=asked(waiting | others(6)))
         self.assertIn("15 of 60 entries would be removed, after 6 others", why)
 
     def test_an_hour_of_many_stops_nothing_that_removes_nothing(self):
-        recent = guard.Nothing(
+        recent = asked(
             removals=others(500), changes={"display_name": others(500)}
         )
         self.assertEqual(
@@ -170,9 +174,7 @@ class ChangesTest(base.TestCase):
         )
 
     def test_the_sliding_hour_counts(self):
-        recent = guard.Nothing(
-            changes={"display_name": others(45), "cn": others(50)}
-        )
+        recent = asked(changes={"display_name": others(45), "cn": others(50)})
         self.assertEqual(
             [], stops(*many(Kind.DIFFERING, 5), entries=9, recent=recent)
         )
@@ -183,7 +185,7 @@ class ChangesTest(base.TestCase):
     def test_a_change_that_waits_since_an_earlier_run_counts_once(self):
         some = many(Kind.DIFFERING, 30)
         waiting = frozenset(item.instance_uuid for item in some)
-        recent = guard.Nothing(changes={"display_name": waiting})
+        recent = asked(changes={"display_name": waiting})
         self.assertEqual([], stops(*some, entries=60, recent=recent))
 
     def test_new_entries_are_not_limited(self):
@@ -224,6 +226,6 @@ class AllowTest(base.TestCase):
         plan = clouds.made_of(*self.some, reading=reading)
         self.assertEqual(
             [],
-            guard.check(plan, guard.Nothing(), guard.Limits(), plan.plan_id),
+            guard.check(plan, asked(), guard.Limits(), plan.plan_id),
         )
         self.assertEqual([], list(plan.writes()))

@@ -281,7 +281,9 @@ class BusTest(base.TestCase):
         for text in (
             "",
             "rabbit://nova:sesame@host:port/",
+            "rabbit://nova:sesame@[host/",
             "nova:sesame@host",
+            "carrier-pigeon://nova:sesame@host/",
         ):
             error = self.assertRaises(
                 errors.WrongOption,
