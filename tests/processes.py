@@ -7,16 +7,21 @@ for; and one that has ended has a number still, until somebody waits for it.
 """
 
 import contextlib
+import multiprocessing
 import os
 import pathlib
 import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from tests import waiting
 
 PROC = pathlib.Path("/proc")
+
+#: As Nova's services make their workers.
+FORK = multiprocessing.get_context("fork")
 
 
 class Process:
@@ -61,6 +66,29 @@ class Process:
     def wait(self) -> None:
         """Wait until it has ended."""
         waiting.until(self.has_ended, f"the end of process {self.pid}")
+
+
+def run(*words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, without input, and give what it printed.
+
+    :param more: for :func:`subprocess.run`
+    """
+    return subprocess.run(
+        list(map(str, words)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=waiting.LIMIT,
+        **more,
+    )
+
+
+def forked(work: Callable[..., object], *arguments: object) -> int | None:
+    """Do work in a child of this process, and return how that ended."""
+    child = FORK.Process(target=work, args=arguments)
+    child.start()
+    child.join(waiting.LIMIT)
+    return child.exitcode
 
 
 def kill_child(parent: int, pid: int) -> None:

@@ -1,10 +1,8 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is broken: a daemon and a disk of the test's own."""
+"""What is broken: a daemon of the test's own, and a directory."""
 
 import contextlib
-import errno
-import os
 import pathlib
 import random
 import subprocess
@@ -30,8 +28,6 @@ RUSH_LIMIT = 10.0
 
 #: Operations of a server within 20 ms that are not ours alone.
 BUSY = 5
-
-_PAGE = 4096
 
 
 class Daemon:
@@ -197,50 +193,3 @@ def _until_busy(server: directory389.Directory389) -> None:
     with contextlib.suppress(TimeoutError):
         waiting.until(is_busy, "the rush", RUSH_LIMIT)
     manager.unbind_s()
-
-
-class Disk:
-    """A small file system of its own, which can be full. Only root mounts.
-
-    :param folder: where it is; made
-    """
-
-    SIZE = "48m"
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._folder = folder
-        self._filler = folder / "filler"
-
-    @staticmethod
-    def possible() -> bool:
-        return os.geteuid() == 0
-
-    def mount(self) -> None:
-        self._folder.mkdir()
-        subprocess.run(
-            [
-                *("mount", "-t", "tmpfs", "-o", f"size={self.SIZE}", "tmpfs"),
-                self._folder,
-            ],
-            check=True,
-        )
-
-    def unmount(self) -> None:
-        subprocess.run(["umount", "--lazy", self._folder], check=True)
-
-    def fill(self) -> None:
-        """Take every page there is; what the outbox has, it keeps."""
-        with self._filler.open("ab", buffering=0) as file:
-            for size in (1 << 20, _PAGE):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError as error:
-                    if error.errno != errno.ENOSPC:
-                        raise
-
-    def free(self) -> None:
-        self._filler.unlink(missing_ok=True)
-
-    def kinds(self) -> schedule.Kinds:
-        return {"disk full": schedule.Kind(self.fill, self.free, 6.0)}

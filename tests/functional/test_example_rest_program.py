@@ -19,7 +19,7 @@ from typing import Any
 import requests
 import testtools
 
-from tests import ports, waiting
+from tests import ports, processes, waiting
 from tests.functional import certificates
 from tests.functional.rest_service import EXAMPLE, PROGRAM, RestService, body
 from tests.functional.test_example_rest import OwnServiceTestCase
@@ -188,12 +188,7 @@ class RefusalTest(testtools.TestCase):
     """What the operator must change is said in one line."""
 
     def assert_one_line(self, expected: str, *options: str) -> None:
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), "serve", *options],
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
+        done = processes.run(sys.executable, PROGRAM, "serve", *options)
         self.assertEqual(1, done.returncode, done.stderr)
         self.assertRegex(
             done.stderr, rf"\Adirsvc-rest: error: .*{expected}.*\n\Z"

@@ -9,7 +9,6 @@ import pathlib
 import re
 import shlex
 import signal
-import subprocess
 import uuid
 
 import oslo_messaging
@@ -17,7 +16,7 @@ from testtools import content
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
-from tests import outboxes, processes, recordings, waiting
+from tests import disks, outboxes, processes, recordings, waiting
 from tests.functional import rabbitmq, test_sync
 
 GUIDE = pathlib.Path(__file__).parents[2] / "doc/source/install/hosts.rst"
@@ -404,7 +403,7 @@ class BadTimesTest(ListenerTestCase):
                 "it to see that the disk is full",
             )
         self.until_kept()
-        self.filler.unlink()
+        self.disk.free()
         self.wait_for(30)
         self.assertEqual(30, len(self.stored()))
 
@@ -415,7 +414,7 @@ class BadTimesTest(ListenerTestCase):
             "it to let go",
         )
         self.until_kept()
-        self.filler.unlink()
+        self.disk.free()
         self.wait_for(30)
         waiting.until(
             lambda: not self.messages_in(self.topic), "all to be acknowledged"
@@ -432,7 +431,7 @@ class BadTimesTest(ListenerTestCase):
         """Publish 30 boots to a daemon that cannot store them."""
         self.on_a_small_disk()
         daemon = self.listen()
-        self.fill_the_disk()
+        self.disk.fill()
         self.publish(fresh(30))
         waiting.until(lambda: "are not stored" in self.said(), "a complaint")
         return daemon
@@ -441,24 +440,9 @@ class BadTimesTest(ListenerTestCase):
         """Put the outbox onto a file system of its own, which can be full."""
         if os.geteuid():
             self.skipTest("only root may mount")
-        disk = self.folder / "disk"
-        disk.mkdir()
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk],
-            check=True,
-        )
-        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
-        self.filler = disk / "filler"
-        self.outbox = outbox.Outbox(disk / "outbox.db")
+        self.disk = self.useFixture(disks.SmallDisk(self.folder / "d", "1m"))
+        self.outbox = outbox.Outbox(self.folder / "d" / "outbox.db")
         self.options["outbox"] = str(self.outbox.path)
-
-    def fill_the_disk(self):
-        with (
-            self.filler.open("wb", buffering=0) as filler,
-            self.assertRaises(OSError),
-        ):
-            while True:
-                filler.write(bytes(4096))
 
 
 class ClassicQueuesTest(ListenerTestCase):

@@ -5,7 +5,6 @@
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from nova_dirsvc_plugin.notifications import reader
 from nova_dirsvc_plugin.outbox import admin, lock, queries
 from tests import outboxes, processes, recordings, waiting
 from tests.functional import directory389
-from tests.functional.test_sync import UUID, SyncTestCase
+from tests.functional.test_sync import UUID, SyncTestCase, command
 from tests.unit import base
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
@@ -39,16 +38,8 @@ class ManageTestCase(SyncTestCase):
 
     def run_tool(self, *arguments):
         """Run the program with the daemon's options; give what it did."""
-        command = [*self.program]
-        for file in self.files or (self.write_options(),):
-            command += ["--config-file", str(file)]
-        result = subprocess.run(
-            [*command, *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
+        files = self.files or [self.write_options()]
+        result = processes.run(*command(self.program, files), *arguments)
         self.assertNotIn("Traceback", result.stderr)
         return result
 
@@ -281,12 +272,7 @@ class ManageTest(ManageTestCase):
     def as_nobody(self, *arguments):
         """Run the program as a user of no group that matters."""
         become = ("setpriv", "--reuid=61617", "--regid=61617")
-        return subprocess.run(
-            [*become, "--clear-groups", PROGRAM, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
+        return processes.run(*become, "--clear-groups", PROGRAM, *arguments)
 
 
 class ManageWithLdapTest(ManageTestCase):

@@ -4,14 +4,14 @@
 
 import json
 import pathlib
-import subprocess
 import sys
 
 import ldap
 import testtools
 
-from tests import waiting
+from tests import processes
 from tests.functional import directory389, hostile_service, rest_service
+from tests.functional.test_sync import command
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-manage")
 
@@ -22,16 +22,9 @@ class CheckDirectoryTest(testtools.TestCase):
 
         :param before: a file of which *file* replaces some options
         """
-        command = [PROGRAM]
-        for each in filter(None, (before, file)):
-            command += ["--config-file", each]
-        done = subprocess.run(
-            [*command, "check-directory", *arguments, "-f", "json"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
+        program = command([PROGRAM], filter(None, (before, file)))
+        words = ("check-directory", *arguments, "-f", "json")
+        done = processes.run(*program, *words)
         self.addDetail(
             "said", testtools.content.text_content(done.stdout + done.stderr)
         )

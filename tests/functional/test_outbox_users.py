@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's services and the daemon run as different users of one group."""
 
-import multiprocessing
 import os
 import pathlib
 import tempfile
@@ -12,7 +11,7 @@ import testtools
 
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.outbox import poke
-from tests import outboxes, waiting
+from tests import outboxes, processes, waiting
 from tests.unit import base
 
 GROUP = 61616
@@ -40,8 +39,7 @@ class OutboxUsersTest(testtools.TestCase):
         return process.exitcode
 
     def start_as(self, user, function, groups=(GROUP,)):
-        context = multiprocessing.get_context("fork")
-        process = context.Process(
+        process = processes.FORK.Process(
             target=become, args=(user, groups, function, self.path)
         )
         process.start()

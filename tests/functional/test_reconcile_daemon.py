@@ -3,7 +3,6 @@
 """The daemon reconciles and polls by itself."""
 
 import dataclasses
-import subprocess
 import threading
 
 import fixtures
@@ -16,7 +15,7 @@ from nova_dirsvc_plugin.directories import memory
 from nova_dirsvc_plugin.nova_api import client, server
 from nova_dirsvc_plugin.outbox import repairs
 from nova_dirsvc_plugin.reconcile import poll as poller
-from tests import waiting
+from tests import processes, waiting
 from tests.functional import nova_service, test_sync
 from tests.functional.test_reconcile import ReconcileTestCase
 from tests.unit import base
@@ -167,18 +166,8 @@ class IntervalTest(ReconcileTestCase):
 
 class RefusalTest(ReconcileTestCase):
     def refused(self):
-        result = subprocess.run(
-            [
-                test_sync.PROGRAM,
-                *(
-                    part
-                    for file in self.files
-                    for part in ("--config-file", str(file))
-                ),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
+        result = processes.run(
+            *test_sync.command([test_sync.PROGRAM], self.files)
         )
         self.assertEqual(2, result.returncode, result.stderr)
         return result.stderr

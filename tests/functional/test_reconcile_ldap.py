@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reconciling a real 389 DS with Nova's wire format."""
 
-import subprocess
 import uuid
 
 import ldap
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from tests import processes
 from tests.functional import directory389, nova_service
 from tests.functional.test_reconcile import ReconcileTestCase, numbers
 
@@ -65,14 +65,8 @@ class LdapTestCase(ReconcileTestCase):
 
     def modify(self, file):
         """Apply LDIF, as the directory's administrator."""
-        done = subprocess.run(
-            [
-                "ldapmodify", "-H", self.server.ldapi_url,
-                "-Y", "EXTERNAL", "-Q", "-f", file,
-            ],
-            capture_output=True,
-            text=True,
-        )  # fmt: skip
+        where = ("-H", self.server.ldapi_url, "-Y", "EXTERNAL", "-Q")
+        done = processes.run("ldapmodify", *where, "-f", file)
         self.assertEqual(0, done.returncode, done.stderr)
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from tests import processes, waiting
-from tests.functional import test_manage
+from tests.functional import test_manage, test_sync
 from tests.functional.test_reconcile import ReconcileTestCase
 
 
@@ -139,10 +139,8 @@ class BadInputTest(ReconcileTestCase):
 
 class EndsTest(ReconcileTestCase):
     def command(self, *arguments):
-        command = [test_manage.PROGRAM]
-        for file in self.files:
-            command += ["--config-file", str(file)]
-        return [*command, *arguments]
+        program = [test_manage.PROGRAM]
+        return [*test_sync.command(program, self.files), *arguments]
 
     def begin(self):
         """Start a reconcile, and wait until it is under way."""

@@ -4,6 +4,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import pathlib
 import signal
@@ -21,6 +22,12 @@ from tests.unit import base
 
 PROGRAM = pathlib.Path(sys.executable).with_name("nova-dirsvc-sync")
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
+
+
+def command(program, files):
+    """Return the words of a program, and those of its files of options."""
+    options = (("--config-file", str(file)) for file in files)
+    return [*program, *itertools.chain.from_iterable(options)]
 
 
 class SyncTestCase(testtools.TestCase):
@@ -52,9 +59,7 @@ class SyncTestCase(testtools.TestCase):
 
     def start(self, *files):
         """Start the daemon and wait until it says that it delivers."""
-        arguments = [PROGRAM]
-        for file in files or (self.write_options(),):
-            arguments += ["--config-file", str(file)]
+        arguments = command([PROGRAM], files or [self.write_options()])
         with self.output.open("ab") as output:
             self.earlier = output.tell()
             daemon = subprocess.Popen(
@@ -86,12 +91,8 @@ class SyncTestCase(testtools.TestCase):
         :param words: to expect in the last line
         :returns: that line
         """
-        result = subprocess.run(
-            [PROGRAM, "--config-file", str(self.write_options(**groups))],
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
+        file = self.write_options(**groups)
+        result = processes.run(PROGRAM, "--config-file", file)
         self.assertNotIn("Traceback", result.stderr)
         self.assertEqual(status, result.returncode, result.stderr)
         line = result.stderr.splitlines()[-1]
@@ -254,11 +255,7 @@ class RefusalTest(SyncTestCase):
         )
 
     def test_a_file_that_is_not_there_is_named(self):
-        result = subprocess.run(
-            [PROGRAM, "--config-file", "/nowhere.conf"],
-            capture_output=True,
-            text=True,
-        )
+        result = processes.run(PROGRAM, "--config-file", "/nowhere.conf")
         self.assertEqual(2, result.returncode)
         self.assertIn("/nowhere.conf", result.stderr)
 
@@ -269,13 +266,8 @@ class RefusalTest(SyncTestCase):
 
     def test_no_library_warns_of_anything(self):
         asked = os.environ.keys() - {"PYTHONWARNINGS"}  # tox sets it
-        result = subprocess.run(
-            [PROGRAM, "--version"],
-            env={name: os.environ[name] for name in asked},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        environment = {name: os.environ[name] for name in asked}
+        result = processes.run(PROGRAM, "--version", env=environment)
         self.assertEqual((0, ""), (result.returncode, result.stderr))
         self.assertRegex(result.stdout, r"^\d+\.\d+.*\n$")
 

@@ -13,13 +13,12 @@ import pathlib
 import re
 import socket
 import socketserver
-import subprocess
 import sys
 import threading
 import time
 
 from nova_dirsvc_plugin import outbox
-from tests import recordings, waiting
+from tests import processes, recordings, waiting
 from tests.functional import hostile_service, test_listener
 from tests.unit import base
 
@@ -218,11 +217,8 @@ class UntrustedServersTest(test_listener.ListenerTestCase):
             ("outbox", "list"),
             ("history", event.instance_uuid),
         ):
-            done = subprocess.run(
-                [MANAGE, *words, "--config-file", self.folder / "sync.conf"],
-                capture_output=True,
-                text=True,
-            )
+            file = self.folder / "sync.conf"
+            done = processes.run(MANAGE, *words, "--config-file", file)
             self.assertEqual(0, done.returncode, done.stderr)
             self.check(" ".join(words), done.stdout + done.stderr)
             for line in done.stdout.splitlines():

@@ -7,7 +7,8 @@ import os
 import unittest
 from collections.abc import Iterator
 
-from tests.functional.nova_in_process import delivery, disks
+from tests import disks
+from tests.functional.nova_in_process import delivery
 
 
 class OutboxRefuses(delivery.DeliveryTestCase):

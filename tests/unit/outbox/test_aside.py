@@ -4,7 +4,6 @@
 
 import contextlib
 import fcntl
-import multiprocessing
 import os
 import resource
 import signal
@@ -14,7 +13,7 @@ from unittest import mock
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.outbox import aside, connection
-from tests import outboxes
+from tests import outboxes, processes
 from tests.unit import base
 
 #: What the taking over does to files, as Python's audit events name it.
@@ -37,13 +36,6 @@ class AsideTestCase(base.TestCase):
         self.addCleanup(box.close)
         return box
 
-    def child(self, work):
-        """Run work in a process of its own; return how that ended."""
-        process = multiprocessing.get_context("fork").Process(target=work)
-        process.start()
-        process.join()
-        return process.exitcode
-
     def killed_after(self, count):
         """Let a process store so many events, and die in the middle."""
 
@@ -53,7 +45,7 @@ class AsideTestCase(base.TestCase):
             box.put(events.Parked({"no": "id"}, "i", "why"))
             os.kill(os.getpid(), signal.SIGKILL)
 
-        self.assertEqual(-signal.SIGKILL, self.child(store))
+        self.assertEqual(-signal.SIGKILL, processes.forked(store))
 
     def number_of_entries(self):
         return len(self.opened().claim("d", 10_000).entries)
@@ -98,7 +90,7 @@ class KilledTest(AsideTestCase):
                 # The end of a process opens files, too.
                 os._exit(0)
 
-            ended = self.child(take_over)
+            ended = processes.forked(take_over)
             self.assertIn(ended, (0, -signal.SIGKILL))
             self.assertEqual(3, self.number_of_entries(), number)
             self.assertEqual(1, len(outboxes.parked(self.opened())), number)
@@ -111,7 +103,7 @@ class HinderedTest(AsideTestCase):
         self.killed_after(300)
         with contextlib.closing(sqlite3.connect(self.path)) as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self.child(lambda: os._exit(0))
+            processes.forked(lambda: os._exit(0))
             self.beside("-wal").unlink()
 
             def take_over():
@@ -122,7 +114,7 @@ class HinderedTest(AsideTestCase):
                 limit_files(resource.RLIM_INFINITY)
                 self.assertEqual(300, box.pending("d"))
 
-            self.assertEqual(0, self.child(take_over))
+            self.assertEqual(0, processes.forked(take_over))
 
     def test_a_folder_that_stays_locked_is_named_and_not_waited_for(self):
         self.path.parent.mkdir()
@@ -170,7 +162,7 @@ class HealthyTest(AsideTestCase):
             self.assertEqual(251, box.pending("d"))
             self.assert_nothing_aside()
 
-        self.assertEqual(0, self.child(work))
+        self.assertEqual(0, processes.forked(work))
 
     def test_an_error_after_a_use_is_one_of_the_outbox(self):
         session = connection.Session(self.path, 1.0)

@@ -1,12 +1,11 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-import multiprocessing
 import os
 import signal
 import stat
 
 from nova_dirsvc_plugin import events, outbox
-from tests import outboxes
+from tests import outboxes, processes
 from tests.unit import base
 
 REGISTER, UNREGISTER = events.Verb.REGISTER, events.Verb.UNREGISTER
@@ -92,18 +91,14 @@ class PutTest(OutboxTestCase):
 
     def test_a_forked_child_and_its_parent_both_write(self):
         self.outbox.put(base.event())
-        context = multiprocessing.get_context("fork")
-        child = context.Process(target=self.outbox.put, args=(base.event(),))
-        child.start()
-        child.join()
+        ended = processes.forked(self.outbox.put, base.event())
         self.outbox.put(base.event())
-        self.assertEqual(0, child.exitcode)
+        self.assertEqual(0, ended)
         self.assertEqual(3, self.outbox.pending("d"))
 
     def test_four_processes_at_once_lose_nothing(self):
-        context = multiprocessing.get_context("fork")
         writers = [
-            context.Process(target=put_many, args=(self.path, 100))
+            processes.FORK.Process(target=put_many, args=(self.path, 100))
             for _ in range(4)
         ]
         for writer in writers:
@@ -115,8 +110,9 @@ class PutTest(OutboxTestCase):
 
     def test_a_writer_killed_at_any_moment_loses_nothing_it_was_told(self):
         reader, writer = os.pipe()
-        context = multiprocessing.get_context("fork")
-        child = context.Process(target=put_and_say, args=(self.path, writer))
+        child = processes.FORK.Process(
+            target=put_and_say, args=(self.path, writer)
+        )
         child.start()
         os.close(writer)
         said = b""

@@ -3,7 +3,6 @@
 """Repairs are for one directory, and come with what was before."""
 
 import dataclasses
-import multiprocessing
 import os
 import random
 import resource
@@ -19,7 +18,7 @@ from nova_dirsvc_plugin.outbox import (
     schema,
     sql_repairs,
 )
-from tests import outboxes
+from tests import outboxes, processes
 from tests.unit import base
 
 REFRESH, REMOVE = events.Verb.REFRESH, events.Verb.SOFT_UNREGISTER
@@ -342,7 +341,7 @@ class AllOrNothingTest(RepairsTestCase):
                 except outbox.OutboxError:
                     os._exit(7)
 
-        self.assertEqual(7, self.run_child(child))
+        self.assertEqual(7, processes.forked(child))
         stored = self.check()
         self.assertEqual(0, stored % 20)
         self.assertGreater(stored, 0)
@@ -350,17 +349,16 @@ class AllOrNothingTest(RepairsTestCase):
         self.assertEqual(1000, stored + again)
 
     def test_whenever_it_is_killed_it_is_all_of_a_portion_or_nothing(self):
-        context = multiprocessing.get_context("fork")
         chance = random.Random(1)
         for _ in range(20):
-            barrier = context.Barrier(2)
+            barrier = processes.FORK.Barrier(2)
 
             def child(barrier=barrier):
                 barrier.wait()
                 for portion in self.portions():
                     self.put(*portion)
 
-            process = context.Process(target=child)
+            process = processes.FORK.Process(target=child)
             process.start()
             barrier.wait()
             process.join(chance.uniform(0, 0.3))
@@ -370,12 +368,6 @@ class AllOrNothingTest(RepairsTestCase):
         for portion in self.portions():
             self.put(*portion)
         self.assertEqual(1000, self.check())
-
-    def run_child(self, work):
-        process = multiprocessing.get_context("fork").Process(target=work)
-        process.start()
-        process.join()
-        return process.exitcode
 
 
 class KnownTest(RepairsTestCase):

@@ -3,7 +3,6 @@
 """An outbox whose files are removed, replaced or emptied while it is used."""
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -13,7 +12,7 @@ import uuid
 
 from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.outbox import admin, rescue
-from tests import outboxes
+from tests import outboxes, processes
 from tests.unit import base
 
 
@@ -203,10 +202,7 @@ class EveryFaultTest(ReplacedTestCase):
             truncate(INDEX)(self.path.parent)
             self.put(self.other)
 
-        process = multiprocessing.get_context("fork").Process(target=child)
-        process.start()
-        process.join()
-        self.assertEqual(0, process.exitcode)
+        self.assertEqual(0, processes.forked(child))
         known.add(self.put(self.outbox))
         self.assertLessEqual(known, self.stored())
         self.assertEqual(4, len(self.stored()))

@@ -3,7 +3,6 @@
 import collections.abc
 import contextlib
 import math
-import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from nova_dirsvc_plugin.sources import (
     notification_driver,
     storing,
 )
-from tests import outboxes, recordings, waiting
+from tests import outboxes, processes, recordings, waiting
 from tests.unit import base
 
 UUID = "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"
@@ -162,13 +161,8 @@ class BufferedWriterTest(base.TestCase):
         self.path.parent.write_text("a file in the way")
         self.take(*recordings.create_end())
         self.path.parent.unlink()
-        context = multiprocessing.get_context("fork")
-        child = context.Process(
-            target=self.take, args=recordings.create_end("c" * 32)
-        )
-        child.start()
-        child.join(waiting.LIMIT)
-        self.assertEqual(0, child.exitcode)
+        told = recordings.create_end("c" * 32)
+        self.assertEqual(0, processes.forked(self.take, *told))
         self.assertIn("cccccccc-cccc-cccc-cccc-cccccccccccc", self.stored())
         self.until_stored()
         self.assertEqual(2, len(self.stored()))

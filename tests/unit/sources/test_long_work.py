@@ -3,7 +3,6 @@
 """What takes long in an outbox is done outside the calls of Nova's."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -14,12 +13,10 @@ from oslo_config import cfg
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.outbox import aside, rescue, schema
 from nova_dirsvc_plugin.sources import buffered_writer
-from tests import outboxes, waiting
+from tests import outboxes, processes, waiting
 from tests.unit import base
 from tests.unit.outbox import test_aside, test_replaced
 from tests.unit.outbox.test_unstored import found
-
-FORK = multiprocessing.get_context("fork")
 
 
 class LongWorkTestCase(base.TestCase):
@@ -105,9 +102,7 @@ class BlockedTest(LongWorkTestCase):
             aside.put_aside(self.path, box._session._files)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        process = FORK.Process(target=killed)
-        process.start()
-        process.join()
+        processes.forked(killed)
         self.assertTrue(aside.not_taken(self.path))
         self.assert_calls_return(self.writer(), known)
         self.assertEqual([], aside.not_taken(self.path))
@@ -179,7 +174,7 @@ class KilledTest(LongWorkTestCase):
         while ended != 0:
             number += 1
             self.begin(str(number))
-            stored = FORK.SimpleQueue()
+            stored = processes.FORK.SimpleQueue()
 
             def nova(number=number, stored=stored):
                 writer = self.writer()
@@ -191,10 +186,7 @@ class KilledTest(LongWorkTestCase):
                 self.until_stored(writer)
                 os._exit(0)
 
-            process = FORK.Process(target=nova)
-            process.start()
-            process.join()
-            ended = process.exitcode
+            ended = processes.forked(nova)
             self.assertIn(ended, (0, -signal.SIGKILL))
             known = {stored.get() for _ in range(3)}
             outbox.Outbox(self.path).pending("d")

@@ -15,25 +15,28 @@ _PAGE = 4096
 
 
 class SmallDisk(fixtures.Fixture):
-    """A tmpfs of half a megabyte, which can be filled to the last page.
-
-    Only root may mount.
+    """A tmpfs, which can be filled to the last page. Only root may mount.
 
     :param folder: where it is mounted; made
+    :param size: as mount takes it
     """
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, size: str = "512k") -> None:
         super().__init__()
         self._folder = folder
+        self._size = size
         self._filler = folder / "filler"
 
     def _setUp(self) -> None:
         self._folder.mkdir()
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", self._folder],
+            [
+                *("mount", "-t", "tmpfs", "-o", f"size={self._size}", "tmpfs"),
+                self._folder,
+            ],
             check=True,
         )
-        # Lazily: Nova's own process has the outbox open until it ends.
+        # Lazily: a Nova of the test has the outbox open until it ends.
         self.addCleanup(
             subprocess.run,
             ["umount", "--lazy", self._folder],
@@ -41,13 +44,15 @@ class SmallDisk(fixtures.Fixture):
         )
 
     def fill(self) -> None:
+        """Take every page there is; what the outbox has, it keeps."""
         with self._filler.open("ab", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(_PAGE))
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
+            for size in (1 << 20, _PAGE):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def free(self) -> None:
         self._filler.unlink(missing_ok=True)
