@@ -629,15 +629,6 @@ class LdapTroubleTest(OwnServerTestCase):
         self.assertIn(self.server.url, reason)
         self.assertNotIn(self.server.password, reason)
 
-    def test_a_corrected_password_needs_no_restart(self):
-        file = self.server.password_file.with_name("changing")
-        file.write_text("wrong")
-        driver = self.driver(password_file=str(file))
-        self.unavailable(driver)
-        file.write_text(self.server.password + "\n")
-        (outcome,) = self.ask(driver, REGISTER, directory_contract.record())
-        self.assertEqual(base.Done(), outcome)
-
     def test_a_faulty_file_of_ours_is_named_and_buries_nothing(self):
         binary = self.server.password_file.with_name("binary")
         binary.write_bytes(b"\xff\xfe")

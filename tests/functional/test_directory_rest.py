@@ -1,7 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
 import random
-import uuid
 
 import requests
 
@@ -83,35 +82,6 @@ class RestDirectoryTest(RestDirectoryTestCase):
         )
         self.assertEqual("né 名", found["host_record"]["display_name"])
         self.assertEqual("nova", found["owner"])
-
-    def test_a_full_record_is_read_back_as_it_was(self):
-        one = directory_contract.record(
-            display_name="web",
-            project_id=uuid.uuid4().hex,
-            user_id=uuid.uuid4().hex,
-            flavor_name="m1.tiny",
-            availability_zone="nova",
-            compute_host="compute1",
-            launched_at="2026-11-22T10:27:55Z",
-            addresses=(
-                events.Address("10.0.0.54", directory_contract.MAC, "one"),
-                events.Address("fd00::54", directory_contract.MAC, "one"),
-            ),
-        )
-        driver = self.driver()
-        self.ask(driver, REGISTER, one)
-        self.assertEqual([one], [entry.record for entry in driver.entries()])
-
-    def test_a_token_that_is_refused_waits_until_the_file_is_mended(self):
-        file = self.service.folder / "changing.token"
-        file.write_text("wrong")
-        driver = self.driver(token_file=str(file))
-        one = directory_contract.record()
-        (outcome,) = self.ask(driver, REGISTER, one)
-        self.assertIsInstance(outcome, base.Unavailable)
-        self.assertIn("[rest] auth", outcome.reason)
-        file.write_text(self.service.service_token_file.read_text())
-        self.assertEqual([base.Done()], self.ask(driver, REGISTER, one))
 
     def test_a_frozen_service_is_unavailable_and_then_works_again(self):
         driver = self.driver(operation_timeout=0.5, connection_timeout=0.5)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the driver sends, and what it makes of what it reads."""
 
-import dataclasses
 import json
 import pathlib
 import uuid
@@ -351,13 +350,6 @@ class ReadingTest(ReadingTestCase):
             (self.page(1), 404),
         ):
             self.assertRaises(base.DirectoryUnavailable, self.entries, *pages)
-
-    def test_a_record_is_completed_with_dataclass_defaults(self):
-        (found,) = self.entries(self.page(1), self.page())
-        bare = events.HostRecord(
-            instance_uuid=str(uuid.UUID(int=1)), addresses=()
-        )
-        self.assertEqual(dataclasses.asdict(bare), dataclasses.asdict(found))
 
     def test_an_entry_has_all_that_the_service_gives(self):
         self.answer(

@@ -223,31 +223,25 @@ class RefusalTest(SyncTestCase):
         self.options["directories"] = "ldpa"
         self.assert_refused(2, "'ldpa'", "ldap, log, memory")
 
-    def test_no_directory_at_all_is_a_wrong_option(self):
-        self.options["directories"] = ""
-        self.assert_refused(2, "directories")
-
-    def test_an_owner_mark_that_would_need_escaping_is_refused(self):
-        self.options["owner"] = "a*)(cn=*"
-        self.assert_refused(2, "owner")
-
-    def test_a_driver_option_that_makes_no_sense_is_named(self):
-        self.options["directories"] = "ldap"
-        self.assert_refused(
-            2, "hosts_tree_dn", ldap={"hosts_tree_dn": "nonsense"}
-        )
-
     def test_a_value_that_an_option_cannot_have_is_named(self):
         for name, value in (
             ("batch_size", "abc"),
             ("max_attempts", "0"),
             ("retention_days", "1.9"),
+            ("directories", ""),
+            ("owner", "a*)(cn=*"),
         ):
             options, self.options = self.options, self.options | {name: value}
             self.assert_refused(2, name)
             self.options = options
+
+    def test_a_value_that_an_option_of_a_driver_cannot_have_is_named(self):
         self.options["directories"] = "ldap"
-        self.assert_refused(2, "tls_req_cert", ldap={"tls_req_cert": "hard"})
+        for name, value in (
+            ("hosts_tree_dn", "nonsense"),
+            ("tls_req_cert", "hard"),
+        ):
+            self.assert_refused(2, name, ldap={name: value})
 
     def test_a_log_that_cannot_be_written_is_named(self):
         self.assert_refused(

@@ -310,18 +310,6 @@ class StepTest(DispatcherTestCase):
             self.log.output,
         )
 
-    def test_a_record_that_cannot_be_read_is_buried_at_once(self):
-        self.put(REGISTER, A)
-        self.put(REGISTER, B)
-        outboxes.run_sql(
-            self.outbox.path,
-            "UPDATE entry SET record = '[]' WHERE number = 1",
-        )
-        self.steps(1)
-        ((_, reason),) = outboxes.buried(self.outbox, "d")
-        self.assertEqual("the row is damaged: its checksum is wrong", reason)
-        self.assertEqual([B], self.held())
-
     def test_what_breaks_the_connection_blocks_none_behind_it(self):
         self.directory.breaks_on = A
         self.put(REGISTER, A)

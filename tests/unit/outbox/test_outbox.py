@@ -89,13 +89,6 @@ class PutTest(OutboxTestCase):
             modes,
         )
 
-    def test_a_forked_child_and_its_parent_both_write(self):
-        self.outbox.put(base.event())
-        ended = processes.forked(self.outbox.put, base.event())
-        self.outbox.put(base.event())
-        self.assertEqual(0, ended)
-        self.assertEqual(3, self.outbox.pending("d"))
-
     def test_four_processes_at_once_lose_nothing(self):
         writers = [
             processes.FORK.Process(target=put_many, args=(self.path, 100))
