@@ -7,16 +7,15 @@ import os
 import re
 import socket
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterable
-from pathlib import Path
 
 import ldap
 import ldap.modlist
 import ldap.schema
 
 from tests import waiting
+from tests.functional import certificates
 from tests.functional.directory389 import SharedDirectoryTestCase
 from tests.functional.golden389 import SUFFIX
 
@@ -354,7 +353,9 @@ class TlsTestCase(Directory389TestCase):
 
     def test_the_certificate_is_verified_by_address_and_name(self) -> None:
         for host in ("127.0.0.1", "localhost", socket.gethostname()):
-            connection = self.connection(f"ldap://{host}:{self.port}")
+            connection = self.connection(
+                f"ldap://{host}:{self.directory.port}"
+            )
             connection.start_tls_s()
             connection.unbind_s()
 
@@ -369,7 +370,8 @@ class TlsTestCase(Directory389TestCase):
         connection.unbind_s()
 
     def test_a_client_that_trusts_another_ca_refuses(self) -> None:
-        connection = self.connection(self.directory.url, self.another_ca())
+        other = self.useFixture(certificates.Certificates())
+        connection = self.connection(self.directory.url, other.ca)
         self.assertRaises(ldap.CONNECT_ERROR, connection.start_tls_s)
 
     def test_a_password_in_the_clear_is_refused(self) -> None:
@@ -398,11 +400,7 @@ class TlsTestCase(Directory389TestCase):
         )  # fmt: skip
         self.assertEqual(f"dn: {dn}\n\n", done.stdout, done.stderr)
 
-    @property
-    def port(self) -> int:
-        return self.directory.port
-
-    def connection(self, url: str, ca_file: Path | None = None):
+    def connection(self, url: str, ca_file: str | None = None):
         connection = ldap.initialize(url)
         for option, value in (
             (ldap.OPT_NETWORK_TIMEOUT, 10),
@@ -415,21 +413,6 @@ class TlsTestCase(Directory389TestCase):
         ):
             connection.set_option(option, value)
         return connection
-
-    def another_ca(self) -> Path:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        path = Path(folder.name, "ca.crt")
-        subprocess.run(
-            [
-                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-                "-subj", "/CN=another", "-keyout", os.devnull,
-                "-out", str(path),
-            ],
-            capture_output=True,
-            check=True,
-        )  # fmt: skip
-        return path
 
 
 class SchemaAndIndexTestCase(Directory389TestCase):

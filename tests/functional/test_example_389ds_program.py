@@ -63,8 +63,10 @@ class ProgramTestCase(testtools.TestCase):
         self.addCleanup(run_program, "remove", *where)
         return directory, where
 
-    def options(self, directory: Directory389) -> list[str]:
+    def deploy(self, directory: Directory389, where: list[str]) -> list[str]:
+        """Return the words that deploy it, as it is."""
         return [
+            "deploy", *where,
             "--suffix", SUFFIX,
             "--port", str(directory.port),
             "--secure-port", str(directory.secure_port),
@@ -77,7 +79,7 @@ class AgainTest(ProgramTestCase):
 
     def test_deploying_again_changes_nothing(self) -> None:
         directory, where = self.deployed()
-        deploy = ["deploy", *where, *self.options(directory)]
+        deploy = self.deploy(directory, where)
         self.assertEqual((0, ""), self.run_program(*deploy))
         before = self.state_of(directory)
         self.assertEqual((0, ""), self.run_program(*deploy))
@@ -125,9 +127,7 @@ class AgainTest(ProgramTestCase):
         for name in names:
             (directory.folder / name).unlink()
             (directory.folder / name).symlink_to(elsewhere)
-        code, _ = self.run_program(
-            "deploy", *where, *self.options(directory)
-        )  # fmt: skip
+        code, _ = self.run_program(*self.deploy(directory, where))
         self.assertEqual(0, code)
         self.assertEqual("precious", elsewhere.read_text())
         self.assertEqual(0o600, stat.S_IMODE(elsewhere.stat().st_mode))
@@ -138,10 +138,10 @@ class AgainTest(ProgramTestCase):
         directory, where = self.deployed()
         given = directory.folder / "given"
         given.write_text("correct horse battery\n")
+        deploy = self.deploy(directory, where)
         code, _ = self.run_program(
-            "deploy", *where, *self.options(directory),
-            "--service-password-file", str(given),
-        )  # fmt: skip
+            *deploy, "--service-password-file", str(given)
+        )
         self.assertEqual(0, code)
         connection = directory.connect(
             directory.bind_dn, "correct horse battery"
@@ -150,7 +150,7 @@ class AgainTest(ProgramTestCase):
 
     def test_a_group_may_read_the_password_that_it_is_named_for(self) -> None:
         directory, where = self.deployed()
-        deploy = ["deploy", *where, *self.options(directory)]
+        deploy = self.deploy(directory, where)
         groups = [grp.getgrgid(gid).gr_name for gid in some_groups()]
         self.run_program(
             *deploy, "--group", groups[0], "--reader-group", groups[1]
@@ -166,7 +166,7 @@ class AgainTest(ProgramTestCase):
 
     def test_the_daemon_reads_the_options_of_the_operator_last(self) -> None:
         directory, where = self.deployed()
-        deploy = ["deploy", *where, *self.options(directory)]
+        deploy = self.deploy(directory, where)
         ours = f"nova-dirsvc-sync --config-file {directory.conf_file}"
         self.assertEqual(ours, run_program(*deploy).stdout.splitlines()[-1])
         own = directory.folder / "nova-dirsvc.conf"
@@ -179,8 +179,8 @@ class AgainTest(ProgramTestCase):
     def test_other_ports_are_taken_over(self) -> None:
         directory, where = self.deployed()
         port = ports.free_port()
-        options = [*self.options(directory), "--port", str(port)]
-        self.assertEqual(0, self.run_program("deploy", *where, *options)[0])
+        deploy = [*self.deploy(directory, where), "--port", str(port)]
+        self.assertEqual(0, self.run_program(*deploy)[0])
         directory.url = f"ldap://127.0.0.1:{port}"
         directory.connect().unbind_s()
         self.assertIn(directory.url, directory.conf_file.read_text())
@@ -190,7 +190,7 @@ class AgainTest(ProgramTestCase):
         self.run_program("start", *where)
         manager = directory.connect_as_manager()
         manager.modify_s(HOSTS, [(ldap.MOD_ADD, "aci", [A_RULE.encode()])])
-        self.run_program("deploy", *where, *self.options(directory))
+        self.run_program(*self.deploy(directory, where))
         [(_, entry)] = manager.search_s(
             HOSTS, ldap.SCOPE_BASE, attrlist=["aci"]
         )
@@ -199,8 +199,8 @@ class AgainTest(ProgramTestCase):
 
     def test_a_changed_owner_mark_replaces_the_rules(self) -> None:
         directory, where = self.deployed()
-        options = [*self.options(directory), "--owner", "elsewhere"]
-        self.run_program("deploy", *where, *options)
+        deploy = self.deploy(directory, where)
+        self.run_program(*deploy, "--owner", "elsewhere")
         service = directory.connect()
         self.addCleanup(service.unbind_s)
         mine = host_entry("one", novaOwnerMark=["elsewhere"])
@@ -311,8 +311,7 @@ class AgainTest(ProgramTestCase):
         directory, where = self.deployed()
         self.assert_one_line(
             "does not serve dc=other",
-            "deploy", *where, *self.options(directory),
-            "--suffix", "dc=other",
+            *self.deploy(directory, where), "--suffix", "dc=other",
         )  # fmt: skip
 
 
