@@ -312,11 +312,6 @@ class ReadingTest(ReadingTestCase):
         self.assertEqual(str(uuid.UUID(int=0xABC)), found.instance_uuid)
         self.assertIn("ABC", self.receiver.requests[-1].target)
 
-    def test_entries_of_others_are_not_ours(self):
-        self.assertEqual(
-            [], self.entries(self.page(1, owner="other"), self.page())
-        )
-
     def test_a_service_without_a_list_says_that_it_cannot_be_compared(self):
         for status in (404, 405, 501):
             self.assertRaises(base.EntriesNotKept, self.entries, status)

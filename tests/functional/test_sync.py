@@ -122,20 +122,6 @@ class SyncTest(SyncTestCase):
         self.outbox.put(late)
         self.wait_for_line(late.instance_uuid)
 
-    def test_two_directories_are_served_side_by_side(self):
-        self.options["directories"] = "memory,log"
-        self.start()
-        one = base.event()
-        self.outbox.put(one)
-        self.wait_for_line(one.instance_uuid)
-        waiting.until(
-            lambda: (
-                not self.outbox.pending("memory")
-                and not self.outbox.pending("log")
-            ),
-            "both to have nothing left",
-        )
-
     def test_a_directory_that_is_down_delays_no_other(self):
         self.options["directories"] = "ldap,log"
         port = ports.free_port()
