@@ -23,10 +23,8 @@ class RefusalTest(test_dispatcher.DispatcherTestCase):
             self.put(REGISTER, instance)
 
     def attempts(self, number):
-        with self.outbox._session as database:
-            (found,) = database.execute(
-                "SELECT attempts FROM backlog WHERE number = ?", (number,)
-            ).fetchone()
+        statement = "SELECT attempts FROM backlog WHERE number = ?"
+        ((found,),) = outboxes.run_sql(self.outbox.path, statement, number)
         return found
 
     def buried(self):

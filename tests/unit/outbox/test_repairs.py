@@ -12,7 +12,6 @@ from nova_dirsvc_plugin import events, outbox
 from nova_dirsvc_plugin.delivery import dispatcher, retry
 from nova_dirsvc_plugin.directories import memory
 from nova_dirsvc_plugin.outbox import (
-    admin,
     queries,
     repairs,
     schema,
@@ -118,14 +117,10 @@ class OneDirectoryTest(RepairsTestCase):
         self.put(self.repair(display_name="repaired"))
         self.deliver()
         self.assertEqual({"d": ["repaired"], "e": []}, self.names())
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            found = {
-                (note.directory, note.state, note.reason)
-                for note in queries.journal(database, 1)
-            }
+        found = self.rows("SELECT directory, state, reason FROM journal")
         self.assertEqual(
             {("d", "delivered", ""), ("e", "skipped", "for directory d only")},
-            found,
+            set(found),
         )
 
     def test_a_later_event_is_not_mixed_with_it_elsewhere(self):
@@ -204,13 +199,11 @@ class OneDirectoryTest(RepairsTestCase):
         self.rows("UPDATE entry SET directory = '' WHERE number = 2")
         self.deliver()
         self.assertEqual({"d": [], "e": []}, self.names())
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            reasons = {
-                item.reason
-                for item in queries.items(
-                    database, ["d", "e"], {outbox.State.BURIED}
-                )
-            }
+        reasons = {
+            item.reason
+            for name in ("d", "e")
+            for item in outboxes.items(self.path, name, outbox.State.BURIED)
+        }
         self.assertEqual(
             {"the row is damaged: its checksum is wrong"}, reasons
         )
@@ -292,9 +285,8 @@ class PutTest(RepairsTestCase):
         self.assertEqual(1, self.put(self.repair()))
         (entry,) = self.outbox.claim("d", 100).entries
         self.assertEqual((1, 0), (entry.number, entry.attempts))
-        with admin.OutboxAdmin(self.path).snapshot() as database:
-            reasons = [note.reason for note in queries.journal(database, 1)]
-        self.assertEqual(["no", "retried by reconcile run-1"], reasons)
+        reasons = self.rows("SELECT reason FROM journal ORDER BY first_at")
+        self.assertEqual([("no",), ("retried by reconcile run-1",)], reasons)
 
     def test_a_run_that_is_not_there_stores_nothing(self):
         self.assertRaises(

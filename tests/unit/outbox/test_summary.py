@@ -193,8 +193,7 @@ class BoundTestCase(base.TestCase):
             self.settle(claim)
 
     def rows(self, statement):
-        with self.outbox._session as database:
-            return [tuple(row) for row in database.execute(statement)]
+        return outboxes.run_sql(self.path, statement)
 
 
 class DecisionTest(BoundTestCase):
@@ -320,8 +319,9 @@ class BoundTest(BoundTestCase):
         self.put(50)
         self.deliver()
         for numbers in ("[1, ", '["x", 7]', "7"):
-            with self.outbox._session.transaction() as database:
-                database.execute("UPDATE summary SET numbers = ?", (numbers,))
+            outboxes.run_sql(
+                self.path, "UPDATE summary SET numbers = ?", numbers
+            )
             self.put(1)
             self.put(1, B)
             self.assertEqual(2, len(self.claim().turns))
@@ -332,6 +332,7 @@ class BoundTest(BoundTestCase):
         self.deliver()
         with self.outbox._session.transaction() as database:
             for statement in (
+                "DROP TABLE comparison",
                 "DROP TABLE run",
                 "DROP TABLE repair",
                 "DROP TABLE reading",

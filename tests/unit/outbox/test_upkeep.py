@@ -108,6 +108,6 @@ class PurgeTest(UpkeepTestCase):
                 [(f"req-{number}",) for number in range(250)],
             )
         self.outbox.purge(["d"], before=2000.0)
-        with self.outbox._session as database:
-            (left,) = database.execute("SELECT count(*) FROM origin")
-        self.assertEqual(0, left[0])
+        self.assertEqual(
+            [], outboxes.run_sql(self.path, "SELECT * FROM origin")
+        )

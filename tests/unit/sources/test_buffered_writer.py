@@ -121,7 +121,6 @@ class BufferedWriterTest(base.TestCase):
 
     def test_a_full_disk_keeps_events_until_there_is_room(self):
         self.take(*recordings.create_end())
-        full = sqlite3.connect(self.path, isolation_level=None)
         self.fill(self.outbox)
         held = 0
         while not self.intake.held:
@@ -131,9 +130,8 @@ class BufferedWriterTest(base.TestCase):
         self.assertIn("full", self.log.output)
         self.make_room(self.outbox)
         self.until_stored()
-        (stored,) = full.execute("SELECT count(*) FROM entry").fetchone()
-        self.assertEqual(1 + held, stored)
-        full.close()
+        stored = outboxes.run_sql(self.path, "SELECT * FROM entry")
+        self.assertEqual(1 + held, len(stored))
 
     def fill(self, box):
         """Let SQLite find that no page is left, as on a full disk."""
@@ -248,11 +246,10 @@ class BufferedWriterTest(base.TestCase):
             lambda: "INFO All events that were kept" in self.log.output, "all"
         )
         self.intake.take(base.event())
-        with self.outbox._session as database:
-            rows = database.execute(
-                "SELECT instance_uuid FROM entry ORDER BY number"
-            )
-            stored = [instance for (instance,) in rows]
+        rows = outboxes.run_sql(
+            self.path, "SELECT instance_uuid FROM entry ORDER BY number"
+        )
+        stored = [instance for (instance,) in rows]
         self.assertEqual([item.instance_uuid for item in items], stored[1:-1])
 
     def test_what_is_held_when_a_process_ends_is_stored_or_named(self):
