@@ -18,7 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.outbox import poke, queries, schema, sql, turn
+from nova_dirsvc_plugin.outbox import (
+    poke,
+    queries,
+    schema,
+    sql,
+    transactions,
+    turn,
+)
 from nova_dirsvc_plugin.outbox.values import (
     OutboxError,
     State,
@@ -193,13 +200,13 @@ class OutboxAdmin:
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         in_turn = turn.taken if begin != "BEGIN" else contextlib.nullcontext
         try:
-            with (
-                contextlib.closing(self._open()) as database,
-                in_turn(self.path),
-            ):
-                database.execute(begin)
-                yield database
-                database.execute("COMMIT")
+            with contextlib.closing(self._open()) as database:
+                with in_turn(self.path):
+                    database.execute(begin)
+                    yield database
+                    database.execute("COMMIT")
+                if begin != "BEGIN":
+                    transactions.copy_log(database)
         except sqlite3.Error as error:
             advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
             sentence = f"outbox {self.path}: {error}"

@@ -13,7 +13,6 @@ import contextlib
 import pathlib
 import sqlite3
 import threading
-import time
 import weakref
 
 from nova_dirsvc_plugin.outbox import (
@@ -22,7 +21,7 @@ from nova_dirsvc_plugin.outbox import (
     open_files,
     rescue,
     schema,
-    turn,
+    transactions,
 )
 from nova_dirsvc_plugin.outbox.values import OutboxError
 
@@ -63,7 +62,7 @@ class Session:
         self._files: open_files.OpenFiles | None = None
         self._fault = ""
         self.generation = 0
-        self._queue = turn.Queue(path)
+        self._transactions = transactions.Transactions(path, busy_timeout)
         self._idle = False
         self._inherited: list[sqlite3.Connection | None] = []
         forks.at_fork(self._before_fork, self._in_parent, self._in_child)
@@ -101,7 +100,7 @@ class Session:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
         finally:
-            self._queue.leave()
+            self._transactions.leave()
             self._lock.release()
         if isinstance(error, (*_ERRORS, OSError)):
             raise self._translated(error) from error
@@ -128,23 +127,6 @@ class Session:
         Whoever enters it gets an :class:`OutboxError` if nothing is stored.
         """
         return _Writing(self)
-
-    def _begin(self, database: sqlite3.Connection) -> None:
-        """Begin when it is our turn among the writers of all processes."""
-        deadline = time.monotonic() + self._busy_timeout
-        # Without its turn, SQLite lets it in when it likes.
-        with contextlib.suppress(OSError):
-            self._queue.enter()
-        while True:
-            try:
-                database.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if (
-                    not _has_code(error, sqlite3.SQLITE_BUSY)
-                    or time.monotonic() > deadline
-                ):
-                    raise
 
     def let_wait(self, milliseconds: int) -> None:
         """Have SQLite wait so long for other connections, in this use."""
@@ -221,7 +203,9 @@ class Session:
     def _note_damage(self, error: BaseException | None) -> None:
         """Have the next use take over what can be read of damaged pages."""
         damaged = isinstance(error, UnicodeDecodeError)
-        if not (damaged or _has_code(error, sqlite3.SQLITE_CORRUPT)):
+        if not (
+            damaged or transactions.has_code(error, sqlite3.SQLITE_CORRUPT)
+        ):
             return
         self._fault = f"{self._path.name} was damaged"
         if self._files is None:
@@ -231,7 +215,7 @@ class Session:
         if self._connection is not None:
             self._connection.close()
         self._connection, self._files, self._fault = None, None, ""
-        self._queue.close()
+        self._transactions.close()
 
     def _before_fork(self) -> None:
         """Leave nothing open, and keep other threads out."""
@@ -259,7 +243,7 @@ class Session:
         if not self._idle:
             self._inherited.append(self._connection)
             self._connection, self._files, self._fault = None, None, ""
-            self._queue.close()
+            self._transactions.close()
 
     def _translated(self, error: Exception) -> OutboxError:
         return OutboxError(f"outbox {self._path}: {error}")
@@ -275,7 +259,7 @@ class _Writing:
         session = self._session
         database = session._enter(TURN_WAIT, session._prompt)
         try:
-            session._begin(database)
+            session._transactions.begin(database)
         except BaseException as error:
             session.__exit__(type(error), error, None)
             raise
@@ -285,15 +269,11 @@ class _Writing:
         self, kind: object, error: BaseException | None, trace: object
     ) -> None:
         session = self._session
-        if error is None and session._connection:
+        database, files = session._connection, session._files
+        if error is None and database and files:
             try:
-                session._connection.execute("COMMIT")
+                session._transactions.commit(database, files.log_size)
             except BaseException as failure:
                 session.__exit__(type(failure), failure, None)
                 raise
         session.__exit__(kind, error, trace)
-
-
-def _has_code(error: BaseException | None, code: int) -> bool:
-    """Return whether it is this primary error code of SQLite's."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == code

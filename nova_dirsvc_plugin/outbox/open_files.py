@@ -40,6 +40,7 @@ _CUT_OFF = (
 class OpenFiles:
     """The files behind a connection that has just been opened.
 
+    :ivar log_size: bytes of the write-ahead log at the last look
     :ivar taken: whether all that it reads was taken over; it is closed then
     """
 
@@ -53,7 +54,7 @@ class OpenFiles:
         self._names = [os.fspath(file) for file in self._seen]
         self._identities = tuple(self._seen.values())
         self._last_look: tuple[tuple[int, ...], ...] = ()
-        self._main_size = self._log_size = self._index_size = 0
+        self._main_size = self.log_size = self._index_size = 0
         self._index_mended = False
         self._readable = True
         self.taken = False
@@ -83,14 +84,14 @@ class OpenFiles:
     def _have_grown(self, look: tuple[tuple[int, ...], ...]) -> bool:
         """Return whether all are in place, and sizes only larger."""
         sizes = [status[6] for status in look]
-        before = self._main_size, self._log_size, self._index_size
+        before = self._main_size, self.log_size, self._index_size
         if (
             tuple(status[1:3] for status in look) != self._identities
             or not sizes[0]
             or any(map(operator.lt, sizes, before))
         ):
             return False
-        self._main_size, self._log_size, self._index_size = sizes
+        self._main_size, self.log_size, self._index_size = sizes
         self._last_look = look
         return True
 
@@ -161,8 +162,8 @@ class OpenFiles:
         SQLite itself makes it shorter after a checkpoint, which may happen
         between two looks at it.
         """
-        if size >= self._log_size:
-            self._log_size = size
+        if size >= self.log_size:
+            self.log_size = size
             return True
         for _ in range(2):
             try:
@@ -172,7 +173,7 @@ class OpenFiles:
             if missing is None:
                 return True
             if not missing:
-                self._log_size = size
+                self.log_size = size
                 return True
         return False
 

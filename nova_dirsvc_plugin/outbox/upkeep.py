@@ -17,7 +17,7 @@ from nova_dirsvc_plugin.outbox import connection, schema, sql
 LOG = logging.getLogger(__name__)
 
 #: Rows that go in one transaction, some milliseconds.
-PORTION = 100
+PORTION = 50
 
 #: Bytes: the daemon warns of a write-ahead log of this size.
 LARGE_LOG = 64 * 2**20

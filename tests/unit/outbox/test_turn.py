@@ -131,7 +131,7 @@ class HostileTest(TurnTestCase):
         lock = self.keep_the_lock()
         self.outbox.put(base.event())
         fcntl.flock(lock, fcntl.LOCK_UN)
-        queue = self.outbox._session._queue
+        queue = self.outbox._session._transactions._queue
         waiting.until(lambda: not queue._waiter.is_alive(), "the end of it")
         self.outbox.put(base.event())
         fcntl.flock(lock, fcntl.LOCK_EX)

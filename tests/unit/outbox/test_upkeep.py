@@ -5,7 +5,7 @@
 import sqlite3
 
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.outbox import schema, sql, upkeep
+from nova_dirsvc_plugin.outbox import schema, sql, transactions, upkeep
 from tests import outboxes
 from tests.unit import base
 
@@ -41,9 +41,31 @@ class LogTest(UpkeepTestCase):
     def test_after_a_long_reader_the_next_writers_cut_it(self):
         self.assertGreater(self.size(), schema.LOG_SIZE)
         self.reader.execute("ROLLBACK")
-        for _ in range(3):
+        for _ in range(transactions.COPY_LARGE_AFTER + 2):
             self.put(1)
         self.assertLessEqual(self.size(), schema.LOG_SIZE)
+
+    def test_it_is_copied_after_so_many_rows_and_begins_anew(self):
+        self.reader.execute("ROLLBACK")
+        self.outbox.shrink_log()
+        for _ in range(4 * transactions.COPY_AFTER):
+            self.put(1)
+        self.assertLessEqual(self.size(), schema.LOG_SIZE)
+
+    def test_others_wait_for_no_copy_but_of_a_large_log(self):
+        queue = self.outbox._session._transactions._queue
+        waited = []
+        self.patch(
+            transactions,
+            "copy_log",
+            lambda database: waited.append(queue._is_our_turn),
+        )
+        self.reader.execute("ROLLBACK")
+        self.patch(transactions, "COPY_LARGE_AFTER", 1)
+        self.put(1)
+        self.patch(transactions, "LARGE_LOG", 0)
+        self.put(1)
+        self.assertEqual([False, True], waited)
 
     def test_without_a_writer_the_daemon_empties_it(self):
         self.outbox.shrink_log()
@@ -88,9 +110,8 @@ class PurgeTest(UpkeepTestCase):
         )
         self.assertEqual(250, gone)
         begins = [step for step in steps if step.startswith("BEGIN")]
-        # 500 rows by 100: two portions have nothing to delete; and origins,
-        # repairs, runs.
-        self.assertEqual(6, len(begins))
+        # Five portions of 50 are deleted; and origins, repairs, runs.
+        self.assertEqual(8, len(begins))
         deleted = [step for step in steps if "DELETE FROM entry" in step]
         self.assertEqual(250, len(deleted))
 
