@@ -16,7 +16,7 @@ DOCUMENTS = (
 )
 
 #: A path of a module or of a page, in a text or as the target of a link.
-NAMED = re.compile(r"(?<![\w/.])((?:[\w-]+/)+[\w-]+\.(?:py|rst|md|ldif))\b")
+NAMED = re.compile(r"(?<![\w/.-])((?:[\w-]+/)+[\w-]+\.(?:py|rst|md|ldif))\b")
 
 
 class PathsTest(base.TestCase):
