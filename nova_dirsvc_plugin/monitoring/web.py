@@ -5,7 +5,7 @@
 from collections.abc import Callable, Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from nova_dirsvc_plugin.monitoring import facts, prometheus, wire
+from nova_dirsvc_plugin.monitoring import facts, page, prometheus, wire
 
 #: Nothing is loaded from anywhere, and nobody puts the page into a frame.
 _HEADERS = (
@@ -84,7 +84,13 @@ def _text(status: str, content: str = "") -> _Answer:
     return status, "text/plain; charset=utf-8", said
 
 
+def _page(found: facts.Facts, environ: WSGIEnvironment) -> _Answer:
+    content = page.html(found).encode(errors="replace")
+    return "200 OK", "text/html; charset=utf-8", content
+
+
 _VIEWS: dict[str, _View] = {
+    "/": _page,
     "/healthz": _alive,
     "/metrics": _metrics,
     "/readyz": _ready,

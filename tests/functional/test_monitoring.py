@@ -129,6 +129,16 @@ class MonitoringTestCase(test_sync.SyncTestCase):
         waiting.until(self.answers, "the daemon to answer")
         return daemon
 
+    def manage(self, *words, status=0):
+        result = subprocess.run(
+            [MANAGE, "--config-file", self.folder / "sync.conf", *words],
+            capture_output=True,
+            text=True,
+            timeout=waiting.LIMIT,
+        )
+        self.assertEqual(status, result.returncode, result.stderr)
+        return result.stdout
+
     def samples(self):
         """Return (name, labels) -> value."""
         _, content = get(f"{self.url}/metrics")
@@ -268,16 +278,6 @@ class FileTest(MonitoringTestCase):
         self.write_options()
         said = self.manage("metrics", status=1)
         self.assertIn("nova_dirsvc_outbox_readable 0.0\n", said)
-
-    def manage(self, *words, status=0):
-        result = subprocess.run(
-            [MANAGE, "--config-file", self.folder / "sync.conf", *words],
-            capture_output=True,
-            text=True,
-            timeout=waiting.LIMIT,
-        )
-        self.assertEqual(status, result.returncode, result.stderr)
-        return result.stdout
 
 
 class WatchdogTest(MonitoringTestCase):

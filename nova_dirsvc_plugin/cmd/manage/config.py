@@ -91,6 +91,7 @@ def configured(given: argparse.Namespace) -> Any:
     conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
     conf.register_opts(options.SYNC_OPTS, group=options.GROUP)
     conf.register_opts(options.RECONCILE_OPTS, group=options.GROUP)
+    conf.register_opts(options.MONITORING_OPTS, group=options.GROUP)
     arguments = itertools.chain.from_iterable(
         (option, path)
         for option, paths in (

@@ -3,7 +3,6 @@
 """Values as an operator reads and writes them."""
 
 import argparse
-import datetime
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,9 @@ from typing import Any
 from cliff import columns
 
 from nova_dirsvc_plugin.outbox import queries
+from nova_dirsvc_plugin.readable import clean as clean
+from nova_dirsvc_plugin.readable import span as span
+from nova_dirsvc_plugin.readable import stamp as stamp
 
 #: What is parked has numbers of its own, and this before them.
 PARKED = "parked-"
@@ -59,47 +61,12 @@ def non_negative_int(text: str) -> int:
     return int(text)
 
 
-def clean(text: object) -> str:
-    """Escape what would move the cursor, or cannot be printed at all.
-
-    Names are the tenants' own, and reasons may quote them.
-    """
-    return "".join(
-        char
-        if char.isprintable()
-        else char.encode("unicode_escape").decode("ascii")
-        for char in str(text)
-    )
-
-
-def stamp(at: float | None) -> str:
-    """Write epoch seconds in UTC; an unknown time is empty."""
-    if not at:
-        return ""
-    try:
-        moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
-    except (ValueError, OverflowError, OSError, TypeError):
-        return clean(at)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def next_try(item: queries.Item, now: float) -> str:
     """Write when an item is tried next: a time, or now."""
     at = item.next_try(now)
     if at is None:
         return ""
     return "now" if at <= now else stamp(at)
-
-
-def span(seconds: float) -> str:
-    """Write a duration in its two largest units."""
-    left = max(int(seconds), 0)
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def cleaned(value: Any) -> Any:
