@@ -180,7 +180,7 @@ def more(cloud, given):
 
 
 def less(cloud, given):
-    """Let nothing be asked of what :func:`more` made, and is gone."""
+    """Let nothing be asked of what :func:`more` made, and is about to go."""
     for endpoint in cloud.identity.endpoints(region_id=SOFT_REGION):
         cloud.identity.delete_endpoint(endpoint)
     for service in second(cloud):
