@@ -37,7 +37,7 @@ demo-down: ## end all of it
 test: $(TOOLS)/ready ## every test that runs on one machine
 	@$(RUN) tests/run.py
 
-test-quick: $(TOOLS)/ready ## style, types, unit tests, one contract on a 389 DS: two minutes
+test-quick: $(TOOLS)/ready ## style, types, unit tests, one contract on a 389 DS: three minutes
 	@$(RUN) tests/run.py quick
 
 test-faults: $(TOOLS)/ready ## kill, freeze and fill what it stands on: ten minutes
