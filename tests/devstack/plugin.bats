@@ -1272,6 +1272,14 @@ EOF
     [[ ! -e $CONF/account.conf ]]
 }
 
+@test "the daemon shows its status on the port that it is told" {
+    plays "${STACK[@]}"
+    nova_says etc/nova-dirsvc/nova-dirsvc.conf \
+        nova_dirsvc monitoring_port 13389
+    NOVA_DIRSVC_MONITORING_PORT=0 plays "${STACK[@]}"
+    nova_says etc/nova-dirsvc/nova-dirsvc.conf nova_dirsvc monitoring_port 0
+}
+
 # -- reconcile ---------------------------------------------------------------
 
 @test "the daemon reconciles and polls when it is told to, with a policy" {
