@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import signal
+import urllib.request
 import uuid
 
 import oslo_messaging
@@ -16,7 +17,7 @@ from testtools import content
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox
-from tests import disks, outboxes, processes, recordings, waiting
+from tests import disks, outboxes, ports, processes, recordings, waiting
 from tests.functional import rabbitmq, test_sync
 
 GUIDE = pathlib.Path(__file__).parents[2] / "doc/source/install/hosts.rst"
@@ -282,6 +283,21 @@ class ListenerTest(ListenerTestCase):
         self.start()
         self.wait_for(300)
         self.assertEqual(300, len(self.stored()))
+
+    def test_how_many_listen_is_a_metric(self):
+        port = ports.free_port()
+        self.options |= {"listener_workers": 2, "monitoring_port": port}
+        self.listen()
+
+        def metrics():
+            url = f"http://127.0.0.1:{port}/metrics"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.read().decode().splitlines()
+
+        waiting.until(
+            lambda: "nova_dirsvc_listener_active 2.0" in metrics(), "both"
+        )
+        self.assertIn("nova_dirsvc_listener_processes 2.0", metrics())
 
     def test_sighup_leaves_it_listening(self):
         daemon = self.listen()

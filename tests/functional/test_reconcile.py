@@ -102,6 +102,15 @@ class ReconcileTestCase(test_manage.ManageTestCase):
         self.assertEqual(set(booted), set(self.entries()))
         return booted
 
+    def metrics(self):
+        """Return what the tool says of the last comparison, by its lines."""
+        said = self.run_tool("metrics").stdout
+        return dict(
+            line.removeprefix("nova_dirsvc_").rsplit(" ", 1)
+            for line in said.splitlines()
+            if line[0] != "#"
+        )
+
 
 class FirstRunTest(ReconcileTestCase):
     def test_a_cloud_that_runs_for_years_fills_an_empty_directory(self):
@@ -129,6 +138,15 @@ class FirstRunTest(ReconcileTestCase):
         self.found(3)
         self.assertEqual({}, self.entries())
         self.assertEqual([], self.run_verb(0, "undo"))
+        found = self.metrics()
+        for name, value in (
+            ('drift_entries{directory="rest",kind="missing"}', "3.0"),
+            ('drift_entries{directory="rest",kind="removal"}', "0.0"),
+            ('comparison_instances{directory="rest"}', "3.0"),
+            ('comparison_whole{directory="rest"}', "1.0"),
+            ('guard_stopped{directory="rest"}', "0.0"),
+        ):
+            self.assertEqual(value, found[name], name)
 
     def test_max_count_leaves_the_rest_for_later(self):
         self.nova.boot_many(5)
@@ -232,10 +250,13 @@ class GuardTest(ReconcileTestCase):
         self.assertIn("30 of 60 entries would be removed", self.said_last)
         self.assertIn(f"--allow {line['Plan']}", self.said_last)
         self.assertEqual(before, self.entries())
+        guard = 'guard_stopped{directory="rest"}'
+        self.assertEqual("1.0", self.metrics()[guard])
         self.reconcile(5, "--allow", "000000000000")
         self.assertEqual(before, self.entries())
         line = self.reconcile(4, "--allow", line["Plan"])
         self.assertEqual(30, len(self.entries()))
+        self.assertEqual("0.0", self.metrics()[guard])
         # It was Nova's database that was of yesterday.
         self.nova.servers |= gone
         [done] = {one["Done"] for one in self.run_verb(4, "undo", line["Run"])}
