@@ -201,6 +201,11 @@ class TestThroughTheDriver(ReplayedTestCase):
     def test_the_directory_ends_as_the_emitted_events_ask_for(self) -> None:
         emitter = self.replay({}, {"daemon": 5, "directory": 4, "disk": 3})
         self.assert_delivered(emitter)
+        # What came again was looked up before it was written.
+        self.server.stop()
+        said = self.server.access_log.read_text()
+        self.assertIn("RESULT err=0 tag=105", said)
+        self.assertNotIn("RESULT err=68 tag=105", said)
 
 
 class BusTestCase(ReplayedTestCase):
