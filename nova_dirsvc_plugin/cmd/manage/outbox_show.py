@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cliff import show
-
 from nova_dirsvc_plugin import outbox
-from nova_dirsvc_plugin.cmd.manage import base, formatting
+from nova_dirsvc_plugin.cmd.manage import base, formatting, show
 from nova_dirsvc_plugin.outbox import queries
 
 

@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cliff import show
-
-from nova_dirsvc_plugin.cmd.manage import base, formatting
+from nova_dirsvc_plugin.cmd.manage import base, formatting, show
 from nova_dirsvc_plugin.outbox import health, lock, queries, unstored
 
 #: Exit statuses, beside those of every command: the first that applies.

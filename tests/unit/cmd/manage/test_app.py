@@ -1,5 +1,9 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
+import csv
+import io
+import json
+
 from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd.manage import formatting
 from nova_dirsvc_plugin.outbox import admin
@@ -78,6 +82,27 @@ class OpenTest(ManageTestCase):
         self.outbox.close()
         self.path = self.path.rename(self.folder / "a?b#c%41 d.db")
         self.assertEqual([(1, "ldap", "waiting")], self.listed())
+
+
+class FormatsTest(ManageTestCase):
+    def test_each_command_that_shows_something_writes_csv(self):
+        self.put(base.event())
+        self.settle(outbox.State.BURIED, reason="no, \"never\"")
+        for command in (
+            ("outbox", "list"),
+            ("outbox", "show", "1"),
+            ("outbox", "status"),
+            ("history", "edab9a8e-0a9d-4ecb-8e9a-26009bd80962"),
+        ):
+            _, out, err = self.manage(*command, "-f", "csv")
+            if command[0] == "history":
+                self.assertIn("has no event", err)
+                continue
+            names, *rows = csv.reader(io.StringIO(out))
+            self.assertEqual([len(names)], [len(row) for row in rows])
+        shown = dict(zip(names, rows[0], strict=True)) if rows else {}
+        self.assertEqual(str(self.path), shown["outbox"])
+        self.assertEqual(1, json.loads(shown["directories"])["log"]["buried"])
 
 
 class OptionsTest(ManageTestCase):
