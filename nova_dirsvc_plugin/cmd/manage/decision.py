@@ -9,6 +9,9 @@ from nova_dirsvc_plugin import outbox
 from nova_dirsvc_plugin.cmd.manage import base, config, formatting
 from nova_dirsvc_plugin.outbox import queries
 
+#: What is said where there is nothing to decide about.
+NOTHING = "there is nothing to do\n"
+
 STUCK = frozenset((outbox.State.BURIED, outbox.State.DEFERRED))
 
 

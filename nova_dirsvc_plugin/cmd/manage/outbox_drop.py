@@ -59,6 +59,8 @@ class OutboxDrop(decision.DecisionCommand):
             items, refused = self.named(
                 parsed_args.names, parsed_args.directory
             )
+        if not items and not refused:
+            self.app.stdout.write(decision.NOTHING)
         if items and not parsed_args.yes and not self._is_sure(items):
             self.fail("nothing is dropped")
             return 1

@@ -40,6 +40,8 @@ class OutboxRetry(decision.DecisionCommand):
             items, refused = self.named(
                 parsed_args.names, parsed_args.directory
             )
+        if not items and not refused:
+            self.app.stdout.write(decision.NOTHING)
         for item in items:
             if item.state is outbox.State.PARKED:
                 refused += not self._reparse(item.number)

@@ -112,7 +112,11 @@ class RetryTest(DecidingTestCase):
 
     def test_all_with_nothing_stuck_is_no_error(self):
         self.put(base.event())
-        self.assertEqual((0, "", ""), self.manage("outbox", "retry", "--all"))
+        nothing = (0, "there is nothing to do\n", "")
+        self.assertEqual(nothing, self.manage("outbox", "retry", "--all"))
+        self.assertEqual(
+            nothing, self.manage("outbox", "drop", "--all-parked", "--yes")
+        )
 
     def test_all_of_one_directory_leaves_what_is_parked(self):
         self.bury(base.event())
