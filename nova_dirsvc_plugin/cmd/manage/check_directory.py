@@ -3,9 +3,12 @@
 """``check-directory``: what a directory service does, and what not."""
 
 import argparse
+import contextlib
 import logging
+import os
+import pathlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cliff import lister
@@ -25,7 +28,8 @@ class CheckDirectory(commands.OperatorCommand, lister.Lister):
 
     The driver, with the options of the daemon, writes and reads about 230
     fictitious instances with this cloud's owner mark, and removes them at
-    the end. Other entries are not touched.
+    the end. Other entries are not touched. The lines of a log go into a file
+    of their own beside it, which is removed.
 
     Each check is required always, or for comparing the directory with Nova,
     for several daemons, for several clouds, or for speed.
@@ -59,12 +63,15 @@ class CheckDirectory(commands.OperatorCommand, lister.Lister):
         # The check itself reports what could not be removed.
         logging.getLogger(conformance.__name__).setLevel(logging.ERROR)
         try:
-            trial = conformance.Trial(
-                lambda owner: loading.load(conf, parsed_args.directory, owner),
-                conf[options.GROUP].owner,
-                time.time(),
-            )
-            self._findings = list(conformance.run(trial))
+            with _log_of_its_own(conf, parsed_args.directory):
+                trial = conformance.Trial(
+                    lambda owner: loading.load(
+                        conf, parsed_args.directory, owner
+                    ),
+                    conf[options.GROUP].owner,
+                    time.time(),
+                )
+                self._findings = list(conformance.run(trial))
         except (
             base.WrongOption,
             cfg.Error,
@@ -118,3 +125,19 @@ class CheckDirectory(commands.OperatorCommand, lister.Lister):
                 "url", parsed_args.url, group=parsed_args.directory
             )
         return conf
+
+
+@contextlib.contextmanager
+def _log_of_its_own(conf: Any, name: str) -> Iterator[None]:
+    """Let a driver that appends to a file append to another one meanwhile."""
+    driver = loading.register(conf, name)
+    if not driver.APPEND_ONLY or "path" not in conf[name]:
+        yield
+        return
+    path = pathlib.Path(conf[name].path)
+    own = path.with_name(f"check-directory-{os.getpid()}.{path.name}")
+    conf.set_override("path", str(own), group=name)
+    try:
+        yield
+    finally:
+        own.unlink(missing_ok=True)
