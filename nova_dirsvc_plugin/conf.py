@@ -249,3 +249,12 @@ as well.
         help="See ``guard_max_changes``.",
     ),
 ]
+
+#: All that nova-dirsvc-sync reads in this group.
+DAEMON_OPTS = (
+    *SOURCE_OPTS,
+    *SYNC_OPTS,
+    *LISTENER_OPTS,
+    *MONITORING_OPTS,
+    *RECONCILE_OPTS,
+)

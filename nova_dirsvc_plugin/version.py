@@ -4,7 +4,9 @@
 
 from importlib import metadata
 
+PRODUCT = "nova-dirsvc-plugin"
+
 
 def release() -> str:
     """Return the installed distribution's version."""
-    return metadata.version("nova-dirsvc-plugin")
+    return metadata.version(PRODUCT)

@@ -16,14 +16,7 @@ def list_opts() -> list[tuple[str, list[Any]]]:
 
     Groups whose library is not installed are left out, with a warning.
     """
-    ours = [
-        *conf.SOURCE_OPTS,
-        *conf.SYNC_OPTS,
-        *conf.LISTENER_OPTS,
-        *conf.MONITORING_OPTS,
-        *conf.RECONCILE_OPTS,
-    ]
-    groups = [(conf.GROUP, ours)]
+    groups = [(conf.GROUP, list(conf.DAEMON_OPTS))]
     try:
         from nova_dirsvc_plugin.nova_api import client
     except ImportError as error:

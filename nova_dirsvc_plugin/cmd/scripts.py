@@ -14,6 +14,8 @@ from importlib import metadata
 
 from packaging import requirements
 
+from nova_dirsvc_plugin.cmd import native_threads
+
 #: What has the scripts, and the extra that they need.
 DISTRIBUTION = "nova-dirsvc-plugin"
 EXTRA = "sync"
@@ -29,8 +31,20 @@ def sync() -> int:
     """
     if not _installed("nova-dirsvc-sync"):
         return EXIT_NOT_INSTALLED
-    _use_native_threads()
+    native_threads.use()
     from nova_dirsvc_plugin.cmd.sync import app as program
+
+    return program.main()
+
+
+def status() -> int:
+    """Run ``nova-dirsvc-status``.
+
+    :returns: the exit status, as documented in ``cli/nova-dirsvc-status.rst``
+    """
+    if not _installed("nova-dirsvc-status"):
+        return EXIT_NOT_INSTALLED
+    from nova_dirsvc_plugin.cmd import status as program
 
     return program.main()
 
@@ -45,20 +59,6 @@ def manage() -> int:
     from nova_dirsvc_plugin.cmd.manage import app as program
 
     return program.main()
-
-
-def _use_native_threads() -> None:
-    """Choose them for oslo.service, and let nobody import eventlet.
-
-    oslo.service requires eventlet, whatever is chosen; futurist and
-    oslo.messaging import it to see whether it is there. Its import prints a
-    warning of its deprecation, and what has imported it should not fork.
-    """
-    sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
-    from oslo_service import backend
-
-    # Its modules choose their classes when they are imported.
-    backend.init_backend(backend.BackendType.THREADING)
 
 
 def missing(distribution: str, extra: str) -> Iterator[str]:

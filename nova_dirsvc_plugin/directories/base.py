@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nova_dirsvc_plugin import errors, events, untrusted_text
+from nova_dirsvc_plugin.directories import fault
 
 #: Seconds within which :meth:`Directory.apply` returns, however many states
 #: it is given and whatever the directory does. Delivery relies on it: a second
@@ -260,6 +261,17 @@ class Directory(abc.ABC):
         :raises EntriesNotKept: LDIF cannot change its entries
         """
         raise EntriesNotKept("LDIF cannot change its entries")
+
+    def faults(self, thorough: bool = True) -> Iterator[fault.Fault]:
+        """Look for what :meth:`apply` would fail for; write nothing.
+
+        It takes some seconds at most, and ends with the first fault that
+        hides others.
+
+        :param thorough: for an operator who checks the installation, and not
+            beside a delivery that begins
+        """
+        return iter(())
 
     @abc.abstractmethod
     def new_entry(self, state: events.HostState) -> Entry:

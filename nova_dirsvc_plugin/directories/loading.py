@@ -50,6 +50,18 @@ def _entry_points() -> dict[str, metadata.EntryPoint]:
     return {entry_point.name: entry_point for entry_point in found}
 
 
+def register(conf: Any, name: str) -> type[base.Directory]:
+    """Let the options of a driver be read, from the group of its name.
+
+    :param conf: a :class:`oslo_config.cfg.ConfigOpts`
+    :raises DirectoryNotLoaded: there is no such driver
+    """
+    chosen = driver_class(name)
+    conf.register_group(cfg.OptGroup(name))
+    conf.register_opts(chosen.OPTS, group=name)
+    return chosen
+
+
 def load(conf: Any, name: str, owner: str) -> base.Directory:
     """Make the driver of a name, with the options in the group of that name.
 
@@ -59,9 +71,7 @@ def load(conf: Any, name: str, owner: str) -> base.Directory:
     :raises base.WrongOption: one of its options cannot be used
     :raises cfg.Error: one of its options has an invalid value
     """
-    chosen = driver_class(name)
-    conf.register_group(cfg.OptGroup(name))
-    conf.register_opts(chosen.OPTS, group=name)
+    chosen = register(conf, name)
     for option in chosen.OPTS:
         # oslo.config checks a value when it is first read.
         conf[name][option.dest]

@@ -205,6 +205,19 @@ def options() -> list[cfg.Opt]:
     ]
 
 
+def options_of(conf: cfg.ConfigOpts) -> list[cfg.Opt]:
+    """Return the options of the kind of account that a file has chosen."""
+    loading.register_auth_conf_options(conf, GROUP)
+    found = options()
+    try:
+        if kind := conf[GROUP].auth_type:
+            found += loading.get_auth_plugin_conf_options(kind)
+    except (ksa_exceptions.ClientException, cfg.Error):
+        # There is no such kind, which is reported where it is used.
+        return found
+    return found
+
+
 def _connection_options() -> list[cfg.Opt]:
     found = [
         *loading.get_session_conf_options(),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox's file: how it is made, opened, and brought up to date."""
 
+import contextlib
 import errno
 import functools
 import os
@@ -376,6 +377,17 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def version_of(path: pathlib.Path) -> int:
+    """Read the number of the last script that was run on an outbox.
+
+    :raises sqlite3.Error: it cannot be read
+    """
+    with contextlib.closing(
+        sqlite3.connect(f"{resolved(path).as_uri()}?mode=ro", uri=True)
+    ) as connection:
+        return _version(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

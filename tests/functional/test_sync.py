@@ -152,6 +152,12 @@ class SyncTest(SyncTestCase):
             for process in watched:
                 self.assertTrue(process.has_ended(), process.pid)
 
+    def test_an_interrupt_ends_it_with_status_0(self):
+        daemon = self.start()
+        # As a terminal does: all of the group.
+        os.killpg(daemon.pid, signal.SIGINT)
+        self.assertEqual(0, daemon.wait(waiting.LIMIT))
+
     def test_killed_it_goes_on_where_it_was(self):
         daemon = self.start()
         events_ = [base.event() for _ in range(300)]
@@ -203,8 +209,75 @@ class SyncTest(SyncTestCase):
         self.outbox.put(one)
         self.wait_for_line(one.instance_uuid)
 
+    def test_a_report_on_sigusr2_has_threads_and_no_secret(self):
+        daemon = self.start(
+            self.write_options(
+                nova={
+                    "auth_type": "v3password",
+                    "auth_url": "http://127.0.0.1:9/v3",
+                    "username": "nova-dirsvc",
+                    "user_domain_id": "default",
+                    "project_name": "service",
+                    "project_domain_id": "default",
+                    "password": "no-secret-of-this",
+                }
+            )
+        )
+        for pid in (daemon.pid, *processes.children(daemon.pid)):
+            seen = self.said().count("Guru Meditation")
+            os.kill(pid, signal.SIGUSR2)
+            waiting.until(
+                lambda seen=seen: self.said().count("Guru Meditation") > seen,
+                "the report of a process",
+            )
+        waiting.until(
+            lambda: "nova-dirsvc-log" in self.said() or "purge" in self.said(),
+            "the threads to be named",
+        )
+        self.assertNotIn("no-secret-of-this", self.said())
+        self.assertIsNone(daemon.poll())
+
 
 class RefusalTest(SyncTestCase):
+    def test_all_that_is_wrong_is_named_in_one_list(self):
+        self.options |= {
+            "directories": "ldap,log",
+            "ownr": "my-cloud",
+            "batch_size": "0",
+        }
+        result = subprocess.run(
+            [
+                PROGRAM,
+                "--config-file",
+                self.write_options(ldpa={"url": "ldap://one"}),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=waiting.LIMIT,
+        )
+        lines = result.stderr.splitlines()
+        self.assertEqual((2, 4), (result.returncode, len(lines)), lines)
+        for line, word in zip(
+            lines,
+            ("write owner", "write [ldap]", "batch_size", "[ldap] url"),
+            strict=True,
+        ):
+            self.assertIn(word, line)
+        self.assertFalse(self.outbox.path.exists())
+
+    def test_a_password_file_that_is_not_there_is_named(self):
+        self.options["directories"] = "ldap"
+        self.assert_refused(
+            2,
+            "[ldap] password_file",
+            "/nowhere/password",
+            ldap={
+                "url": "ldap://127.0.0.1",
+                "user": "cn=x",
+                "password_file": "/nowhere/password",
+            },
+        )
+
     def test_a_directory_that_does_not_exist_is_named_with_those_that_do(self):
         self.options["directories"] = "ldpa"
         self.assert_refused(2, "'ldpa'", "ldap, log, memory")
@@ -249,7 +322,7 @@ class RefusalTest(SyncTestCase):
         environment = {name: os.environ[name] for name in asked}
         result = processes.run(PROGRAM, "--version", env=environment)
         self.assertEqual((0, ""), (result.returncode, result.stderr))
-        self.assertRegex(result.stdout, r"^\d+\.\d+.*\n$")
+        self.assertRegex(result.stdout, r"^nova-dirsvc-sync \d+\.\d+.*\n$")
 
     def test_a_second_daemon_on_the_same_directory_is_refused(self):
         self.start()

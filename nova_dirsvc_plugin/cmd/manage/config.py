@@ -9,6 +9,7 @@ import pathlib
 from typing import Any
 
 from oslo_config import cfg
+from oslo_log import log
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import version
@@ -88,10 +89,8 @@ def configured(given: argparse.Namespace) -> Any:
     :raises WrongUse: there is no such file, or it cannot be read
     """
     conf = cfg.ConfigOpts()
-    conf.register_opts(options.SOURCE_OPTS, group=options.GROUP)
-    conf.register_opts(options.SYNC_OPTS, group=options.GROUP)
-    conf.register_opts(options.RECONCILE_OPTS, group=options.GROUP)
-    conf.register_opts(options.MONITORING_OPTS, group=options.GROUP)
+    log.register_options(conf)
+    conf.register_opts(options.DAEMON_OPTS, group=options.GROUP)
     arguments = itertools.chain.from_iterable(
         (option, path)
         for option, paths in (

@@ -8,11 +8,17 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_reports import guru_meditation_report
+from oslo_reports import opts as reports
 
 from nova_dirsvc_plugin import conf as options
 from nova_dirsvc_plugin import outbox, untrusted_text, version
 from nova_dirsvc_plugin.cmd import log_format
-from nova_dirsvc_plugin.cmd.sync import delivery_service, reconcile_service
+from nova_dirsvc_plugin.cmd.sync import (
+    delivery_service,
+    reconcile_service,
+    start_checks,
+)
 from nova_dirsvc_plugin.directories import base, loading
 from nova_dirsvc_plugin.nova_api import client
 from nova_dirsvc_plugin.outbox import lock
@@ -20,14 +26,6 @@ from nova_dirsvc_plugin.sources import listener
 
 EXIT_WRONG_OPTIONS = 2
 EXIT_NOT_POSSIBLE = 1
-
-OPTS = (
-    *options.SOURCE_OPTS,
-    *options.SYNC_OPTS,
-    *options.LISTENER_OPTS,
-    *options.MONITORING_OPTS,
-    *options.RECONCILE_OPTS,
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf = cfg.ConfigOpts()
     try:
         _configure(conf, sys.argv[1:] if argv is None else argv)
+        found = start_checks.check(conf)
+        if fatal := [str(one) for one in found if one.fatal]:
+            return _complain(EXIT_WRONG_OPTIONS, *fatal)
+        _set_up_log(conf)
+        start_checks.log(found)
         directories = _load(conf)
         nova = client.from_conf(conf)
         bus = listener.Bus(conf) if conf[options.GROUP].listen else None
         threads = dict(reconcile_service.threads(conf, nova))
+        threads["check"] = start_checks.Reach(conf, list(directories)).run
     except (
         cfg.Error,
         ValueError,
@@ -55,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = conf[options.GROUP].outbox
     try:
         locks = {name: lock.DirectoryLock(path, name) for name in directories}
-        for one in locks.values():
-            one.acquire()
+        for held in locks.values():
+            held.acquire()
         # Not before: this brings an outbox of an older release up to date,
         # and a daemon of that release may still use it.
         outbox.Outbox(path).check_writable()
@@ -68,31 +72,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _configure(conf: Any, argv: Sequence[str]) -> None:
     logging.register_options(conf)
-    conf.register_opts(OPTS, group=options.GROUP)
+    reports.set_defaults(conf)
+    conf.register_opts(options.DAEMON_OPTS, group=options.GROUP)
     conf(
         list(argv),
         project="nova-dirsvc",
         prog="nova-dirsvc-sync",
-        version=version.release(),
+        version=f"nova-dirsvc-sync {version.release()}",
     )
-    for option in OPTS:
-        # oslo.config checks a value when it is first read.
-        conf[options.GROUP][option.dest]
+
+
+def _set_up_log(conf: Any) -> None:
     logging.setup(conf, "nova_dirsvc")
     log_format.use()
+    # SIGUSR2, to each process: threads and options, without secrets.
+    guru_meditation_report.TextGuruMeditation.setup_autorun(
+        _Version(), conf=conf
+    )
+
+
+class _Version:
+    """What a Guru Meditation Report says of the program."""
+
+    def vendor_string(self) -> str:
+        return "OpenStack"
+
+    def product_string(self) -> str:
+        return version.PRODUCT
+
+    def version_string_with_package(self) -> str:
+        return version.release()
 
 
 def _load(conf: Any) -> dict[str, base.Directory]:
     group = conf[options.GROUP]
-    if not group.directories:
-        raise base.WrongOption("[nova_dirsvc] directories names none")
     return {
         name: loading.load(conf, name, group.owner)
         for name in group.directories
     }
 
 
-def _complain(status: int, error: Exception) -> int:
-    reason = untrusted_text.on_one_line(error)
-    print(f"nova-dirsvc-sync: {reason}", file=sys.stderr)  # noqa: T201
+def _complain(status: int, *errors: Exception | str) -> int:
+    for error in errors:
+        reason = untrusted_text.on_one_line(error)
+        print(f"nova-dirsvc-sync: {reason}", file=sys.stderr)  # noqa: T201
     return status

@@ -11,6 +11,7 @@ import functools
 import logging
 import math
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ def run(
     """
     workers = conf[options.GROUP].listener_workers if bus else 0
     watch = monitoring_service.Monitoring(conf, workers)
+    _end_by_interrupt()
     launcher = service.ServiceLauncher(conf, restart_method="mutate")
     launcher.launch_service(
         SyncService(conf, directories, nova, locks, threads, watch)
@@ -81,6 +83,20 @@ def run(
             workers=workers,
         )
     launcher.wait()
+
+
+def _end_by_interrupt() -> None:
+    """Let SIGINT end this process and its children as SIGTERM does.
+
+    cotyledon, under oslo.service, would exit with 1, amid a batch.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="interrupt", daemon=True).start()
 
 
 class SyncService(service.ServiceBase):  # type: ignore[misc]

@@ -7,6 +7,9 @@ from nova_dirsvc_plugin.directories.conformance.checks import (
     Need,
     run,
 )
-from nova_dirsvc_plugin.directories.conformance.trial import Trial
+from nova_dirsvc_plugin.directories.conformance.trial import (
+    Trial,
+    fictitious_record,
+)
 
-__all__ = ["Finding", "Need", "Trial", "run"]
+__all__ = ["Finding", "Need", "Trial", "fictitious_record", "run"]

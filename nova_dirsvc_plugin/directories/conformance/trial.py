@@ -71,22 +71,7 @@ class Trial:
 
     def record(self) -> events.HostRecord:
         """Make the record of a fictitious instance."""
-        return events.HostRecord(
-            instance_uuid=str(uuid.uuid4()),
-            display_name="conformance",
-            host_name="conformance",
-            project_id=uuid.uuid4().hex,
-            project_name="conformance",
-            user_id=uuid.uuid4().hex,
-            user_name="nobody",
-            user_remote_address="192.0.2.7",
-            image_uuid=str(uuid.uuid4()),
-            flavor_name="none",
-            created_at="2026-01-01T00:00:00Z",
-            addresses=(
-                events.Address("192.0.2.54", "02:00:00:51:8e:ab", "none"),
-            ),
-        )
+        return fictitious_record("conformance")
 
     def theirs_record(self) -> events.HostRecord:
         """Register an instance of the other cloud's.
@@ -227,6 +212,24 @@ class Trial:
                     ", ".join(left),
                 )
             directory.close()
+
+
+def fictitious_record(name: str) -> events.HostRecord:
+    """Make the record of an instance that no Nova has."""
+    return events.HostRecord(
+        instance_uuid=str(uuid.uuid4()),
+        display_name=name,
+        host_name=name,
+        project_id=uuid.uuid4().hex,
+        project_name=name,
+        user_id=uuid.uuid4().hex,
+        user_name="nobody",
+        user_remote_address="192.0.2.7",
+        image_uuid=str(uuid.uuid4()),
+        flavor_name="none",
+        created_at="2026-01-01T00:00:00Z",
+        addresses=(events.Address("192.0.2.54", "02:00:00:51:8e:ab", "none"),),
+    )
 
 
 def describe(outcome: base.Outcome) -> str:

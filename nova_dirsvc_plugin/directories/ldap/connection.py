@@ -106,7 +106,8 @@ class Connection:
             return
         self.close()
         secret = self._passwords.read()
-        reasons = []
+        reasons: list[str] = []
+        cause: BaseException | None = None
         for _ in self._urls:
             url = self._urls[self._place]
             try:
@@ -115,6 +116,7 @@ class Connection:
                 )
             except base.DirectoryUnavailable as error:
                 reasons.append(str(error))
+                cause = error.__cause__
                 self._go_on()
                 if isinstance(error, credentials.Refused):
                     # The next one is asked when it may be sent again.
@@ -124,7 +126,7 @@ class Connection:
                 self._passwords.accepted(url, secret)
                 self.session += 1
                 return
-        raise base.DirectoryUnavailable("; ".join(reasons))
+        raise base.DirectoryUnavailable("; ".join(reasons)) from cause
 
     def leave(self, reason: str) -> None:
         """Use the next server, if there is one, as this takes no writes."""
@@ -163,6 +165,7 @@ class Connection:
         names: Sequence[str],
         *controls: Any,
         seconds: int = -1,
+        below: str = "",
     ) -> tuple[dict[str, entry.Attributes], list[Any]]:
         """Search below the container: ask, and wait for the answer.
 
@@ -172,7 +175,7 @@ class Connection:
         :raises DirectoryUnavailable: it cannot be searched
         """
         return self.answer(
-            self.ask(condition, names, *controls, seconds=seconds)
+            self.ask(condition, names, *controls, seconds=seconds, below=below)
         )
 
     def ask(
@@ -181,15 +184,16 @@ class Connection:
         names: Sequence[str],
         *controls: Any,
         seconds: int = -1,
+        below: str = "",
     ) -> Ticket:
-        """Send a search below the container.
+        """Send a search below the container, or another entry.
 
         :raises DirectoryUnavailable: it cannot be sent
         """
         if not self.is_open():
             raise base.DirectoryUnavailable("the connection is closed")
         search = (
-            self._tree,
+            below or self._tree,
             ldap.SCOPE_SUBTREE,
             condition,
             list(names),

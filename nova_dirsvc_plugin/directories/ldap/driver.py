@@ -14,10 +14,11 @@ from typing import Any
 from ldap import dn as ldap_dn
 
 from nova_dirsvc_plugin import events
-from nova_dirsvc_plugin.directories import base
+from nova_dirsvc_plugin.directories import base, fault
 from nova_dirsvc_plugin.directories.ldap import (
     connection,
     conversation,
+    examination,
     look_up,
     pipeline,
     reading,
@@ -45,6 +46,7 @@ class LdapDirectory(base.Directory):
     )
 
     def __init__(self, options: Any, owner: str) -> None:
+        self._options = options
         self._owner = owner
         self._tree = options.hosts_tree_dn
         if not self._tree or not ldap_dn.is_dn(self._tree):
@@ -109,6 +111,9 @@ class LdapDirectory(base.Directory):
     def others(self) -> Iterator[base.Entry]:
         self._connection.open()
         yield from self._reading.others()
+
+    def faults(self, thorough: bool = True) -> Iterator[fault.Fault]:
+        return examination.faults(self._options, self._owner, thorough)
 
     def new_entry(self, state: events.HostState) -> base.Entry:
         made = ldap_entry.attributes(state.record, self._owner, state.as_of)
