@@ -14,6 +14,7 @@ from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base
 from nova_dirsvc_plugin.directories.ldap import connection as ldap_connection
 from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
+from nova_dirsvc_plugin.directories.ldap import look_up
 from tests import drivers, ports, waiting
 from tests.functional import directory389, directory_contract
 
@@ -528,6 +529,21 @@ class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
             [],
             manager.search_s(tree, ldap.SCOPE_ONELEVEL, attrlist=["1.1"]),
         )
+
+    def test_a_look_of_long_ago_tells_nothing(self):
+        self.patch(look_up, "_AHEAD", -1.0)
+        registered = self.states(REGISTER, 10.0, user_name="bob")
+        self.other.apply(registered)
+
+        def change():
+            self.ours._look_ups._ahead.found(registered[0])
+            self.replace(self.dn(self.one), novaUserName="eve")
+            self.replace(self.dn(self.another), novaOwnerMark="theirs")
+
+        done, foreign = self.apply(registered, change)
+        self.assertEqual(base.Done(), done)
+        self.assertEqual([b"bob"], self.entry(self.one)["novaUserName"])
+        self.assertIsInstance(foreign, base.Foreign)
 
     def test_what_is_removed_for_a_time_is_read_just_before(self):
         self.other.apply(self.states(REGISTER, 10.0))

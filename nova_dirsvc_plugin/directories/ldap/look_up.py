@@ -30,6 +30,10 @@ _SEARCHES = 8
 _LIMIT = 1
 _ONE_BY_ONE = 300.0
 
+#: Seconds for which a look at the next batch tells what to write. That batch
+#: need not come, and a delete has no condition but what was read.
+_AHEAD = 5.0
+
 
 @dataclasses.dataclass(slots=True)
 class _Search:
@@ -64,6 +68,15 @@ class LookUp:
         self._flying: collections.deque[_Search] = collections.deque()
         self.session = connected.session
         self.refused = False
+        self._began_at = time.monotonic()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it tells another batch what to write."""
+        return (
+            self.session == self._connection.session
+            and time.monotonic() - self._began_at <= _AHEAD
+        )
 
     def add(self, states: Sequence[events.HostState]) -> None:
         """Ask for the entries that states are about, if a look is due.
@@ -167,9 +180,11 @@ class LookUps:
     def begin(self, states: Sequence[events.HostState]) -> LookUp:
         """Return the look-up of a batch; the connection is open."""
         ahead, self._ahead = self._ahead, None
-        if ahead and ahead.session == self._connection.session:
+        if ahead and ahead.is_usable:
             look = ahead
         else:
+            if ahead:
+                ahead.drop()
             look = LookUp(self._connection, self._reading)
         if time.monotonic() >= self._search_at:
             look.add(states)
