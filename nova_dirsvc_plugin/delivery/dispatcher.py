@@ -169,13 +169,14 @@ class Dispatcher:
     def _overlap(self, current: batch.Batch) -> None:
         """Do what can be done while the directory works on a batch.
 
-        What fails is done after it, and fails there.
+        What fails is done after it, and fails there: the driver is in the
+        middle of its own work.
         """
         try:
             self._settling.settle()
             if not self._failing():
                 self._next = self._batches.begin(self._limit, current.claim)
-        except outbox.OutboxError:
+        except Exception:
             return
         if self._next and self._next.writes:
             self._directory.look_ahead(self._next.states)

@@ -215,6 +215,21 @@ class OverlapTest(OverlapTestCase):
         self.assertEqual(4 * SIZE, len(self.directory.content))
         self.assertEqual([], outboxes.buried(self.outbox, "d"))
 
+    def test_the_driver_is_not_told_what_fails_meanwhile(self):
+        self.put_many(3 * SIZE)
+        claim = self.outbox.claim
+
+        def fail(directory, limit, one_each, under_way):
+            if under_way:
+                raise ValueError("no event")
+            return claim(directory, limit, one_each)
+
+        self.outbox.claim = fail
+        self.finish()
+        # Each was written once.
+        self.assertEqual(3 * SIZE, len(self.directory.written))
+        self.assertEqual(0, self.outbox.pending("d"))
+
     def test_an_outbox_that_is_replaced_meanwhile_loses_nothing(self):
         self.put_many(3 * SIZE)
         self.dispatcher.step()
