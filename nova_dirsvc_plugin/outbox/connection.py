@@ -163,6 +163,7 @@ class Session:
             )
             self._files = open_files.OpenFiles(self._path)
         self._fault, self._waits = "", -1
+        self._transactions.close()
         self.generation += 1
         return self._connection
 

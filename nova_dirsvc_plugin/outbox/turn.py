@@ -99,8 +99,12 @@ class Queue:
         except RuntimeError as error:
             os.close(own)
             raise OSError(str(error)) from error
-        done.wait(limit)
-        return not decision.acquire(blocking=False)
+        try:
+            done.wait(limit)
+        finally:
+            # Whatever ends the wait: it may be our turn all the same.
+            self._is_our_turn = not decision.acquire(blocking=False)
+        return self._is_our_turn
 
 
 @contextlib.contextmanager

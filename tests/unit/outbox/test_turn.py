@@ -5,6 +5,7 @@
 import fcntl
 import os
 import pathlib
+import shutil
 import threading
 import time
 
@@ -108,6 +109,35 @@ class QueueTest(TurnTestCase):
         os.waitpid(child, 0)
         os.close(end)
         self.assertTrue(entered)
+
+    def test_who_is_interrupted_keeps_nobody_out(self):
+        first, second = self.queue(), self.queue()
+        first.enter()
+
+        class Interrupted(threading.Event):
+            def wait(self, timeout=None):
+                first.leave()
+                super().wait(timeout)
+                raise ZeroDivisionError
+
+        class Module:
+            Lock, Thread, Event = threading.Lock, threading.Thread, Interrupted
+
+        self.patch(turn, "_threading", lambda: Module)
+        self.assertRaises(ZeroDivisionError, second.enter, waiting.LIMIT)
+        second.leave()
+        self.assertTrue(first.enter(0.0))
+
+    def test_who_finds_another_folder_there_waits_in_that(self):
+        self.folder.rename(f"{self.folder}-moved")
+        self.addCleanup(shutil.rmtree, f"{self.folder}-moved")
+        self.assertRaises(outbox.OutboxError, self.outbox.put, base.event())
+        self.outbox.put(base.event())
+        self.patch(turn, "LIMIT", waiting.LIMIT)
+        lock = self.keep_the_lock()
+        self.start(lambda: self.outbox.put(base.event()))
+        self.wait_for(1)
+        fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 class HostileTest(TurnTestCase):
