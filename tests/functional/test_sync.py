@@ -55,6 +55,8 @@ class SyncTestCase(testtools.TestCase):
                 for group, pairs in groups.items()
             )
         )
+        # Some have the password of an account.
+        path.chmod(0o600)
         return path
 
     def start(self, *files):
