@@ -85,7 +85,9 @@ def count(database: sqlite3.Connection, directory: str) -> Count:
     ).fetchone()
     found = {
         State(row["state"]): row
-        for row in database.execute(sql.COUNT_BACKLOG, (directory,))
+        for row in database.execute(
+            sql.COUNT_BACKLOG, {"directory": directory}
+        )
     }
 
     def number_of(state: State) -> int:

@@ -138,6 +138,7 @@ def items(
         "last": _ALL if number is None else number,
         "limit": _ALL if limit is None else limit,
     }
+    open_items = sql.ITEMS_OF_INSTANCE if instance_uuid else sql.ITEMS
     found: list[Item] = []
     if State.PARKED in states and number is None:
         found += _items(database, sql.ITEMS_PARKED, values)
@@ -147,15 +148,17 @@ def items(
             "position": counts.position(database, name),
         }
         for state in set(states) - FINAL - {State.PARKED}:
-            found += _items(database, sql.ITEMS, values | {"state": state})
+            found += _items(database, open_items, values | {"state": state})
         if State.WAITING in states:
             found += _items(database, sql.ITEMS_FRESH, values)
         if any(state.final for state in states):
             found += _items(database, sql.ITEMS_FINAL, values)
-    found.sort(
-        key=lambda item: (_RANKS[item.state], item.number, item.directory)
-    )
+    found.sort(key=_place)
     return found[:limit]
+
+
+def _place(item: Item) -> tuple[int, int, str]:
+    return _RANKS[item.state], item.number, item.directory
 
 
 def last_buried(

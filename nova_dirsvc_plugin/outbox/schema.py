@@ -8,6 +8,7 @@ import functools
 import os
 import pathlib
 import sqlite3
+from collections.abc import Iterator
 
 from nova_dirsvc_plugin import files
 from nova_dirsvc_plugin.outbox import aside, open_files
@@ -176,6 +177,37 @@ MIGRATIONS = (
         found TEXT NOT NULL,
         guarded_at REAL NOT NULL DEFAULT 0,
         stops TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
+    """,
+    # What is listed is found by its state, and is not counted one by one.
+    """
+    CREATE INDEX backlog_state ON backlog (directory, state, number);
+    CREATE INDEX backlog_latest
+        ON backlog (directory, state, deferred_at, number);
+    CREATE TABLE tally (
+        directory TEXT NOT NULL,
+        state TEXT NOT NULL,
+        entries INTEGER NOT NULL,
+        PRIMARY KEY (directory, state)) WITHOUT ROWID;
+    INSERT INTO tally (directory, state, entries)
+        SELECT directory, state, count(*) FROM backlog
+        GROUP BY directory, state;
+    CREATE TRIGGER tally_added AFTER INSERT ON backlog BEGIN
+        INSERT INTO tally (directory, state, entries)
+        VALUES (new.directory, new.state, 1)
+        ON CONFLICT (directory, state) DO UPDATE SET entries = entries + 1;
+    END;
+    CREATE TRIGGER tally_removed AFTER DELETE ON backlog BEGIN
+        UPDATE tally SET entries = entries - 1
+        WHERE directory = old.directory AND state = old.state;
+    END;
+    CREATE TRIGGER tally_changed AFTER UPDATE OF directory, state ON backlog
+    WHEN old.state <> new.state OR old.directory <> new.directory BEGIN
+        UPDATE tally SET entries = entries - 1
+        WHERE directory = old.directory AND state = old.state;
+        INSERT INTO tally (directory, state, entries)
+        VALUES (new.directory, new.state, 1)
+        ON CONFLICT (directory, state) DO UPDATE SET entries = entries + 1;
+    END;
     """,
 )
 
@@ -367,7 +399,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for script in MIGRATIONS[_version(connection) :]:
-            for statement in script.split(";"):
+            for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         version = max(_version(connection), len(MIGRATIONS))
@@ -388,6 +420,16 @@ def version_of(path: pathlib.Path) -> int:
         sqlite3.connect(f"{resolved(path).as_uri()}?mode=ro", uri=True)
     ) as connection:
         return _version(connection)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; one that makes a trigger has some."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

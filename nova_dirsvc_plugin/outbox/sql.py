@@ -324,7 +324,8 @@ FORGET_POSITION = "DELETE FROM position WHERE directory = :directory"
 # -- what an operator sees --------------------------------------------------
 
 DIRECTORIES = """
-SELECT directory FROM position UNION SELECT directory FROM backlog ORDER BY 1
+SELECT directory FROM position UNION
+SELECT directory FROM tally WHERE entries > 0 ORDER BY 1
 """
 
 #: The listings begin at the oldest entry and stop at the limit.
@@ -332,14 +333,25 @@ ITEMS = """
 SELECT e.number, x.directory, x.state, e.verb, e.event_type, e.instance_uuid,
   x.attempts, e.stored_at, CAST(x.deferred_at AS REAL) AS deferred_at,
   CAST(x.not_before AS REAL) AS not_before, x.reason
-FROM backlog AS x CROSS JOIN entry AS e ON e.number = x.number
+FROM backlog AS x INDEXED BY backlog_state
+CROSS JOIN entry AS e ON e.number = x.number
 WHERE x.directory = :directory AND x.state = :state
-  AND x.number BETWEEN :first AND :last AND {instance}
+  AND x.number BETWEEN :first AND :last
 ORDER BY x.number LIMIT :limit
 """
 
+#: The same of one instance, however many others there are.
+ITEMS_OF_INSTANCE = ITEMS.replace(
+    """FROM backlog AS x INDEXED BY backlog_state
+CROSS JOIN entry AS e ON e.number = x.number
+WHERE""",
+    """FROM entry AS e INDEXED BY entry_instance
+CROSS JOIN backlog AS x ON x.number = e.number
+WHERE e.instance_uuid = :instance AND""",
+)
+
 #: Those that got their state last: a backlog has the time of that.
-ITEMS_LATEST = ITEMS.replace(
+ITEMS_LATEST = ITEMS.replace("backlog_state", "backlog_latest").replace(
     "ORDER BY x.number", "ORDER BY x.deferred_at DESC, x.number DESC"
 )
 
@@ -472,10 +484,10 @@ WHERE directory <> '' AND directory <> :directory AND number > :position
 """
 
 COUNT_BACKLOG = """
-SELECT b.state, b.entries, (
+SELECT t.state, t.entries, (
     SELECT CAST(e.stored_at AS REAL) FROM entry AS e
-    WHERE e.number = b.first) AS oldest
-FROM (
-  SELECT state, count(*) AS entries, min(number) AS first
-  FROM backlog WHERE directory = ? GROUP BY state) AS b
+    WHERE e.number = (
+      SELECT min(number) FROM backlog INDEXED BY backlog_state
+      WHERE directory = t.directory AND state = t.state)) AS oldest
+FROM tally AS t WHERE t.directory = :directory AND t.entries > 0
 """

@@ -332,6 +332,12 @@ class BoundTest(BoundTestCase):
         self.deliver()
         with self.outbox._session.transaction() as database:
             for statement in (
+                "DROP TRIGGER tally_added",
+                "DROP TRIGGER tally_removed",
+                "DROP TRIGGER tally_changed",
+                "DROP TABLE tally",
+                "DROP INDEX backlog_state",
+                "DROP INDEX backlog_latest",
                 "DROP TABLE comparison",
                 "DROP TABLE run",
                 "DROP TABLE repair",
