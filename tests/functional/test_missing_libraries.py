@@ -71,7 +71,7 @@ class MissingLibrariesTest(testtools.TestCase):
                 (2, "", said), self.check_directory(libraries, "nope")
             )
             self.assertEqual(
-                (2, "", f"nova-dirsvc-sync: {said}"),
+                (2, "", refusal("nope", said)),
                 self.sync(libraries, "nope"),
             )
 
@@ -86,7 +86,7 @@ class MissingLibrariesTest(testtools.TestCase):
                 (2, "", said), self.check_directory([library], name)
             )
             self.assertEqual(
-                (2, "", f"nova-dirsvc-sync: {said}"),
+                (2, "", refusal(name, said)),
                 self.sync([library], name),
             )
 
@@ -106,3 +106,11 @@ class MissingLibrariesTest(testtools.TestCase):
                 self.assertIn(f"[{other}]", groups)
             self.assertEqual(1, err.count("\n"), err)
             self.assertIn(f"No options of {name}: ", err)
+
+
+def refusal(name, said):
+    """Return how the daemon says it, with what to do."""
+    return (
+        f"nova-dirsvc-sync: directory {name}: {said.rstrip()}: correct"
+        " [nova_dirsvc] directories, or install what is missing\n"
+    )
