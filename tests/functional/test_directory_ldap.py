@@ -344,11 +344,7 @@ class LookFirstTest(LdapDirectoryTestCase):
         requests = Requests(self.ours)
         news = self.states(REFRESH, 20.0, user_name="bob")
         self.ours.apply(self.states(REGISTER, known=False))
-        other = directory_contract.record()
-        self.ours.apply_overlapping(
-            [events.HostState(REGISTER, other)],
-            lambda: self.ours.look_ahead(news),
-        )
+        self.look_ahead(news)
         searches = requests.sent["search_ext"]
         self.assertEqual(3, searches)
         self.assertEqual({base.Done()}, set(self.ours.apply(news)))
@@ -357,19 +353,23 @@ class LookFirstTest(LdapDirectoryTestCase):
 
     def test_a_batch_that_was_looked_up_need_not_come(self):
         self.apply(self.states(REGISTER, known=False))
-        other = directory_contract.record()
-        for meanwhile in (
-            self.states(REFRESH, 20.0, user_name="bob"),
-            self.states(UNREGISTER),
-        ):
-            self.ours.apply_overlapping(
-                [events.HostState(REGISTER, other)],
-                lambda states=meanwhile: self.ours.look_ahead(states),
-            )
+        self.look_ahead(self.states(REFRESH, 20.0, user_name="bob"))
         # What was looked up to be removed does not tell what to change.
+        self.look_ahead(self.states(UNREGISTER))
         requests = self.apply(self.states(REFRESH, 30.0, user_name="eve"))
         self.assertEqual(self.COUNT, requests.sent["modify_ext"])
         self.assertEqual([b"eve"], self.entry(self.records[0])["novaUserName"])
+        # Nor what is unknown, and may be filled in.
+        self.look_ahead(self.states(UNREGISTER))
+        requests = self.apply(self.states(REFRESH, 20.0, user_name="bob"))
+        self.assertEqual(0, requests.writes)
+
+    def look_ahead(self, states):
+        """Look up a batch while another one is written."""
+        other = events.HostState(REGISTER, directory_contract.record())
+        self.ours.apply_overlapping(
+            [other], lambda: self.ours.look_ahead(states)
+        )
 
 
 class LdapOvertakenTest(LdapDirectoryTestCase):
@@ -421,12 +421,12 @@ class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
             for one in (self.one, self.another)
         ]
 
-    def apply(self, states, meanwhile):
+    def apply(self, states, meanwhile, looked=()):
         """Look up a batch, let something happen, and apply the batch."""
         outcomes = []
 
         def look():
-            self.ours.look_ahead(states)
+            self.ours.look_ahead(looked or states)
             # The look is over by now.
             meanwhile()
 
@@ -550,6 +550,16 @@ class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
         softly = self.states(events.Verb.SOFT_UNREGISTER, 20.0)
         restored = self.states(events.Verb.RESTORE, 30.0)
         outcomes = self.apply(softly, lambda: self.other.apply(restored))
+        self.assertEqual([base.Done()] * 2, outcomes)
+        self.assertIsNotNone(self.entry(self.one))
+
+    def test_so_is_what_nova_says_to_be_removed_for_a_time(self):
+        self.other.apply(self.states(REGISTER, 10.0))
+        outcomes = self.apply(
+            self.states(events.Verb.SOFT_UNREGISTER, 20.0),
+            self.by_the_other(events.Verb.RESTORE, 30.0),
+            looked=self.states(REFRESH, 20.0),
+        )
         self.assertEqual([base.Done()] * 2, outcomes)
         self.assertIsNotNone(self.entry(self.one))
 

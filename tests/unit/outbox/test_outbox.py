@@ -205,6 +205,34 @@ class ClaimTest(OutboxTestCase):
         self.settle(second)
         self.assertFalse(self.claim())
 
+    def test_a_second_removal_that_is_under_way_is_not_returned(self):
+        self.put((UNREGISTER, A))
+        self.settle(self.claim(), outbox.State.CONFIRM, not_before=1010.0)
+        self.now = 1011.0
+        first = self.claim()
+        self.assertEqual([(UNREGISTER, A)], told(first.entries))
+        self.put((events.Verb.RESTORE, A))
+        self.assertFalse(self.outbox.claim("d", 100, under_way=first))
+
+    def test_what_waits_behind_one_that_was_put_off_is_under_way_too(self):
+        self.put((REGISTER, A))
+        self.settle(self.claim(), outbox.State.DEFERRED, not_before=1010.0)
+        self.put((events.Verb.REFRESH, A))
+        first = self.claim()
+        self.assertEqual(1, len(first.waiting))
+        self.now = 1011.0
+        self.put((UNREGISTER, A))
+        self.assertFalse(self.outbox.claim("d", 100, under_way=first))
+
+    def test_nothing_is_under_way_in_files_that_were_opened_since(self):
+        self.put((REGISTER, A))
+        first = self.claim()
+        self.outbox.close()
+        error = self.assertRaises(
+            outbox.OutboxError, self.outbox.claim, "d", 100, under_way=first
+        )
+        self.assertIn("was replaced", str(error))
+
     def test_what_is_new_after_an_instance_that_is_under_way_waits(self):
         self.put((REGISTER, A))
         first = self.claim()
