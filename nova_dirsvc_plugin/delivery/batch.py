@@ -21,14 +21,12 @@ class Batch:
     :ivar limit: the entries that it could have
     :ivar writes: what the directory is asked for
     :ivar settlements: how the entries end that need no write
-    :ivar doubted: how many may have been delivered before
     """
 
     claim: outbox.Claim
     limit: int
     writes: Sequence[decision.Write]
     settlements: Sequence[outbox.Settlement]
-    doubted: int
 
     @property
     def states(self) -> list[events.HostState]:
@@ -65,6 +63,8 @@ class Batches:
         self._append_only = append_only
         self._clock = clock
         self._doubted, self._doubted_since = 0, 0.0
+        #: The number of the last entry that was doubted.
+        self._doubted_up_to = 0
         self.expect_again()
 
     def expect_again(self) -> None:
@@ -87,24 +87,31 @@ class Batches:
         if not claim:
             return None
         writes, settlements = self._decide(claim)
-        doubted = sum(map(self._is_old, claim.entries)) if self._doubted else 0
-        doubted = min(self._doubted, doubted)
-        self._doubted -= doubted
-        if doubted:
-            writes = [
-                decision.as_known(write)
-                if any(map(self._is_old, (write.entry, *write.covered)))
-                else write
-                for write in writes
-            ]
-        return Batch(claim, limit, writes, settlements, doubted)
+        if self._doubted:
+            self._doubt(claim)
+        writes = [
+            decision.as_known(write)
+            if any(map(self._is_doubted, (write.entry, *write.covered)))
+            else write
+            for write in writes
+        ]
+        return Batch(claim, limit, writes, settlements)
+
+    def _doubt(self, claim: outbox.Claim) -> None:
+        """Doubt the first entries; one that comes again is not another."""
+        found = sorted(
+            entry.number
+            for entry in claim.entries
+            if self._is_old(entry) and entry.number > self._doubted_up_to
+        )[: self._doubted]
+        self._doubted -= len(found)
+        self._doubted_up_to = max(found, default=self._doubted_up_to)
+
+    def _is_doubted(self, entry: outbox.Entry) -> bool:
+        return entry.number <= self._doubted_up_to and self._is_old(entry)
 
     def _is_old(self, entry: outbox.Entry) -> bool:
         return entry.stored_at <= self._doubted_since
-
-    def take_back(self, batch: Batch) -> None:
-        """Take note that a batch is not delivered, but claimed again."""
-        self._doubted += batch.doubted
 
     def _decide(
         self, claim: outbox.Claim

@@ -160,7 +160,7 @@ class Dispatcher:
             settlements += self._policy.resolve(write, outcome)
         self._settling.keep(current.claim, settlements)
         if self._next and self._next.limit > self._next_limit():
-            self._batches.take_back(self._next)
+            # It is claimed again.
             self._next = None
         if self._next is None:
             self._settling.settle()

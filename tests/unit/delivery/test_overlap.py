@@ -331,6 +331,15 @@ class KnownTest(OverlapTestCase):
         self.put(REGISTER, 1, "again")
         self.assertEqual({1: True}, self.known())
 
+    def test_what_was_begun_and_given_back_is(self):
+        self.put_many(batch.UNDER_WAY * SIZE)
+        self.start()
+        apply = self.directory._apply
+        self.directory._apply = lambda state: directories.Unavailable("out")
+        self.dispatcher.step()
+        self.directory._apply = apply
+        self.assertEqual({True}, set(self.known().values()))
+
     def test_what_was_delivered_before_is(self):
         self.put_many(batch.UNDER_WAY * SIZE + 3)
         self.finish()
