@@ -19,6 +19,7 @@ man_pages = [
     (f"cli/{name}", name, title, ["the nova-dirsvc-plugin authors"], 8)
     for name, title in (
         ("nova-dirsvc-manage", "the outbox and the directories"),
+        ("nova-dirsvc-status", "whether an upgrade may begin"),
         ("nova-dirsvc-sync", "delivery of instances to directory services"),
     )
 ]

@@ -44,6 +44,7 @@ REQUIRED = {
 #: What is installed below share/.
 SHARED = {
     "man/man8/nova-dirsvc-manage.8",
+    "man/man8/nova-dirsvc-status.8",
     "man/man8/nova-dirsvc-sync.8",
     "nova-dirsvc/logrotate.d/nova-dirsvc",
     "nova-dirsvc/nova-dirsvc.conf.sample",
