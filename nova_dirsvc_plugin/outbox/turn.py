@@ -23,6 +23,9 @@ from typing import Any
 #: Seconds that a writer waits; those before it take milliseconds each.
 LIMIT = 0.3
 
+#: Folder -> who waits for its lock in vain, by :func:`taken`.
+_IN_VAIN: dict[pathlib.Path, threading.Thread | None] = {}
+
 
 class Queue:
     """The queue, for one thread at a time.
@@ -36,13 +39,15 @@ class Queue:
         self._waiter: threading.Thread | None = None
         self._is_our_turn = False
 
-    def enter(self, limit: float = LIMIT) -> bool:
+    def enter(self, limit: float | None = None) -> bool:
         """Wait for our turn.
 
-        :param limit: seconds
+        :param limit: seconds, instead of :data:`LIMIT`
         :returns: whether it is; if not, nobody waits again while it stays so
         :raises OSError: the folder cannot be opened or locked
         """
+        if limit is None:
+            limit = LIMIT
         if self._waiter and self._waiter.is_alive():
             return False
         if self._descriptor < 0:
@@ -50,6 +55,18 @@ class Queue:
             self._descriptor = os.open(self._folder, flags)
         self._is_our_turn = self._is_free() or self._wait(limit)
         return self._is_our_turn
+
+    def enter_once(self, limit: float | None) -> bool:
+        """Wait for the only turn of this queue; see :meth:`enter`.
+
+        Without a limit, one wait in vain is that of all such queues.
+        """
+        if limit is None:
+            self._waiter = _IN_VAIN.get(self._folder)
+        is_our_turn = self.enter(limit)
+        if not is_our_turn:
+            _IN_VAIN[self._folder] = self._waiter
+        return is_our_turn
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -108,11 +125,11 @@ class Queue:
 
 
 @contextlib.contextmanager
-def taken(outbox: pathlib.Path, limit: float = LIMIT) -> Iterator[bool]:
-    """Wait for a turn, once; see :meth:`Queue.enter`."""
+def taken(outbox: pathlib.Path, limit: float | None = None) -> Iterator[bool]:
+    """Wait for a turn, once; see :meth:`Queue.enter_once`."""
     queue = Queue(outbox)
     try:
-        yield queue.enter(limit)
+        yield queue.enter_once(limit)
     finally:
         queue.leave()
         queue.close()

@@ -45,6 +45,10 @@ class TurnTestCase(base.TestCase):
 
         waiting.until(lambda: len(waiters()) == count, f"{count} in the queue")
 
+    def decide(self):
+        with admin.OutboxAdmin(self.path).transaction():
+            pass
+
     def keep_the_lock(self):
         """Be somebody of the group who keeps the lock of the folder."""
         descriptor = os.open(self.folder, os.O_RDONLY)
@@ -90,10 +94,6 @@ class QueueTest(TurnTestCase):
         with admin.OutboxAdmin(self.path).snapshot():
             pass
         queue.leave()
-
-    def decide(self):
-        with admin.OutboxAdmin(self.path).transaction():
-            pass
 
     def test_a_child_that_lives_on_keeps_nobody_out(self):
         queue, other = self.queue(), self.queue()
@@ -155,6 +155,17 @@ class HostileTest(TurnTestCase):
         self.wait_for(0)
         # Nobody has it: who gave up has not kept it.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def test_so_it_does_whoever_decides_many_times(self):
+        lock = self.keep_the_lock()
+        self.decide()
+        self.patch(turn, "LIMIT", waiting.LIMIT)
+        for _ in range(3):
+            self.decide()
+        self.wait_for(1)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        self.wait_for(0)
+        self.decide()
 
     def test_after_that_all_wait_in_the_queue_again(self):
         self.patch(turn, "LIMIT", 0.05)
