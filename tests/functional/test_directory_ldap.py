@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import math
 import pathlib
 import threading
 
@@ -284,6 +285,8 @@ class LookFirstTest(LdapDirectoryTestCase):
 
     def setUp(self):
         super().setUp()
+        # However slow this machine is.
+        self.patch(look_up, "_AHEAD", math.inf)
         self.ours = self.driver()
         self.records = [directory_contract.record() for _ in range(self.COUNT)]
 
@@ -364,6 +367,13 @@ class LookFirstTest(LdapDirectoryTestCase):
         requests = self.apply(self.states(REFRESH, 20.0, user_name="bob"))
         self.assertEqual(0, requests.writes)
 
+    def test_what_was_asked_over_another_connection_is_asked_again(self):
+        self.apply(self.states(REGISTER, known=False))
+        news = self.states(REFRESH, 20.0, user_name="bob")
+        self.look_ahead(news)
+        self.ours.close()
+        self.assertEqual(3, self.apply(news).sent["search_ext"])
+
     def look_ahead(self, states):
         """Look up a batch while another one is written."""
         other = events.HostState(REGISTER, directory_contract.record())
@@ -408,6 +418,7 @@ class LdapLookedAndOvertakenTest(LdapDirectoryTestCase):
 
     def setUp(self):
         super().setUp()
+        self.patch(look_up, "_AHEAD", math.inf)
         self.one, self.another = (
             directory_contract.record() for _ in range(2)
         )
