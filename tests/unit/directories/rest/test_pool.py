@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 import threading
+import types
 
 from nova_dirsvc_plugin import events
 from nova_dirsvc_plugin.directories import base as directories
@@ -32,3 +33,21 @@ class BatchTest(base.TestCase):
         given_up, unsent = batch.outcomes()
         self.assertIn("given up", given_up.reason)
         self.assertIn("not sent", unsent.reason)
+
+
+class PoolTest(base.TestCase):
+    def test_other_work_is_done_while_requests_are_under_way(self):
+        began, over = threading.Event(), threading.Event()
+
+        def work(connection):
+            began.set()
+            return over.wait(waiting.LIMIT)
+
+        def meanwhile():
+            self.assertTrue(began.wait(waiting.LIMIT))
+            over.set()
+
+        connections = pool.Pool(types.SimpleNamespace(connections=2))
+        self.addCleanup(connections.close)
+        self.addCleanup(over.set)
+        self.assertEqual([True] * 2, connections.run(work, 2, meanwhile))
