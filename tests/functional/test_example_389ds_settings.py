@@ -23,10 +23,9 @@ class SettingsTestCase(ProgramTestCase):
         self.directory, self.where = self.deployed()
         self.directory.start()
 
-    def deploy(self, *options: str) -> None:
-        code, _ = self.run_program(
-            "deploy", *self.where, *self.options(self.directory), *options
-        )
+    def deploy_again(self, *options: str) -> None:
+        words = self.deploy(self.directory, self.where)
+        code, _ = self.run_program(*words, *options)
         self.assertEqual(0, code)
 
     def restart(self) -> None:
@@ -66,24 +65,24 @@ class CachesTest(SettingsTestCase):
         code, text = self.verify()
         self.assertEqual(1, code)
         self.assertIn("its caches are too large, deploy again", text)
-        self.deploy()
+        self.deploy_again()
         self.assertEqual(0, self.verify()[0])
 
     def test_a_server_that_sizes_them_itself_is_given_sizes(self) -> None:
         self.change(DATABASE, ldap.MOD_REPLACE, "nsslapd-cache-autosize", "25")
         self.restart()
-        self.deploy()
+        self.deploy_again()
         # It has been started again since, and has not sized them itself.
         self.assert_sizes(2500 * 8192, 1 << 20)
 
     def test_they_are_as_large_as_asked_for(self) -> None:
-        self.deploy("--cached-hosts", "20000")
+        self.deploy_again("--cached-hosts", "20000")
         self.assert_sizes(20_000 * 8192, 20_000 * 256)
 
     def test_none_is_smaller_than_the_server_allows(self) -> None:
-        self.deploy("--cached-hosts", "1")
+        self.deploy_again("--cached-hosts", "1")
         pid = self.directory.pid_file.read_text()
-        self.deploy("--cached-hosts", "1")
+        self.deploy_again("--cached-hosts", "1")
         self.assertEqual(pid, self.directory.pid_file.read_text())
         self.assert_sizes(1 << 20, 1 << 20)
 
@@ -114,7 +113,7 @@ class SubstringsTest(SettingsTestCase):
             (["--substring-index", "cn"], {"pres", "eq", "sub"}),
             ([], {"pres", "eq"}),
         ):
-            self.deploy(*options)
+            self.deploy_again(*options)
             self.assertEqual(kinds, self.kinds())
             found = service.search_s(HOSTS, ldap.SCOPE_SUBTREE, "(cn=*web*)")
             self.assertEqual(1, len(found))
