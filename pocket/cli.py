@@ -46,6 +46,7 @@ use it:    . {home.openrc}        (alice; admin: {home.adminrc})
            openstack server create --image blank --flavor tiny \\
                --network private one
            {directory.of(home).search_command(home)}
+status:    http://127.0.0.1:{home.ports.monitoring}/
 take down: python3 -m pocket down --home {home.path}""")
 
 

@@ -33,6 +33,7 @@ PORT_NAMES = (
     "ldaps",
     "nova_soft",
     "rest",
+    "monitoring",
 )
 PASSWORD_NAMES = (
     "database",
