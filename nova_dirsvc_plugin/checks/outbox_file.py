@@ -53,7 +53,6 @@ def check(
             SUBJECT,
             f"{path} is a link, or no regular file",
             "name the file itself in [nova_dirsvc] outbox",
-            fatal=True,
         )
     elif path.exists() and not daemon.may_write(path):
         yield finding.error(
@@ -61,7 +60,6 @@ def check(
             SUBJECT,
             f"{daemon.name} may not write {path}",
             f"run chgrp {_GROUP} and chmod 660 on it",
-            fatal=True,
         )
 
 
@@ -146,7 +144,6 @@ def _folder(
                 f"{one.name} may not write to {folder}",
                 f"run usermod --append --groups {_GROUP} {one.name}, restart"
                 f" what runs as it, and {remedy}",
-                fatal=one is daemon,
             )
     if found.st_mode & stat.S_IWOTH:
         yield finding.error(
