@@ -12,7 +12,7 @@ from lib389 import DirSrv
 from lib389.backend import Backends
 
 TRIES = 30
-DEAR = 5.0  # milliseconds that a refused write may take longer than a read
+DEAR = 2.0  # milliseconds that a refused write may take longer than a read
 
 
 @dataclasses.dataclass(frozen=True)

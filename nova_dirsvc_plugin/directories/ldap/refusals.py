@@ -20,7 +20,7 @@ from nova_dirsvc_plugin.directories.ldap import entry as ldap_entry
 _TRIES = 20
 
 #: Seconds that a refused write may take longer than a read.
-_DEAR = 0.005
+_DEAR = 0.002
 
 
 def measurement(
