@@ -316,7 +316,9 @@ def _create(path: pathlib.Path) -> None:
 def create_folder(folder: pathlib.Path) -> None:
     """Make the folder, unless a folder or a link is there."""
     try:
-        folder.mkdir(mode=0o2770)
+        # Not with the set-group-id bit: systemd's RestrictSUIDSGID refuses
+        # that before it is seen that the folder is there.
+        folder.mkdir(mode=0o770)
     except FileExistsError:
         return
     descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)

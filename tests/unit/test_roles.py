@@ -200,7 +200,7 @@ class ScriptsTest(base.TestCase):
 
     def test_a_script_without_its_extra_names_it_in_one_line(self):
         said = list(self.refusals())
-        self.assertEqual(2, len(said))
+        self.assertEqual(3, len(said))
         for line in said:
             self.assertIn(f"install {DISTRIBUTION}[sync]", line)
             self.assertIn("oslo.service", line)

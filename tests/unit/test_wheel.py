@@ -29,14 +29,17 @@ REQUIRED = {
     "ldap": {"python-ldap"},
     "rest": {"oauthlib", "requests", "urllib3"},
     "sync": {
+        "amqp",
         "cliff",
         "keystoneauth1",
+        "kombu",
         "oslo-log",
         "oslo-reports",
         "oslo-service[threading]",
         "oslo-upgradecheck",
         "prometheus-client",
         "sdnotify",
+        "stevedore",
     },
     "tempest": {"python-ldap", "tempest"},
 }
