@@ -89,7 +89,10 @@ class DeliveryTestCase(cloud.NovaTestCase):
         """Wait for a server's entry, and give it."""
 
         def look() -> Entry | not_yet.NotYet:
-            return self.entry_of(server) or self.daemon.last_words()
+            try:
+                return self.entry_of(server) or self.daemon.last_words()
+            except ldap.SERVER_DOWN as error:  # it may just have started
+                return not_yet.NotYet(str(error))
 
         return waiting.until(look, f"an entry of {server['id']}")
 
@@ -97,7 +100,11 @@ class DeliveryTestCase(cloud.NovaTestCase):
         """Wait until a server has no entry."""
 
         def look() -> bool | not_yet.NotYet:
-            return self.daemon.last_words() if self.entry_of(server) else True
+            try:
+                there = self.entry_of(server)
+            except ldap.SERVER_DOWN as error:  # it may just have started
+                return not_yet.NotYet(str(error))
+            return self.daemon.last_words() if there else True
 
         waiting.until(look, f"no entry of {server['id']}")
 
