@@ -10,6 +10,7 @@ Needs the packages 389-ds-base and python3-lib389; works as any user.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -201,3 +202,9 @@ class SharedDirectoryTestCase(testtools.TestCase):
 def semaphores(name: str) -> list[Path]:
     """Return what an instance leaves in shared memory when it is killed."""
     return list(Path("/dev/shm").glob(f"sem.slapd-{name}.*"))
+
+
+def is_dear(text: str) -> bool:
+    """Return whether a refused write is dear, by the times of a text."""
+    refused, read = map(float, re.findall(r"([\d.]+) ms", text))
+    return refused - read > 2

@@ -4,6 +4,7 @@
 
 import contextlib
 import os
+import sqlite3
 import unittest
 from collections.abc import Iterator
 
@@ -83,12 +84,17 @@ class TestFileSizeLimit(Promises, OutboxRefuses):
 
     def begin(self) -> None:
         self.daemon.until_it_says("Delivering")
+        # While somebody reads, the log is not begun anew, where it has room.
+        self.reader = sqlite3.connect(self.outbox_path, isolation_level=None)
+        self.reader.execute("BEGIN")
+        self.reader.execute("SELECT count(*) FROM entry").fetchone()
         disks.lengthen_log(self.outbox_path, disks.FileSizeLimit.SIZE)
         self.limit = disks.FileSizeLimit()
         self.limit.setUp()
 
     def end(self) -> None:
         self.limit.cleanUp()
+        self.reader.close()
 
 
 @unittest.skipIf(os.geteuid(), "only root may mount a small disk")
