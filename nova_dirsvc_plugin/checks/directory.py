@@ -86,7 +86,7 @@ def _check(
 def _try(
     subject: str, name: str, directory: base.Directory, owner: str
 ) -> Iterator[finding.Finding]:
-    """Write an entry of an instance that there is not, and remove it."""
+    """Write the entry of a fictitious instance, and remove it."""
     record = conformance.fictitious_record("nova-dirsvc-check")
     now = time.time()
     added = _apply(directory, events.Verb.REGISTER, record, now)

@@ -52,7 +52,7 @@ def check(own: Any, files: Sequence[str]) -> Iterator[finding.Finding]:
     missing = [file for file in files if not pathlib.Path(file).exists()]
     if missing or not files:
         yield finding.not_checked(
-            subject, "there is none on this host", "name it by --nova-conf"
+            subject, "this host has no such file", "name it by --nova-conf"
         )
         return
     if not all(os.access(file, os.R_OK) for file in files):

@@ -73,7 +73,7 @@ def check_content(
     if not path.exists():
         yield finding.not_checked(
             f"{SUBJECT}: content",
-            "there is none yet; Nova or the daemon makes it",
+            "it does not exist yet; Nova or the daemon makes it",
         )
         return
     try:

@@ -177,6 +177,7 @@ class Dispatcher:
             if not self._failing():
                 self._next = self._batches.begin(self._limit, current.claim)
         except Exception:
+            LOG.debug("Not done beside a batch", exc_info=True)
             return
         if self._next and self._next.writes:
             self._directory.look_ahead(self._next.states)

@@ -1,6 +1,6 @@
 # Copyright the nova-dirsvc-plugin authors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is told what a dispatcher does: twice a batch, in its thread."""
+"""What a dispatcher reports its work to: twice a batch, in its thread."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -21,24 +21,16 @@ class Metric:
     """One metric.
 
     :ivar name: with the prefix, without the suffix of a counter
-    :ivar of_outbox: it is known without a daemon
     """
 
     name: str
     type: Type
     labels: tuple[str, ...]
     help: str
-    of_outbox: bool
-
-    @property
-    def exposed(self) -> str:
-        """The name that Prometheus shows."""
-        suffix = "_total" if self.type is Type.COUNTER else ""
-        return self.name + suffix
 
 
 #: Name without the prefix -> type, labels, help. Known from the outbox alone.
-_OF_OUTBOX = {
+OF_OUTBOX = {
     "build_info": (
         Type.GAUGE,
         ("version", "python"),
@@ -201,7 +193,6 @@ _OF_DAEMON = {
 
 #: Name without the prefix -> metric.
 METRICS = {
-    name: Metric(PREFIX + name, *about, of_outbox=group is _OF_OUTBOX)
-    for group in (_OF_OUTBOX, _OF_DAEMON)
-    for name, about in group.items()
+    name: Metric(PREFIX + name, *about)
+    for name, about in (OF_OUTBOX | _OF_DAEMON).items()
 }

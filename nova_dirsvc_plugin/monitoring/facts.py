@@ -36,7 +36,7 @@ STUCK_AFTER = 300.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Daemon:
-    """What a running daemon knows of itself.
+    """What a running daemon knows about itself.
 
     :ivar started_at: epoch seconds
     :ivar activities: by the names of the directories

@@ -109,7 +109,7 @@ class _Parameter:
 
 
 def _referred(node: _Keywords, document: _Keywords) -> _Keywords:
-    """Return what a reference refers to, or a node that is none."""
+    """Return the node that a reference names; any other node as it is."""
     if "$ref" not in node:
         return node
     steps = node["$ref"].removeprefix("#/").split("/")

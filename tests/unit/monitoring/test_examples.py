@@ -41,11 +41,17 @@ def expressions():
             yield panel["title"], target["expr"]
 
 
+def shown(metric):
+    """Return the name that Prometheus shows."""
+    suffix = "_total" if metric.type is catalogue.Type.COUNTER else ""
+    return metric.name + suffix
+
+
 def exposed():
     """Return the name of each series -> its labels."""
     found = {}
     for metric in catalogue.METRICS.values():
-        names = [metric.exposed]
+        names = [shown(metric)]
         if metric.type is catalogue.Type.HISTOGRAM:
             names = [f"{metric.name}_{end}" for end in ("bucket", "count")]
         found |= {name: {*metric.labels} for name in names}
@@ -97,7 +103,7 @@ class ExamplesTest(base.TestCase):
         self.assertEqual(
             [
                 [
-                    metric.exposed,
+                    shown(metric),
                     metric.type.value,
                     ", ".join(metric.labels),
                     metric.help,

@@ -215,7 +215,7 @@ class CatalogueTest(FactsTestCase):
     def test_without_a_daemon_there_is_what_the_outbox_knows(self):
         self.fill()
         self.assertEqual(
-            {m.name for m in catalogue.METRICS.values() if m.of_outbox},
+            {catalogue.METRICS[name].name for name in catalogue.OF_OUTBOX},
             self.families(self.collect()).keys(),
         )
 
